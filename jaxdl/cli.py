@@ -1,0 +1,391 @@
+"""The launcher: finds labs, parses their typed options, opens the run folder, prints the results.
+
+A lab is a file in `experiments/` with a docstring, a frozen dataclass `Config`, `PRESETS` (name ->
+Config) and `main(config, run) -> Results`. A notebook can call `launch` with a list of arguments.
+"""
+
+import ast
+import contextlib
+import dataclasses
+import difflib
+import importlib.util
+import io
+import itertools
+import json
+import re
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from jaxdl.errors import Interrupted, UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+EXPERIMENTS = ROOT / "experiments"
+
+USAGE = """\
+usage: python run.py experiments/LAB.py [more labs] [--option value ...]
+       python run.py experiments/LAB.py --help     the lab's own options
+       python run.py --eval RUN_FOLDER             evaluate a finished run, train nothing
+
+labs:
+"""
+
+EXIT_CODES = """
+exit status: 0 done; 1 a bug; 2 a mistake in the call or in the data, told in one line;
+130 after Ctrl-C and 143 after SIGTERM: the state is saved, the same command continues.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """Options that every lab has."""
+
+    preset: Literal["quick", "default", "full"] = "default"
+    """quick: the whole pipeline in seconds; full: the published setting, for an accelerator."""
+    seed: int = 0
+    """Seed of the first member of the population."""
+    seeds: int = 1
+    """How many seeds to train; tables then show mean ± standard deviation."""
+    workdir: Path | None = None
+    """Run folder. The same folder again continues. Default: runs/LAB-HASH, from the options."""
+    source: Literal["auto", "real", "simulated", "tfds"] = "auto"
+    """Where data come from; auto: local folder, cache, download, else the simulated twin."""
+    data_dir: Path | None = None
+    """Folder with the upstream files. Default: $JAXDL_DATA."""
+    eval: Path | None = None
+    """Evaluate this finished run folder: same table, nothing is trained or written."""
+    fresh: bool = False
+    """Forget what the run folder holds and start again."""
+    device: str | None = None
+    """cpu, gpu, tpu, or cpu:8 for eight simulated devices. Default: the best there is."""
+    multihost: bool = False
+    """Join a cluster (Slurm, GKE, Cloud TPU, or JAX_COORDINATOR_ADDRESS and its kin)."""
+    record: Path | None = None
+    """Put the tables into this Markdown file (docs/results.md), replacing this lab's section."""
+    debug: bool = False
+    """Show the whole traceback of an error."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the labs named in `argv` and return the exit status."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or (argv[0] in ("-h", "--help") and len(argv) == 1):
+        print(USAGE + list_labs() + EXIT_CODES, end="")
+        return 0
+    debug = "--debug" in argv
+    try:
+        launch(argv)
+    except Interrupted as stop:
+        print(f"stopped; state saved at step {stop.saved_step}. The same command continues.")
+        return 128 + stop.signum
+    except BrokenPipeError:  # `run.py ... | head` closed the pipe: nothing more to say
+        sys.stdout = None
+        return 0
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept. The same command continues.")
+        return 130
+    except Exception as error:
+        if debug or not _is_user_error(error):
+            raise
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _is_user_error(error: Exception) -> bool:
+    from datasets.source import DataError
+
+    return isinstance(error, UserError | DataError)
+
+
+def list_labs() -> str:
+    """One line per lab: its command and the first line of its docstring. Imports nothing."""
+    lines = []
+    for path in sorted(EXPERIMENTS.glob("[!_]*.py")):
+        title = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").split("\n")[0]
+        lines.append(f"  experiments/{path.name:28} {title}\n")
+    return "".join(lines)
+
+
+def launch(argv: Sequence[str]) -> list[Any]:
+    """Run one or more labs; the same as `main`, but raises errors and returns the `Results`.
+
+    Raises:
+        UserError, datasets.source.DataError: one line that says what to do.
+        Interrupted: the run was stopped and has saved its state.
+    """
+    split = next((i for i, word in enumerate(argv) if word.startswith("-")), len(argv))
+    labs, rest = list(argv[:split]), list(argv[split:])
+    evaluated = _peek(rest, "--eval")
+    if evaluated is not None and not labs:
+        labs = [_stored(Path(evaluated))["lab"]]
+    paths = [find_lab(lab) for lab in labs]
+    if not paths:
+        raise UserError("name a lab before the options; `python run.py` lists them")
+    if not {"-h", "--help"} & set(rest):
+        from jaxdl import parallel
+
+        parallel.start(_peek(rest, "--device"), "--multihost" in rest)
+    from jaxdl.progress import StopRequest
+
+    stop = StopRequest()
+    with contextlib.suppress(ValueError):  # a notebook's thread may not set signal handlers
+        stop.install()
+    finished = []
+    for path in paths:
+        began = time.monotonic()
+        results = run_lab(path, rest, stop)
+        finished.append((path.stem, results, time.monotonic() - began))
+    if len(finished) > 1:
+        print("\n" + summary(finished))
+    return [results for _, results, _ in finished]
+
+
+def find_lab(name: str) -> Path:
+    """The file of a lab, by path or by name.
+
+    Raises:
+        UserError: there is none of that name, or it lies outside `experiments/`.
+    """
+    path = EXPERIMENTS / f"{Path(name).stem}.py"
+    given = Path(name)
+    if given.suffix == ".py" and given.exists() and given.resolve() != path.resolve():
+        # a lab is a Python program: only those of this project are run
+        raise UserError(f"{name} is not a lab of this project; put it into {EXPERIMENTS}")
+    if not path.exists():
+        known = [p.stem for p in EXPERIMENTS.glob("[!_]*.py")]
+        near = difflib.get_close_matches(path.stem, known, 1)
+        hint = f"did you mean experiments/{near[0]}.py?" if near else "`python run.py` lists them"
+        raise UserError(f"there is no lab {name}; {hint}")
+    return path
+
+
+def load_lab(path: Path) -> Any:
+    """Import a lab's file as a module."""
+    spec = importlib.util.spec_from_file_location(f"experiments.{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up by name
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_lab(path: Path, argv: Sequence[str], stop: Any) -> Any:
+    """Parse the options of one lab, run it in its folder, print and store what comes out."""
+    module = load_lab(path)
+    options, config = parse(module, path.stem, argv)
+    from datasets.source import Request
+    from jaxdl import runs
+
+    title = module.__doc__.split("\n")[0]
+    stored = {
+        "lab": path.stem,
+        "preset": options.preset,
+        "seed": options.seed,
+        "seeds": options.seeds,
+        "source": options.source,
+        "options": _plain(config),
+    }
+    if options.seeds < 1:
+        raise UserError(f"--seeds {options.seeds}: at least one seed is needed")
+    if options.eval is not None:
+        config, stored = _config_of_run(module, path.stem, options, config)
+    folder = options.eval or options.workdir or _default_folder(path.stem, stored)
+    run = runs.Run(
+        folder=folder,
+        lab=path.stem,
+        title=title,
+        config=stored,
+        command=shlex.join(["python", "run.py", f"experiments/{path.name}", *argv]),
+        source=Request(source=stored["source"], data_dir=options.data_dir),
+        evaluating=options.eval is not None,
+        stop=stop,
+    )
+    with contextlib.closing(run):
+        if not run.evaluating:
+            run.open(options.fresh)
+        results = module.main(config, run)
+        _publish(run, results, options)
+    return results
+
+
+def _publish(run: Any, results: Any, options: RunOptions) -> None:
+    """Print the tables; store them, or under `--eval` compare them with the stored ones."""
+    from jaxdl.runs import read_json
+
+    for table in results.tables:
+        run.say("\n" + table.text())
+    for note in results.notes:
+        run.say(f"\n{note}")
+    if run.evaluating:
+        run.say("\n" + _compare(read_json(run.folder / "results.json"), run, results))
+    else:
+        run.finish(results)
+        run.say(f"\nreport: {run.folder / 'report.html'}")
+        if options.record is not None:
+            _record(options.record, run, results)
+
+
+def parse(module: Any, lab: str, argv: Sequence[str]) -> tuple[RunOptions, Any]:
+    """Typed run options and lab options from the command line.
+
+    Raises:
+        UserError: an unknown option (names the nearest), a missing or ill-typed value.
+    """
+    import tyro
+
+    presets = {"default": module.Config(), **getattr(module, "PRESETS", {})}
+    preset = _peek(argv, "--preset") or "default"
+    if preset not in presets:
+        preset = "default"  # a lab without this preset runs its default; tyro refuses other names
+    omit = tyro.conf.OmitArgPrefixes
+    args = dataclasses.make_dataclass(
+        "Args",
+        [("run", Annotated[RunOptions, omit]), ("lab", Annotated[module.Config, omit])],
+        frozen=True,
+    )
+    box = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(box):
+            parsed = tyro.cli(
+                args,
+                args=list(argv),
+                default=args(RunOptions(), presets[preset]),
+                prog=f"run.py experiments/{lab}.py",
+                description=module.__doc__,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise UserError(_one_line(box.getvalue(), args, argv)) from stop
+    return parsed.run, parsed.lab
+
+
+def _one_line(box: str, args: Any, argv: Sequence[str]) -> str:
+    """The message in tyro's framed error, and the nearest option where one is unknown."""
+    box = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    # a framed title, then sections between rules; without Unicode the title is a section too
+    framed = "│" in box
+    lines = [line.strip("│ ") for line in box.splitlines() if not line.startswith(("╭", "╰"))]
+    rules = itertools.groupby(lines, key=lambda line: bool(line) and not line.strip("─-"))
+    sections = [" ".join(group).strip() for is_rule, group in rules if not is_rule]
+    message = next(iter(sections[0 if framed else 1 :]), "")
+    if message.startswith("Unrecognized"):
+        known = [
+            "--" + field.name.replace("_", "-")
+            for part in dataclasses.fields(args)
+            for field in dataclasses.fields(getattr(part.type, "__origin__", part.type))
+        ]
+        unknown = [w.split("=")[0] for w in argv if w.startswith("--")]
+        unknown = [w for w in unknown if w.replace("_", "-") not in known]
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], known, 1)
+            hint = f"did you mean {near[0]}?" if near else "--help lists the options"
+            return f"unknown option {unknown[0]}; {hint}"
+    return message or "the options could not be read; see --help"
+
+
+def _peek(argv: Sequence[str], option: str) -> str | None:
+    """The value of an option that must be known before the rest is parsed."""
+    for i, word in enumerate(argv):
+        if word == option and i + 1 < len(argv):
+            return argv[i + 1]
+        if word.startswith(option + "="):
+            return word.partition("=")[2]
+    return None
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    """A Config as JSON gives it back: paths as text, tuples as lists."""
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    return json.loads(json.dumps(values, default=str))
+
+
+def _default_folder(lab: str, stored: Mapping[str, Any]) -> Path:
+    """runs/LAB-HASH: the same options find the same folder, others another."""
+    from jaxdl.checkpoint import digest
+
+    return Path("runs") / f"{lab}-{digest(stored)[:8]}"
+
+
+def _stored(folder: Path) -> dict[str, Any]:
+    from jaxdl.runs import read_json
+
+    return read_json(folder / "config.json")
+
+
+def _config_of_run(module: Any, lab: str, options: RunOptions, given: Any) -> tuple[Any, dict]:
+    """The Config that a finished run was trained with. Files may have moved, numbers may not.
+
+    Raises:
+        UserError: the run is of another lab, or a number was given that differs from the run's.
+    """
+    stored = _stored(options.eval)
+    if stored["lab"] != lab:
+        raise UserError(f"{options.eval} is a run of {stored['lab']}, not of {lab}")
+    defaults = {"default": module.Config(), **getattr(module, "PRESETS", {})}[options.preset]
+    values = {}
+    for field in dataclasses.fields(module.Config):
+        value, saved = getattr(given, field.name), stored["options"].get(field.name)
+        is_file = isinstance(value, Path) or "Path" in str(field.type)
+        if value != getattr(defaults, field.name) and _plain(given)[field.name] != saved:
+            if not is_file:
+                raise UserError(
+                    f"--eval takes the options from {options.eval}/config.json "
+                    f"({field.name} is {saved} there); leave --{field.name.replace('_', '-')} out"
+                )
+            values[field.name] = value
+        elif is_file and saved is not None:
+            values[field.name] = Path(saved)
+        else:
+            values[field.name] = tuple(saved) if isinstance(saved, list) else saved
+    return module.Config(**values), stored
+
+
+def _compare(record: Mapping[str, Any], run: Any, results: Any) -> str:
+    """One line: whether the evaluated tables are those of the run."""
+    tables = json.loads(json.dumps([table.record() for table in results.tables]))
+    if tables == record["tables"]:
+        return f"evaluated {run.folder}: identical to its results.json; nothing was trained"
+    return f"WARNING: evaluated {run.folder}: the tables DIFFER from its results.json"
+
+
+def _record(path: Path, run: Any, results: Any) -> None:
+    """Put the run's tables into a Markdown document."""
+    from jaxdl.parallel import is_main
+    from jaxdl.report import record_section
+    from jaxdl.runs import environment
+
+    if not is_main():
+        return
+    words = shlex.split(run.command)
+    at = next((i for i, w in enumerate(words) if w.split("=")[0] == "--record"), None)
+    if at is not None:
+        del words[at : at + (1 if "=" in words[at] else 2)]
+    machine = environment()
+    devices = ", ".join(sorted(set(machine["devices"])))
+    lines = [
+        *run.data_lines,
+        f"`{shlex.join(words)}`",
+        f"n = {run.config['seeds']} seeds; {machine['platform']} ({devices}, "
+        f"{machine['cpu_count']} cores), jax {machine['versions']['jax']}; "
+        f"{time.monotonic() - run.began:.0f} s; {time.strftime('%Y-%m-%d')}",
+        *[table.markdown() for table in results.tables],
+        *results.notes,
+    ]
+    key = run.folder.name if run.config is None else _default_folder(run.lab, run.config).name
+    record_section(path, key, run.title, "\n\n".join(lines))
+
+
+def summary(finished: Sequence[tuple[str, Any, float]]) -> str:
+    """One table over several labs."""
+    from jaxdl.report import Table, format_cell
+
+    rows = []
+    for lab, results, seconds in finished:
+        numbers = [f"{name} {format_cell(value, 3)}" for name, value in results.headline.items()]
+        rows.append({"lab": lab, "result": ", ".join(numbers), "seconds": round(seconds, 1)})
+    return Table("summary", rows, digits=1).text()

@@ -1,0 +1,27 @@
+"""Errors that a user can cause. The launcher prints them as one line and exits with status 2."""
+
+
+class UserError(Exception):
+    """A mistake the user can mend. The message is one line and says what to do."""
+
+
+class NotFinite(UserError):
+    """A loss or metric became NaN or infinite; names the fit, the step and the metric."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint is damaged, or belongs to another configuration or to other data."""
+
+
+class Interrupted(Exception):
+    """The run was asked to stop (Ctrl-C or SIGTERM) and has saved its state.
+
+    Attributes:
+        signum: the signal that asked.
+        saved_step: the optimiser step that a later run continues from.
+    """
+
+    def __init__(self, signum: int, saved_step: int):
+        self.signum = signum
+        self.saved_step = saved_step
+        super().__init__(f"stopped by signal {signum}; state saved at step {saved_step}")

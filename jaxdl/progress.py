@@ -1,0 +1,107 @@
+"""What a person sees of a fit: a bar with time left on a terminal, plain lines in a file."""
+
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from types import FrameType
+
+import numpy as np
+from tqdm import tqdm
+
+LINE_EVERY_SECONDS = 10.0
+
+
+class StopRequest:
+    """Turns Ctrl-C and SIGTERM into a request that a fit honours between two pieces.
+
+    Outside a fit (`armed` is False), and at the second Ctrl-C, the signal takes effect at once.
+    """
+
+    def __init__(self):
+        self.signum = 0
+        self.armed = False
+
+    def install(self) -> None:
+        """Listen for the two signals from now on. Call from the main thread."""
+        signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGTERM, self._on_signal)
+
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
+        if self.armed and not self.signum:
+            self.signum = signum
+            print("\nstopping: saving the state (again to stop at once)", file=sys.stderr)
+            return
+        if signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + signum)
+
+
+class ProgressBar:
+    """Shows one fit: epochs, examples per second without compilation and validation, time left.
+
+    Args:
+        name: of the fit.
+        stop: where a request to stop arrives.
+        show: False says nothing (processes other than the first).
+    """
+
+    def __init__(self, name: str, stop: StopRequest, show: bool = True):
+        self.name, self.stop, self.show = name, stop, show
+        self.stop.armed = True
+        self.bar: tqdm | None = None
+        self.terminal = sys.stderr.isatty()
+        self.last_line = time.monotonic()
+        self.epochs = 0
+
+    def start(self, epochs: int, rows: int, seen: int, compile_seconds: float) -> None:
+        """The program is compiled; `seen` rows of `epochs * rows` are already behind us."""
+        self.epochs, self.rows = epochs, rows
+        if not self.show:
+            return
+        if seen:
+            print(f"{self.name}: continuing in epoch {seen // rows + 1} of {epochs}", flush=True)
+        self.bar = tqdm(
+            total=epochs * rows,
+            initial=seen,
+            desc=self.name,
+            unit=" examples",
+            unit_scale=True,
+            disable=not self.terminal,
+            dynamic_ncols=True,
+            leave=False,
+        )
+        if self.terminal:
+            self.bar.set_postfix_str(f"compiled in {compile_seconds:.1f} s")
+
+    def advance(self, rows: int) -> None:
+        """`rows` more rows have been trained on (by every member)."""
+        if self.bar is not None:
+            self.bar.update(rows)
+
+    def epoch(self, epoch: int, metrics: Mapping[str, np.ndarray], timing: dict) -> None:
+        """An epoch (counted from 0) is over."""
+        if self.bar is None:
+            return
+        losses = ", ".join(
+            f"{name.removesuffix('_loss')} {np.nanmean(value):.4f}"
+            for name, value in metrics.items()
+            if name.endswith("_loss")
+        )
+        speed = self.rows / max(timing["train_seconds"], 1e-9)
+        note = f"epoch {epoch + 1}/{self.epochs}, loss {losses}, {speed:,.0f} examples/s"
+        self.bar.set_postfix_str(note)
+        now, last = time.monotonic(), epoch + 1 == self.epochs
+        if not self.terminal and (last or now - self.last_line > LINE_EVERY_SECONDS):
+            self.last_line = now
+            print(f"{self.name}: {note}", flush=True)
+
+    def stop_signal(self) -> int:
+        """The signal that asked to stop, 0 for none."""
+        return self.stop.signum
+
+    def close(self) -> None:
+        """The fit is over, or stopped."""
+        self.stop.armed = False
+        if self.bar is not None:
+            self.bar.close()

@@ -1,0 +1,338 @@
+"""A run: its folder, its records, its fits. What an experiment is handed beside its Config."""
+
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxdl import parallel
+from jaxdl.checkpoint import Checkpoints, array_digest, digest
+from jaxdl.errors import UserError
+from jaxdl.progress import ProgressBar, StopRequest
+from jaxdl.report import Results, html_report, save_figures
+from jaxdl.training import Fitted, Task, fit
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
+RECORDS = ("config.json", "environment.json", "data.json", "results.json", "report.html")
+LOGS = ("metrics.jsonl", "timing.jsonl")
+
+
+@dataclass
+class Run:
+    """One run of one lab.
+
+    Attributes:
+        folder: the run folder.
+        lab: name of the experiment file without suffix.
+        title: first line of its docstring.
+        config: what config.json holds: {"lab", "preset", "seed", "seeds", "options"}.
+        command: repeats the run.
+        source: where data sets look for their bytes; handed to `datasets.*.load` as it is.
+        evaluating: nothing is trained and nothing is written.
+        stop: where a request to stop arrives.
+    """
+
+    folder: Path
+    lab: str
+    title: str
+    config: dict[str, Any]
+    command: str
+    source: Any
+    evaluating: bool = False
+    stop: StopRequest = field(default_factory=StopRequest)
+
+    def __post_init__(self):
+        self.data: list[dict[str, Any]] = []
+        self.data_lines: list[str] = []
+        self.timing: dict[str, dict[str, Any]] = {}
+        self.began = time.monotonic()
+        self._lock = None
+
+    # ---- what experiments use -------------------------------------------------------------
+
+    @property
+    def seeds(self) -> np.ndarray:
+        """The members' seeds: `--seed`, `--seed` + 1, ... (`--seeds` of them)."""
+        return np.arange(self.config["seed"], self.config["seed"] + self.config["seeds"])
+
+    def say(self, line: str) -> None:
+        """Print a line, in the first process only."""
+        if parallel.is_main():
+            print(line, flush=True)
+
+    def uses(self, provenance: Any) -> None:
+        """Record and print which data the run uses; call it right after loading.
+
+        Args:
+            provenance: has `line() -> str` and `record() -> dict` (see `datasets.source`).
+        """
+        self.data_lines.append(provenance.line())
+        self.data.append(provenance.record())
+        self.say(provenance.line())
+        self._write_json("data.json", self.data)
+
+    def fit(
+        self,
+        name: str,
+        task: Task,
+        train: Mapping[str, np.ndarray],
+        valid: Mapping[str, np.ndarray] | None = None,
+        *,
+        epochs: int,
+        batch_size: int,
+        patience: int | None = None,
+        monitor: str = "valid_loss",
+        seeds: Sequence[int] | np.ndarray | None = None,
+    ) -> Fitted:
+        """The only door to training: train, or continue, or restore the fit of this name.
+
+        Args:
+            name: of the fit, unique in the run; its checkpoints are in checkpoints/NAME.
+            task, train, valid, epochs, batch_size, patience, monitor: see `jaxdl.training.fit`.
+            seeds: the members' seeds; `self.seeds` by default.
+
+        Returns:
+            The trained population.
+
+        Raises:
+            UserError: `--eval`, and the fit is missing or unfinished.
+        """
+        seeds = self.seeds if seeds is None else np.asarray(seeds)
+        # epochs, batch size and the like are part of the fit's identity; where data lie is not
+        shape = {"fit": name, "epochs": epochs, "batch_size": batch_size, "patience": patience}
+        configuration = digest({**self.config, **shape, "fit_seeds": seeds.tolist()})
+        hyper = {key: array_digest(value) for key, value in task.hyper.items()}
+        arrays = [("train", train), ("valid", valid or {})]
+        content = {f"{split}.{k}": array_digest(v) for split, d in arrays for k, v in d.items()}
+        identity = {"configuration": digest([configuration, hyper]), "data": digest(content)}
+        checkpoints = Checkpoints(self.folder / "checkpoints" / name, identity, warn=self.say)
+        began = time.monotonic()
+        fitted = fit(
+            task,
+            train,
+            valid,
+            seeds=seeds,
+            epochs=epochs,
+            batch_size=batch_size,
+            patience=patience,
+            monitor=monitor,
+            checkpoints=checkpoints,
+            watcher=_RunWatcher(self, name),
+            train_allowed=not self.evaluating,
+        )
+        if fitted.restored:
+            self.say(f"{name}: finished before, restored from {self.folder}")
+        elif epochs:
+            self.timing.setdefault(name, {})["total_seconds"] = time.monotonic() - began
+        return fitted
+
+    # ---- the folder -----------------------------------------------------------------------
+
+    def open(self, fresh: bool) -> None:
+        """Make and lock the folder, and check that what it holds is this run.
+
+        Raises:
+            UserError: the folder cannot be written, is in use, holds something else or holds a run
+                with other options.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            parallel.barrier("folder")
+            if parallel.is_main():
+                self._take_lock()
+        except OSError as error:
+            raise UserError(f"cannot write to {self.folder}: {error.strerror}") from error
+        if parallel.is_main():
+            if fresh:
+                self._clear()
+            self._check_config()
+            self._write_json("config.json", self.config)
+            self._write_json("environment.json", environment())
+        parallel.barrier("opened")
+
+    def _take_lock(self) -> None:
+        # the kernel lets go of the lock when the process ends, however it ends
+        self._lock = (self.folder / ".lock").open("a+")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.seek(0)
+            holder = self._lock.read().strip() or "unknown"
+            raise UserError(f"{self.folder} is in use by process {holder}") from error
+        self._lock.truncate(0)
+        self._lock.write(str(os.getpid()))
+        self._lock.flush()
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _clear(self) -> None:
+        """Remove what a run wrote, and only that; a folder of another kind is left alone."""
+        if not (self.folder / "config.json").exists():
+            return
+        for name in (*RECORDS, *LOGS):
+            (self.folder / name).unlink(missing_ok=True)
+        for name in ("checkpoints", "figures"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def _check_config(self) -> None:
+        path = self.folder / "config.json"
+        if not path.exists():
+            others = [p.name for p in self.folder.iterdir() if p.name != ".lock"]
+            if others:
+                raise UserError(
+                    f"{self.folder} is not empty and not a run folder (it holds {others[0]}); "
+                    "choose another --workdir"
+                )
+            return
+        differences = config_differences(read_json(path), self.config)
+        if differences:
+            raise UserError(
+                f"{self.folder} holds a run with other options ({'; '.join(differences)}); "
+                "use --fresh to replace it, or another --workdir"
+            )
+
+    def finish(self, results: Results) -> None:
+        """Write results.json, the figures and the report."""
+        if self.evaluating or not parallel.is_main():
+            return
+        record = self.results_record(results)
+        pictures = save_figures(results, self.folder / "figures")
+        records = {
+            "configuration": self.config,
+            "environment": environment(),
+            "timing": self.timing,
+        }
+        page = html_report(self.title, self.data_lines, self.command, results, pictures, records)
+        (self.folder / "report.html").write_text(page, encoding="utf-8")
+        self._write_json("results.json", record)
+
+    def results_record(self, results: Results) -> dict[str, Any]:
+        """What results.json holds; the tables in it must come out the same under `--eval`."""
+        return {
+            "lab": self.lab,
+            "title": self.title,
+            "command": self.command,
+            "data": self.data,
+            "simulated": any(entry.get("kind") == "simulated" for entry in self.data),
+            "n_seeds": self.config["seeds"],
+            "tables": [table.record() for table in results.tables],
+            "notes": list(results.notes),
+            "timing": {**self.timing, "run_seconds": time.monotonic() - self.began},
+        }
+
+    def _write_json(self, name: str, value: Any) -> None:
+        if self.evaluating or not parallel.is_main():
+            return
+        temporary = self.folder / f".{name}.tmp"
+        text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self.folder / name)
+
+
+class _RunWatcher(ProgressBar):
+    """The progress bar, and the two logs of the run.
+
+    metrics.jsonl holds numbers that depend on nothing but the configuration and the data: after a
+    kill and a resume it is the same file, byte for byte. Seconds go to timing.jsonl.
+    """
+
+    def __init__(self, run: Run, name: str):
+        super().__init__(name, run.stop, show=parallel.is_main())
+        self.run = run
+
+    def start(self, epochs: int, rows: int, seen: int, compile_seconds: float) -> None:
+        super().start(epochs, rows, seen, compile_seconds)
+        self.run.timing[self.name] = {"compile_seconds": compile_seconds, "train_seconds": 0.0}
+        if self.run.evaluating or not self.show:
+            return
+        for log in LOGS:
+            path = self.run.folder / log
+            lines = path.read_text("utf-8").splitlines() if path.exists() else []
+            kept = [line for line in lines if _still_true(line, self.name, seen // rows)]
+            path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+
+    def epoch(self, epoch: int, metrics: Mapping[str, np.ndarray], timing: dict) -> None:
+        super().epoch(epoch, metrics, timing)
+        self.run.timing[self.name]["train_seconds"] += timing["train_seconds"]
+        if not self.show:
+            return
+        values = {name: np.asarray(value, np.float32).tolist() for name, value in metrics.items()}
+        speed = {"examples_per_second": self.rows / timing["train_seconds"], **timing}
+        for log, entry in zip(LOGS, (values, speed), strict=True):
+            line = json.dumps({"fit": self.name, "epoch": epoch + 1, **entry})
+            with (self.run.folder / log).open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+
+def _still_true(line: str, fit_name: str, epochs_done: int) -> bool:
+    """Whether a log line is of another fit, or of an epoch that the checkpoint has seen."""
+    try:
+        entry = json.loads(line)
+    except ValueError:  # the process was killed while it wrote this line
+        return False
+    return entry["fit"] != fit_name or entry["epoch"] <= epochs_done
+
+
+def environment() -> dict[str, Any]:
+    """Versions, devices and, inside a git checkout, the commit."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = None
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": versions,
+        **parallel.describe(),
+        "git_commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str | None:
+    git = shutil.which("git")
+    if git is None:
+        return None
+    command = [git, "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return result.stdout.strip() or None
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file of a run folder.
+
+    Raises:
+        UserError: it is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist; is {path.parent} a run folder?") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+
+
+def config_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Which options differ, as "epochs 30 there, 5 here"."""
+    flat_old = {**{k: v for k, v in old.items() if k != "options"}, **old.get("options", {})}
+    flat_new = {**{k: v for k, v in new.items() if k != "options"}, **new["options"]}
+    return [
+        f"{name} {flat_old.get(name)} there, {flat_new.get(name)} here"
+        for name in dict.fromkeys([*flat_old, *flat_new])
+        if flat_old.get(name) != flat_new.get(name)
+    ]

@@ -1,0 +1,114 @@
+"""Averages and predictions over all rows: padded to whole batches, masked, nothing dropped."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from jaxdl import parallel
+from jaxdl.training.state import hyper_arrays
+from jaxdl.training.step import evaluate_batch, lanes_of
+from jaxdl.training.task import Task
+
+BATCH_BYTES = 4 << 20
+
+
+def rows_per_batch(data: Mapping[str, np.ndarray]) -> int:
+    """Rows evaluated at once: about 4 MiB of input, a multiple of the number of devices."""
+    row_bytes = max(1, sum(x.nbytes // max(len(x), 1) for x in data.values()))
+    rows = int(np.clip(BATCH_BYTES // row_bytes, 64, 8192))
+    rows = min(rows, len(next(iter(data.values()))))
+    devices = jax.device_count()
+    return -(-rows // devices) * devices
+
+
+class Evaluator:
+    """Mean loss and metrics of a population over a fixed data set, which stays on the devices.
+
+    Args:
+        task: what is evaluated.
+        data: host arrays [rows, ...].
+        seeds: the population's seeds (their number, and the members' hyper-parameters).
+    """
+
+    def __init__(self, task: Task, data: Mapping[str, np.ndarray], seeds: np.ndarray):
+        self.rows = len(next(iter(data.values())))
+        self.batch = rows_per_batch(data)
+        self.data = parallel.replicate(dict(data))
+        self.hyper = hyper_arrays(task, len(seeds))
+        self.program = jax.jit(partial(self._sums, task), out_shardings=parallel.replicated())
+
+    def _sums(self, task, variables, data, start, hyper):
+        index = start + jnp.arange(self.batch)
+        batch = jax.tree.map(lambda x: x[jnp.minimum(index, self.rows - 1)], data)
+        return evaluate_batch(task, variables, batch, index < self.rows, hyper)
+
+    def __call__(self, lanes: list[Any]) -> dict[str, Float[np.ndarray, " seeds"]]:
+        """Means for each member.
+
+        Args:
+            lanes: variables of consecutive groups of members (one group: a list of one).
+        """
+        results, first = [], 0
+        for variables in lanes:
+            members = jax.tree.leaves(variables)[0].shape[0]
+            hyper = {k: v[first : first + members] for k, v in self.hyper.items()}
+            starts = range(0, self.rows, self.batch)
+            parts = [self.program(variables, self.data, np.int32(s), hyper) for s in starts]
+            # float64 on the host: the sum over many batches must not depend on their number
+            sums = jax.tree.map(lambda *x: np.sum(np.asarray(x, np.float64), 0), *parts)
+            weight = sums.pop("weight")
+            results.append({name: value / weight for name, value in sums.items()})
+            first += members
+        return {name: np.concatenate([r[name] for r in results]) for name in results[0]}
+
+
+def predict(
+    task: Task,
+    variables: Any,
+    seeds: np.ndarray,
+    function: Callable[[Any, Mapping[str, Any]], Any],
+    data: Mapping[str, np.ndarray],
+) -> Any:
+    """`function(outputs, batch)` for every row and member, in evaluation mode.
+
+    Args:
+        task: gives `apply`.
+        variables: parameters and model state, seed axis in front.
+        seeds: the members' seeds.
+        function: per-example values [batch, ...] from the outputs and the batch; a tree is fine.
+        data: host arrays [rows, ...].
+
+    Returns:
+        NumPy arrays [seeds, rows, ...], in the tree that `function` returns.
+    """
+    rows, size = len(next(iter(data.values()))), rows_per_batch(data)
+    hyper = hyper_arrays(task, len(seeds))
+
+    @partial(jax.jit, out_shardings=parallel.replicated())
+    def program(variables, batch, hyper):
+        batch = parallel.split_batch(batch)
+
+        def member(variables, hyper):
+            outputs, _ = task.apply(variables, batch, jax.random.key(0), False, hyper)
+            return function(outputs, batch)
+
+        return jax.vmap(member)(variables, hyper)
+
+    lanes = []
+    for lane in lanes_of(variables["params"], len(seeds)):
+        group = jax.tree.map(lambda x, lane=lane: x[lane], variables)
+        group_hyper = {name: value[lane] for name, value in hyper.items()}
+        parts = []
+        for start in range(0, rows, size):
+            index = np.minimum(np.arange(start, start + size), rows - 1)
+            batch = parallel.replicate({name: x[index] for name, x in data.items()})
+            part = jax.device_get(program(group, batch, group_hyper))
+            real = min(size, rows - start)
+            parts.append(jax.tree.map(lambda x, real=real: x[:, :real], part))
+        lanes.append(jax.tree.map(lambda *x: np.concatenate(x, axis=1), *parts))
+    return jax.tree.map(lambda *x: np.concatenate(x, axis=0), *lanes)

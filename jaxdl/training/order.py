@@ -1,0 +1,42 @@
+"""In which order a fit sees its rows: a pure function of (seed, epoch).
+
+A resume therefore needs nothing but the step, and a CPU, a GPU and a TPU see the same order.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+
+def steps_per_epoch(rows: int, batch_size: int) -> int:
+    """Number of batches that cover all rows; the last one may be padded."""
+    return -(-rows // batch_size)
+
+
+def epoch_order(
+    seed: int, epoch: int, rows: int, batch_size: int
+) -> Int[np.ndarray, "steps batch"]:
+    """Row numbers of each batch of one epoch. The last batch is padded with row 0.
+
+    NumPy rather than `jax.random.permutation`: 2 ms against 40 ms for 227,451 rows on a CPU, and
+    the same order on every kind of device.
+
+    Args:
+        seed: of the population's member, so that members differ in their order too.
+        epoch: counted from zero.
+        rows: number of rows of the data set.
+        batch_size: rows in a batch.
+
+    Returns:
+        int32 row numbers, each row exactly once before the padding.
+    """
+    steps = steps_per_epoch(rows, batch_size)
+    order = np.zeros(steps * batch_size, np.int32)
+    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, epoch])))
+    order[:rows] = generator.permutation(np.arange(rows, dtype=np.int32))
+    return order.reshape(steps, batch_size)
+
+
+def padding_mask(rows: int, batch_size: int) -> Bool[np.ndarray, "steps batch"]:
+    """True where `epoch_order` holds a real row, False where it is padding."""
+    steps = steps_per_epoch(rows, batch_size)
+    return (np.arange(steps * batch_size) < rows).reshape(steps, batch_size)

@@ -1,0 +1,173 @@
+"""The pure train step and the programs made of it.
+
+`train_step(task, state, batch, mask, hyper) -> state` is for one member. `scan_steps` runs many
+steps in one program, `one_step` runs one; which is faster depends on the size of a step and on the
+device (docs/performance.md has the measurement), and `prefers_scan` decides.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxdl import parallel
+from jaxdl.training.state import TrainState
+from jaxdl.training.task import Batch, Hyper, Task
+
+# Below this many floating-point operations in a step, a CPU spends more time on dispatch than on
+# arithmetic and one program of many steps wins; above it, operations inside a loop body run on one
+# core and single steps win.
+SCAN_BELOW_FLOP = 6_000_000
+
+
+def train_step(
+    task: Task,
+    state: TrainState,
+    batch: Batch,
+    mask: Bool[Array, " batch"],
+    hyper: Hyper,
+    active: Bool[Array, ""] | None = None,
+) -> TrainState:
+    """One optimiser step of one member: the mean loss over the real rows, its gradient, an update.
+
+    Args:
+        task: what is trained.
+        state: one member (no seed axis).
+        batch: arrays [batch, ...]; rows where `mask` is False are padding and count for nothing.
+        mask: which rows are real.
+        hyper: this member's hyper-parameters.
+        active: False leaves the member as it is (it has stopped early).
+    """
+    key = jax.random.fold_in(jax.random.key(state.seed), state.step)
+    rows = mask.astype(jnp.float32)
+    weight = rows.sum()
+
+    def mean_loss(params):
+        variables = {"params": params, **state.model_state}
+        outputs, changed = task.apply(variables, batch, key, True, hyper)
+        loss = task.loss(outputs, batch)
+        return (loss * rows).sum() / weight, (outputs, loss, changed)
+
+    grad_fn = jax.value_and_grad(mean_loss, has_aux=True)
+    (mean, (outputs, loss, changed)), grads = grad_fn(state.params)
+    updates, opt_state = task.optimizer(hyper).update(grads, state.opt_state, state.params)
+
+    sums = {"loss": (loss * rows).sum(), "weight": weight}
+    sums |= {name: (metric(outputs, batch) * rows).sum() for name, metric in task.metrics.items()}
+    bad = (state.bad_step < 0) & ~jnp.isfinite(mean)
+    new = TrainState(
+        step=state.step + 1,
+        seed=state.seed,
+        params=optax.apply_updates(state.params, updates),
+        model_state={**state.model_state, **changed},
+        opt_state=opt_state,
+        totals=jax.tree.map(jnp.add, state.totals, sums),
+        bad_step=jnp.where(bad, state.step, state.bad_step),
+    )
+    if active is None:
+        return new
+    frozen = jax.tree.map(lambda after, before: jnp.where(active, after, before), new, state)
+    return frozen.replace(step=new.step)
+
+
+def scan_steps(
+    task: Task,
+    state: TrainState,
+    data: Batch,
+    order: Int[Array, "seeds steps batch"],
+    mask: Bool[Array, "steps batch"],
+    count: Int[Array, ""],
+    hyper: Hyper,
+    active: Bool[Array, " seeds"] | None,
+) -> TrainState:
+    """The first `count` steps of `order` for all members, in one program.
+
+    The rows of all steps are gathered at once, which on a CPU beats gathering inside the loop.
+    `count` is traced, so that the shorter last piece of an epoch needs no second compilation.
+    """
+
+    def member(state, order, hyper, active):
+        batches = jax.tree.map(
+            lambda x: x[order.reshape(-1)].reshape(order.shape + x.shape[1:]), dict(data)
+        )
+
+        def body(i, state):
+            batch = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, 0, False), batches)
+            rows = jax.lax.dynamic_index_in_dim(mask, i, 0, False)
+            return train_step(task, state, parallel.split_batch(batch), rows, hyper, active)
+
+        return jax.lax.fori_loop(0, count, body, state)
+
+    return jax.vmap(member)(state, order, dict(hyper), active)
+
+
+def one_step(
+    task: Task,
+    state: TrainState,
+    data: Batch,
+    order: Int[Array, "seeds steps batch"],
+    mask: Bool[Array, "steps batch"],
+    index: Int[Array, ""],
+    hyper: Hyper,
+    active: Bool[Array, " seeds"] | None,
+) -> TrainState:
+    """Step number `index` of `order` for all members."""
+    rows = jax.lax.dynamic_index_in_dim(mask, index, 0, False)
+
+    def member(state, order, hyper, active):
+        chosen = jax.lax.dynamic_index_in_dim(order, index, 0, False)
+        batch = jax.tree.map(lambda x: x[chosen], dict(data))
+        return train_step(task, state, parallel.split_batch(batch), rows, hyper, active)
+
+    return jax.vmap(member)(state, order, dict(hyper), active)
+
+
+def evaluate_batch(
+    task: Task,
+    variables: Any,
+    batch: Batch,
+    mask: Bool[Array, " batch"],
+    hyper: Hyper,
+) -> dict[str, Float[Array, " seeds"]]:
+    """Sums over the real rows of one batch of the loss, each metric and the weight, per member."""
+    rows = mask.astype(jnp.float32)
+    batch = parallel.split_batch(dict(batch))
+
+    def member(variables, hyper):
+        outputs, _ = task.apply(variables, batch, jax.random.key(0), False, hyper)
+        sums = {"loss": (task.loss(outputs, batch) * rows).sum(), "weight": rows.sum()}
+        for name, metric in task.metrics.items():
+            sums[name] = (metric(outputs, batch) * rows).sum()
+        return sums
+
+    return jax.vmap(member)(variables, dict(hyper))
+
+
+def has_convolution(params: Any) -> bool:
+    """Whether a kernel has three or more axes behind the seed axis."""
+    return any(leaf.ndim >= 4 for leaf in jax.tree.leaves(params))
+
+
+def prefers_scan(params: Any, batch_size: int) -> bool:
+    """Whether many steps in one program beat single steps on this backend.
+
+    Accelerators always do. On a CPU, convolutions inside a loop body are slow, and dense steps
+    above `SCAN_BELOW_FLOP` (two operations a weight forward, four backward) are better alone.
+    """
+    if jax.default_backend() != "cpu":
+        return True
+    size = sum(leaf.size for leaf in jax.tree.leaves(params))
+    return not has_convolution(params) and 6 * size * batch_size < SCAN_BELOW_FLOP
+
+
+def lanes_of(params: Any, seeds: int) -> list[slice]:
+    """How a population is cut into groups that are vmapped together.
+
+    All members go together, except with convolutions: a vmapped kernel becomes a grouped
+    convolution, which is several times slower than the members one after the other.
+    """
+    if has_convolution(params) and seeds > 1:
+        return [slice(i, i + 1) for i in range(seeds)]
+    return [slice(0, seeds)]

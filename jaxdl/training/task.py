@@ -1,0 +1,72 @@
+"""What is trained: a record of pure functions. The engine never looks inside a model."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+Batch = Mapping[str, Array]
+Hyper = Mapping[str, Array]
+Variables = Mapping[str, Any]
+PerExample = Callable[[Any, Batch], Float[Array, " batch"]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything a fit needs to know about a model, as plain functions of arrays.
+
+    Attributes:
+        init: (key, batch) -> variables; `variables["params"]` is trained, every other collection
+            (batch statistics, say) is state that `apply` hands back.
+        apply: (variables, batch, key, train, hyper) -> (outputs, changed collections). Dropout and
+            augmentation draw from `key`; with `train=False` the collections come back empty.
+        loss: (outputs, batch) -> the loss of each example, shape [batch]. No reduction: the engine
+            takes the mean over the rows that are not padding.
+        optimizer: hyper -> gradient transform. Called inside jit, so the numbers in `hyper` may be
+            traced and may differ between the members of a population.
+        metrics: name -> function like `loss`; averaged the same way and reported per epoch.
+        hyper: plain numbers, or arrays of shape [seeds] that give each member its own.
+    """
+
+    init: Callable[[PRNGKeyArray, Batch], Variables]
+    apply: Callable[[Variables, Batch, PRNGKeyArray, bool, Hyper], tuple[Any, Variables]]
+    loss: PerExample
+    optimizer: Callable[[Hyper], optax.GradientTransformation]
+    metrics: Mapping[str, PerExample] = field(default_factory=dict)
+    hyper: Mapping[str, Any] = field(default_factory=dict)
+
+
+def module_functions(module: Any, inputs: Callable[[Batch], Any] = lambda batch: batch["x"]):
+    """`init` and `apply` of a Flax Linen module in the form that `Task` wants.
+
+    Args:
+        module: a Linen module whose `__call__(x, train)` takes the inputs and the mode.
+        inputs: picks the module's inputs out of the batch; `batch["x"]` by default.
+
+    Returns:
+        (init, apply). `apply` gives the module's dropout its own stream of `key`.
+    """
+
+    def init(key: PRNGKeyArray, batch: Batch) -> Variables:
+        return module.init({"params": key}, inputs(batch), train=False)
+
+    def apply(variables, batch, key, train, hyper):
+        del hyper
+        if not train:
+            return module.apply(variables, inputs(batch), train=False), {}
+        mutable = [name for name in variables if name != "params"]
+        outputs, changed = module.apply(
+            variables, inputs(batch), train=True, rngs={"dropout": key}, mutable=mutable
+        )
+        return outputs, dict(changed)
+
+    return init, apply
+
+
+def parameter_count(variables: Variables) -> int:
+    """Number of trained numbers in one model (not counting the seed axis)."""
+    params = variables["params"]
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

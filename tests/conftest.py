@@ -1,0 +1,31 @@
+"""Shared pieces of the tests: a tiny task, real data where there is some, one CPU device."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# Compiling is most of what the tests do; what they check does not need fast programs. Set here, so
+# that the processes the tests start inherit it.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with upstream files; tests that need it are skipped where it is absent."""
+    folder = os.environ.get("JAXDL_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("$JAXDL_DATA is not set: no real data here")
+    return Path(folder)
+
+
+@pytest.fixture
+def rows() -> dict[str, np.ndarray]:
+    """103 rows of 5 correlated columns: no multiple of any batch size used here."""
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(103, 2))
+    x = hidden @ rng.normal(size=(2, 5)) + 0.1 * rng.normal(size=(103, 5))
+    return {"x": x.astype(np.float32)}

@@ -1,0 +1,160 @@
+"""Checkpoints: what was saved comes back, and nothing else ever does."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+import tasks
+from jaxdl.checkpoint import SUMS, Checkpoints, array_digest, digest
+from jaxdl.errors import CheckpointError
+
+STATE = {
+    "w": np.arange(12, dtype=np.float32).reshape(3, 4),
+    "n": np.int32(7),
+    "deep": {"flag": np.array([True, False])},
+}
+ABSTRACT = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), STATE)
+IDENTITY = {"configuration": "c", "data": "d"}
+
+
+def grown(step):
+    return jax.tree.map(lambda x: x + x.dtype.type(step), {**STATE, "deep": {}}) | {
+        "deep": STATE["deep"]
+    }
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Checkpoints of steps 1 and 2; copied by tests that damage them."""
+    folder = tmp_path_factory.mktemp("saved") / "fit"
+    store = Checkpoints(folder, IDENTITY)
+    for step in (0, 1, 2):
+        store.save(step, jax.device_put(grown(step)))
+    store.close()
+    return folder
+
+
+@pytest.fixture
+def copy(saved, tmp_path):
+    return shutil.copytree(saved, tmp_path / "fit")
+
+
+def test_the_newest_two_stay_and_come_back_bit_for_bit(saved):
+    store = Checkpoints(saved, IDENTITY)
+    assert store.steps() == [1, 2]
+    step, state = store.restore(ABSTRACT)
+    assert step == 2
+    assert tasks.same(state, grown(2))
+
+
+def test_nothing_there_is_none(tmp_path):
+    assert Checkpoints(tmp_path / "none", IDENTITY).restore(ABSTRACT) is None
+
+
+def files_of(folder):
+    return sorted(p for p in (folder / "2").rglob("*") if p.is_file())
+
+
+def test_a_flipped_byte_in_any_file_is_never_loaded_silently(copy):
+    """Every file, several bytes: the older checkpoint is loaded, and the damage is told."""
+    rng = np.random.default_rng(0)
+    checked = 0
+    for path in files_of(copy):
+        good = path.read_bytes()
+        for position in {0, len(good) - 1, *rng.integers(0, len(good), 3).tolist()}:
+            bad = bytearray(good)
+            bad[position] ^= 1 << rng.integers(8)
+            path.write_bytes(bad)
+            warnings = []
+            step, state = Checkpoints(copy, IDENTITY, warn=warnings.append).restore(ABSTRACT)
+            assert step == 1, f"byte {position} of {path.name} was loaded"
+            assert tasks.same(state, grown(1))
+            assert len(warnings) == 1
+            assert "damaged" in warnings[0]
+            checked += 1
+        path.write_bytes(good)
+    assert checked > 30
+
+
+@pytest.mark.parametrize("damage", ["delete", "empty", "cut"])
+def test_missing_and_cut_files_fall_back(copy, damage):
+    for path in files_of(copy):
+        if damage == "delete" and path.name == SUMS:
+            continue  # without sums the digests of the leaves decide; see the next test
+        good = path.read_bytes()
+        path.write_bytes(b"" if damage == "empty" else good[: len(good) // 2])
+        if damage == "delete":
+            path.unlink()
+        step, _ = Checkpoints(copy, IDENTITY, warn=lambda _: None).restore(ABSTRACT)
+        assert step == 1, f"{damage} {path.name}"
+        path.write_bytes(good)
+
+
+def test_leaf_digests_catch_flips_without_the_sums(copy):
+    """A kill between the checkpoint and its sums leaves none; payload flips are caught anyway."""
+    (copy / "2" / SUMS).unlink()
+    store = Checkpoints(copy, IDENTITY, warn=lambda _: None)
+    assert store.restore(ABSTRACT)[0] == 2
+    payload = max(files_of(copy), key=lambda p: p.stat().st_size if "/d/" in str(p) else 0)
+    good = payload.read_bytes()
+    loaded_wrong = 0
+    for position in range(0, len(good), 7):
+        bad = bytearray(good)
+        bad[position] ^= 1
+        payload.write_bytes(bad)
+        step, state = store.restore(ABSTRACT)
+        loaded_wrong += step == 2 and not tasks.same(state, grown(2))
+    assert loaded_wrong == 0
+
+
+def test_all_damaged_is_an_error_that_says_what_to_do(copy):
+    for step in "12":
+        (copy / step / SUMS).write_text("nonsense")
+    with pytest.raises(CheckpointError, match=r"every checkpoint .* --fresh"):
+        Checkpoints(copy, IDENTITY, warn=lambda _: None).restore(ABSTRACT)
+
+
+@pytest.mark.parametrize(
+    ("abstract", "message"),
+    [
+        ({**ABSTRACT, "w": jax.ShapeDtypeStruct((4, 3), np.float32)}, r"'w'\] is float32\[3, 4\]"),
+        ({**ABSTRACT, "w": jax.ShapeDtypeStruct((3, 4), np.float16)}, "expected float16"),
+        ({**ABSTRACT, "new": ABSTRACT["n"]}, "missing .*new"),
+        ({"w": ABSTRACT["w"]}, "extra .*deep"),
+    ],
+)
+def test_another_model_is_refused_by_leaf(saved, abstract, message):
+    with pytest.raises(CheckpointError, match=message):
+        Checkpoints(saved, IDENTITY).restore(abstract)
+
+
+def test_other_data_are_refused(saved):
+    with pytest.raises(CheckpointError, match="another data"):
+        Checkpoints(saved, {**IDENTITY, "data": "x"}).restore(ABSTRACT)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "fit").write_text("a file where the folder should be")
+    with pytest.raises(CheckpointError, match="cannot write"):
+        Checkpoints(tmp_path / "fit", IDENTITY).save(0, jax.device_put(STATE))
+
+
+def test_a_left_over_temporary_folder_is_ignored_and_removed(copy):
+    (copy / "3.orbax-checkpoint-tmp").mkdir()
+    store = Checkpoints(copy, IDENTITY)
+    assert store.restore(ABSTRACT)[0] == 2
+    store.save(4, jax.device_put(grown(4)))
+    store.close()
+    assert [p.name for p in copy.iterdir() if "tmp" in p.name] == []
+    assert store.steps() == [2, 4]
+
+
+def test_digests_tell_shape_dtype_and_content_apart():
+    x = np.zeros(4, np.float32)
+    assert array_digest(x) == array_digest(x.copy())
+    others = [x.reshape(2, 2), x.astype(np.int32), x + 1]
+    assert len({array_digest(y) for y in (x, *others)}) == 4
+    assert digest({"a": 1, "b": [2]}) == digest(json.loads('{"b": [2], "a": 1}'))

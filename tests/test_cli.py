@@ -1,0 +1,230 @@
+"""The launcher and the run folder, as a user meets them."""
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from conftest import ROOT
+from jaxdl import cli
+
+LAB = "experiments/fraud_ae.py"
+QUICK = [LAB, "--preset", "quick", "--source", "simulated"]
+
+
+def call(*argv):
+    """Exit status, what was printed, and what was printed as an error."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = cli.main([str(word) for word in argv])
+        except SystemExit as stop:  # --help
+            status = stop.code or 0
+    return status, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """A finished quick run of the main lab with two seeds, and what it printed."""
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    status, out, err = call(*QUICK, "--seeds", 2, "--workdir", folder)
+    assert status == 0, err
+    return folder, out
+
+
+def test_without_arguments_the_labs_are_listed_and_help_is_quick():
+    began = time.monotonic()
+    for argv in ((), ("--help",)):
+        status, out, _ = call(*argv)
+        assert status == 0
+        assert "experiments/fraud_ae.py" in out
+        assert "Lab 160" in out
+    assert time.monotonic() - began < 3  # nothing is imported for it
+
+
+def test_help_of_a_lab_shows_its_options_with_words():
+    status, out, _ = call(LAB, "--help")
+    assert status == 0
+    for word in ("--epochs INT", "--split {random,temporal}", "--seeds INT", "Passes over"):
+        assert word in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ((LAB, "--epoks", "3"), "unknown option --epoks; did you mean --epochs?"),
+        ((LAB, "--epochs", "many"), "--epochs"),
+        ((LAB, "--split", "odd"), "'random', 'temporal'"),
+        ((LAB, "--seeds", "0"), "at least one seed"),
+        ((LAB, "--device", "abacus"), "--device abacus"),
+        (("experiments/fraud_ea.py",), "did you mean experiments/fraud_ae.py?"),
+        (("--seed", "1"), "name a lab"),
+        ((LAB, "--eval", "/nowhere"), "is /nowhere a run folder?"),
+        ((LAB, "--csv", "/nowhere.csv"), "/nowhere.csv"),
+        ((LAB, "--data-dir", "/nowhere"), "not a folder"),
+        ((LAB, "--source", "real", "--data-dir", str(ROOT)), "creditcard.csv"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(argv, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JAXDL_CACHE", str(tmp_path / "cache"))
+    status, _, err = call(*argv)
+    assert status == 2
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert message in err
+
+
+def test_a_program_elsewhere_is_not_run(tmp_path):
+    (tmp_path / "evil.py").write_text("raise SystemError('was run')")
+    status, _, err = call(tmp_path / "evil.py")
+    assert status == 2
+    assert "not a lab of this project" in err
+
+
+def test_the_first_line_names_the_data_and_says_simulated(run_folder):
+    folder, out = run_folder
+    assert out.splitlines()[0].startswith("data: credit-card fraud, simulated twin")
+    results = json.loads((folder / "results.json").read_text())
+    assert results["simulated"] is True
+    assert "simulated" in (folder / "report.html").read_text()
+
+
+def test_the_run_folder_holds_everything(run_folder):
+    folder, _ = run_folder
+    config = json.loads((folder / "config.json").read_text())
+    assert config["seeds"] == 2
+    assert config["options"]["epochs"] == 3
+    environment = json.loads((folder / "environment.json").read_text())
+    assert environment["versions"]["jax"]
+    assert environment["platform"] == "cpu"
+    assert len(json.loads((folder / "data.json").read_text())[0]["sha256"]) == 64
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert len(lines[0]["train_loss"]) == 2
+    assert lines[2]["train_loss"] < lines[0]["train_loss"]
+    pictures = {p.name for p in (folder / "figures").iterdir()}
+    assert {"loss.png", "confusion.png", "precision_recall.png"} <= pictures
+    assert (folder / "report.html").read_text().count("data:image/png;base64,") == len(pictures)
+
+
+def test_the_autoencoder_beats_the_weak_baselines(run_folder):
+    ranking = json.loads((run_folder[0] / "results.json").read_text())["tables"][1]["rows"]
+    auprc = {row["detector"]: np.mean(row["AUPRC"]) for row in ranking}
+    assert auprc["autoencoder"] > auprc["untrained autoencoder"] > 5 * auprc["random score"]
+
+
+def test_evaluation_prints_the_identical_table_and_trains_nothing(run_folder):
+    folder, printed = run_folder
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+    status, out, err = call("--eval", folder)
+    assert status == 0, err
+    assert "identical to its results.json" in out
+    table = out[out.index("Autoencoder decisions") : out.index("evaluated")]
+    assert table.strip() in printed
+    assert before == {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+
+
+def test_evaluation_takes_the_architecture_from_the_run(run_folder):
+    status, _, err = call("--eval", run_folder[0], "--widths", "5")
+    assert status == 2
+    assert "widths is [12] there" in err
+
+
+def test_evaluation_notices_other_numbers(run_folder, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(run_folder[0], tmp_path / "copy")
+    record = json.loads((folder / "results.json").read_text())
+    record["tables"][0]["rows"][0]["precision"][0] += 1e-9
+    (folder / "results.json").write_text(json.dumps(record))
+    assert "DIFFER" in call("--eval", folder)[1]
+
+
+def test_the_same_folder_again_says_so_and_other_options_are_refused(run_folder):
+    folder, printed = run_folder
+    status, out, _ = call(*QUICK, "--seeds", 2, "--workdir", folder)
+    assert status == 0
+    assert "finished before" in out
+    assert printed[printed.index("Autoencoder dec") : printed.index("report:")] in out
+    status, _, err = call(*QUICK, "--seeds", 2, "--epochs", 4, "--workdir", folder)
+    assert status == 2
+    assert "epochs 3 there, 4 here" in err
+    assert "widths" not in err
+
+
+def test_fresh_starts_again(run_folder, tmp_path):
+    folder = tmp_path / "run"
+    assert call(*QUICK, "--epochs", 1, "--workdir", folder)[0] == 0
+    assert call(*QUICK, "--epochs", 2, "--workdir", folder, "--fresh")[0] == 0
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "mine.txt").write_text("mine")
+    status, _, err = call(*QUICK, "--workdir", tmp_path, "--fresh")
+    assert status == 2
+    assert "not a run folder" in err
+    assert (tmp_path / "checkpoints" / "mine.txt").exists()
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
+    import fcntl
+
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4711")
+        lock.flush()
+        status, _, err = call(*QUICK, "--workdir", tmp_path)
+    assert status == 2
+    assert "in use by process 4711" in err
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    status, _, err = call(*QUICK, "--workdir", tmp_path / "file" / "run")
+    assert status == 2
+    assert "cannot write to" in err
+
+
+def test_several_labs_give_one_summary_and_a_document(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    document = tmp_path / "results.md"
+    status, out, err = call(LAB, *QUICK, "--record", document)
+    assert status == 0, err
+    assert out.count("data: credit-card") == 2
+    assert "summary" in out
+    assert "AUPRC" in out[out.index("summary") :]
+    text = document.read_text()
+    assert text.count("<!-- run: fraud_ae-") == 1
+    assert "simulated twin" in text
+    assert "--record" not in text
+    assert str(tmp_path) not in text
+
+
+def test_import_is_light():
+    program = (
+        "import sys, jaxdl, jaxdl.cli; heavy = {'tensorflow', 'tensorflow_datasets', 'sklearn', "
+        "'matplotlib', 'jax'}; print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]", done.stderr
+    program = "import sys, jaxdl.training, jaxdl.runs, datasets.fraud; " + program
+    program = program.replace(", 'jax'", "")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_output_into_a_closed_pipe_is_no_error():
+    command = f"{sys.executable} run.py | head -1"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, env=os.environ
+    )
+    assert done.stderr == ""

@@ -1,0 +1,62 @@
+"""Tables, results and documents."""
+
+import numpy as np
+import pytest
+
+from jaxdl.report import Results, Table, format_cell, html_report, record_section
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("PCA", "PCA"),
+        (None, "-"),
+        (0.16031, "0.160"),
+        (np.array([0.15, 0.17]), "0.160 ± 0.014"),
+        (np.float32(np.nan), "-"),
+        (0.0, "0.000"),
+        (0.00188, "0.0019"),
+        (np.array([0.0018, 0.0020]), "0.0019 ± 0.0001"),
+        (1234, "1,234"),
+        (np.array([1234]), "1,234"),
+        (np.array([1000, 2000]), "1,500 ± 707"),
+        (np.array([3, 4]), "3.5 ± 0.7"),
+        (12345.678, "12,345.678"),
+    ],
+)
+def test_cells(value, text):
+    assert format_cell(value, 3) == text
+
+
+def test_the_same_table_in_three_forms():
+    table = Table("T <script>", [{"name": "a|b", "x": np.array([1.0, 2.0])}, {"name": "c"}])
+    lines = table.text().splitlines()
+    assert lines[0] == "T <script>"
+    assert "1.500 ± 0.707" in lines[3]
+    assert "&lt;script&gt;" in table.html()
+    assert r"a\|b" in table.markdown()
+    assert table.record()["rows"][0]["x"] == [1.0, 2.0]
+
+
+def test_report_is_self_contained_and_marks_simulated_data():
+    results = Results([Table("t", [{"a": 1}])], notes=["<b>note"])
+    page = html_report("L", ["simulated twin"], "cmd", results, {"f": b"png"}, {"config": {"a": 1}})
+    assert 'class="simulated"' in page
+    assert "&lt;b&gt;note" in page
+    assert "data:image/png;base64,cG5n" in page
+    assert "http" not in page
+    assert "<script" not in page
+
+
+def test_sections_are_replaced_by_key_and_sorted(tmp_path):
+    path = tmp_path / "docs" / "results.md"
+    path.parent.mkdir()
+    path.write_text("# Results\n\nintroduction\n")
+    record_section(path, "b", "B", "one")
+    record_section(path, "a", "A", "two")
+    record_section(path, "b", "B", "three")
+    text = path.read_text()
+    assert text.startswith("# Results\n\nintroduction\n")
+    assert text.index("## A") < text.index("## B")
+    assert "one" not in text
+    assert text.count("<!-- run: b -->") == 1

@@ -1,0 +1,216 @@
+"""The engine: order, step, padding, populations, early stopping, resume, stop, bad losses."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import tasks
+from jaxdl.checkpoint import Checkpoints
+from jaxdl.errors import Interrupted, NotFinite, UserError
+from jaxdl.training import fit, parameter_count
+from jaxdl.training import order as batch_order
+from jaxdl.training import step as programs
+from jaxdl.training.watch import Silent
+
+FIT = {"epochs": 3, "batch_size": 16}
+
+
+class StopAfter(Silent):
+    """Asks to stop after so many looks."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    def stop_signal(self):
+        self.looks -= 1
+        return 2 if self.looks < 0 else 0
+
+
+@pytest.fixture(params=["scan", "loop"])
+def either_program(request, monkeypatch):
+    """Run a test with many steps in one program, and with single steps."""
+    monkeypatch.setattr(programs, "prefers_scan", lambda *_: request.param == "scan")
+    monkeypatch.setattr("jaxdl.training.loop.SCAN_STEPS", 3)
+    monkeypatch.setattr("jaxdl.training.loop.PIECE_SECONDS", 0.0)
+    return request.param
+
+
+def test_an_epoch_holds_every_row_once_and_depends_on_seed_and_epoch_only():
+    order = batch_order.epoch_order(7, 2, 103, 16)
+    mask = batch_order.padding_mask(103, 16)
+    assert order.shape == mask.shape == (7, 16)
+    assert sorted(order[mask]) == list(range(103))
+    assert (order == batch_order.epoch_order(7, 2, 103, 16)).all()
+    assert (order != batch_order.epoch_order(7, 3, 103, 16)).any()
+    assert (order != batch_order.epoch_order(8, 2, 103, 16)).any()
+
+
+def by_hand(task, rows, seed, epochs, batch_size):
+    """The same training written out: one member, no jit, no padding, optax called directly."""
+    variables = task.init(jax.random.key(seed), {"x": jnp.zeros((1, 5))})
+    params, transform = variables["params"], task.optimizer({})
+    opt_state, step, curve = transform.init(params), 0, []
+    for epoch in range(epochs):
+        total = 0.0
+        order = batch_order.epoch_order(seed, epoch, len(rows["x"]), batch_size).reshape(-1)
+        order = order[: len(rows["x"])]
+        for start in range(0, len(order), batch_size):
+            batch = {"x": rows["x"][order[start : start + batch_size]]}
+            key = jax.random.fold_in(jax.random.key(seed), step)
+
+            def loss(params, batch=batch, key=key):
+                outputs, _ = task.apply({"params": params}, batch, key, True, {})
+                return task.loss(outputs, batch).mean()
+
+            value, grads = jax.value_and_grad(loss)(params)
+            total += float(value) * len(batch["x"])
+            updates, opt_state = transform.update(grads, opt_state, params)
+            params, step = optax.apply_updates(params, updates), step + 1
+        curve.append(total / len(order))
+    return params, curve
+
+
+def test_fit_equals_the_same_training_written_by_hand(rows, either_program):
+    task = tasks.autoencoder()
+    fitted = fit(task, rows, seeds=[4], **FIT)
+    params, curve = by_hand(task, rows, 4, **FIT)
+    np.testing.assert_allclose(fitted.history["train_loss"][:, 0], curve, rtol=1e-5)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-4, atol=1e-6),
+        fitted.variables["params"],
+        params,
+    )
+
+
+def test_a_member_of_a_population_is_the_fit_of_its_seed(rows, either_program):
+    task = tasks.autoencoder(noise=0.1)
+    together = fit(task, rows, rows, seeds=[3, 4, 5], **FIT)
+    alone = fit(task, rows, rows, seeds=[4], **FIT)
+    assert together.history["valid_loss"].shape == (3, 3)
+    for name in together.history:
+        np.testing.assert_allclose(
+            together.history[name][:, 1], alone.history[name][:, 0], rtol=1e-5
+        )
+    assert not np.allclose(together.history["train_loss"][:, 0], alone.history["train_loss"][:, 0])
+
+
+def test_convolutions_train_member_by_member_with_the_same_result():
+    rng = np.random.default_rng(0)
+    data = {
+        "x": rng.normal(size=(21, 6, 6, 1)).astype(np.float32),
+        "y": rng.integers(0, 3, 21).astype(np.int32),
+    }
+    task = tasks.classifier()
+    together = fit(task, data, seeds=[0, 1], epochs=2, batch_size=8)
+    alone = fit(task, data, seeds=[1], epochs=2, batch_size=8)
+    assert len(programs.lanes_of(together.variables["params"], 2)) == 2
+    np.testing.assert_allclose(
+        together.variables["batch_stats"]["BatchNorm_0"]["mean"][1],
+        alone.variables["batch_stats"]["BatchNorm_0"]["mean"][0],
+        rtol=1e-5,
+    )
+    assert np.abs(alone.variables["batch_stats"]["BatchNorm_0"]["mean"]).max() > 0
+    logits = alone.predict(lambda outputs, batch: outputs, data)
+    assert logits.shape == (1, 21, 3)
+    assert parameter_count(jax.tree.map(lambda x: x[0], alone.variables)) == 40 + 8 + 435
+
+
+def test_hyper_parameters_share_the_population_axis(rows):
+    rates = np.array([1e-2, 0.0])
+    fitted = fit(tasks.autoencoder(hyper={"learning_rate": rates}), rows, seeds=[0, 0], **FIT)
+    start = fit(tasks.autoencoder(), rows, seeds=[0], epochs=0, batch_size=16)
+    moved, still = (jax.tree.map(lambda x, i=i: x[i], fitted.variables) for i in (0, 1))
+    start = jax.tree.map(lambda x: x[0], start.variables)
+    assert tasks.same(still, start)
+    assert not tasks.same(moved, start)
+    with pytest.raises(ValueError, match="learning_rate"):
+        fit(tasks.autoencoder(hyper={"learning_rate": np.ones(3)}), rows, seeds=[0, 1], **FIT)
+
+
+def test_early_stopping_gives_back_the_best_epoch_of_each_member(rows):
+    valid = {"x": np.random.default_rng(1).normal(size=(40, 5)).astype(np.float32)}
+    setting = {"epochs": 40, "batch_size": 16, "seeds": [0, 1, 2]}
+    task = tasks.autoencoder(learning_rate=0.05)
+    full = fit(task, rows, valid, **setting)
+    stopped = fit(task, rows, valid, patience=3, **setting)
+    losses = full.history["valid_loss"]
+    for member in range(3):
+        best, wait, epoch = np.inf, 0, 0
+        for epoch, value in enumerate(losses[:, member], 1):  # Keras's rule, written out
+            wait = 0 if value < best else wait + 1
+            if value < best:
+                best, best_epoch = value, epoch
+            if wait == 3:
+                break
+        assert stopped.best_epoch[member] == best_epoch < epoch < 40
+        error = stopped.predict(task.loss, valid)[member].mean()
+        np.testing.assert_allclose(error, losses[best_epoch - 1, member], rtol=1e-5)
+
+
+def test_padding_counts_for_nothing(rows):
+    """Batch 64 pads 103 rows with 25 copies of row 0; a huge row 0 must still count once."""
+    rows["x"][0] *= 50
+    task = tasks.autoencoder(learning_rate=0.0)
+    fitted = fit(task, rows, rows, seeds=[0], epochs=1, batch_size=64)
+    error = fitted.predict(task.loss, rows)[0]
+    np.testing.assert_allclose(fitted.history["train_loss"][0, 0], error.mean(), rtol=1e-5)
+    np.testing.assert_allclose(fitted.history["valid_loss"][0, 0], error.mean(), rtol=1e-5)
+
+
+def store(folder):
+    return Checkpoints(folder, {"configuration": "c", "data": "d"})
+
+
+@pytest.mark.parametrize(("looks", "patience"), [(0, None), (4, 2)])
+def test_a_stopped_fit_continues_to_the_same_bits(tmp_path, rows, either_program, looks, patience):
+    task = tasks.autoencoder(noise=0.1)
+    setting = {**FIT, "seeds": [0, 1], "patience": patience}
+    whole = fit(task, rows, rows, **setting)
+    with pytest.raises(Interrupted) as stopped:
+        fit(task, rows, rows, checkpoints=store(tmp_path), watcher=StopAfter(looks), **setting)
+    assert 0 < stopped.value.saved_step < 21
+    resumed = fit(task, rows, rows, checkpoints=store(tmp_path), **setting)
+    assert not resumed.restored
+    assert tasks.same(resumed.variables, whole.variables)
+    assert tasks.same(resumed.history, whole.history)
+    again = fit(task, rows, rows, checkpoints=store(tmp_path), train_allowed=False, **setting)
+    assert again.restored
+    assert tasks.same(again.variables, whole.variables)
+    assert tasks.same(again.history, whole.history)
+
+
+def test_evaluation_refuses_an_unfinished_fit(tmp_path, rows):
+    task, setting = tasks.autoencoder(), {**FIT, "seeds": [0]}
+    with pytest.raises(UserError, match="no checkpoint"):
+        fit(task, rows, checkpoints=store(tmp_path), train_allowed=False, **setting)
+    with pytest.raises(Interrupted):
+        fit(task, rows, checkpoints=store(tmp_path), watcher=StopAfter(0), **setting)
+    with pytest.raises(UserError, match="unfinished"):
+        fit(task, rows, checkpoints=store(tmp_path), train_allowed=False, **setting)
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_seed(tmp_path, rows, either_program):
+    rows["x"][50, 2] = np.nan
+    order = batch_order.epoch_order(6, 0, 103, 16)
+    step = int(np.argmax((order == 50).any(axis=1)))
+    with pytest.raises(NotFinite, match=rf"seed 6 .* step {step} \(epoch 1\)"):
+        fit(tasks.autoencoder(), rows, seeds=[6], checkpoints=store(tmp_path), **FIT)
+    assert store(tmp_path).steps() == [] or store(tmp_path).steps()[-1] <= step
+
+
+def test_wrong_arrays_are_refused(rows):
+    with pytest.raises(ValueError, match="rows"):
+        fit(tasks.autoencoder(), {"x": rows["x"], "y": rows["x"][:5]}, seeds=[0], **FIT)
+    with pytest.raises(ValueError, match="rows"):
+        fit(tasks.autoencoder(), {"x": rows["x"][:0]}, seeds=[0], **FIT)
+
+
+def test_predictions_do_not_depend_on_the_batch(rows, monkeypatch):
+    fitted = fit(tasks.autoencoder(), rows, seeds=[0, 1], epochs=1, batch_size=16)
+    whole = fitted.predict(lambda outputs, batch: {"out": outputs}, rows)["out"]
+    monkeypatch.setattr("jaxdl.training.evaluate.BATCH_BYTES", 20 * 10)
+    pieces = fitted.predict(lambda outputs, batch: {"out": outputs}, rows)["out"]
+    assert whole.shape == (2, 103, 5)
+    np.testing.assert_allclose(whole, pieces, rtol=1e-5, atol=1e-6)
