@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Float64, Int8, Integer
 
-from datasets import source
+from datasets import download, source
 from datasets.source import DataError, Provenance, Request
 
 NAME = "credit-card fraud"
@@ -267,8 +267,8 @@ def _load_tfds(request: Request) -> Transactions:
 def _read_text(path: Path) -> bytes:
     """ASCII bytes of a file within the caps, without byte-order mark, lines ending in \\n."""
     try:
-        if path.stat().st_size > source.MAX_BYTES:
-            raise DataError(f"has more than {source.MAX_BYTES:,} bytes", file=path)
+        if path.stat().st_size > download.MAX_BYTES:
+            raise DataError(f"has more than {download.MAX_BYTES:,} bytes", file=path)
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", file=path) from error

@@ -9,14 +9,11 @@ Nothing here unpickles, extracts an archive or keeps a file whose sum it has not
 import contextlib
 import functools
 import hashlib
-import http.client
 import inspect
 import io
 import os
 import re
-import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.parse
@@ -29,15 +26,13 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 
+from datasets import download
+
 Source = Literal["auto", "real", "simulated", "tfds"]
 Kind = Literal["real", "local mirror", "simulated", "tfds", "user file"]
 
-CONNECT_SECONDS = 3.0  # a dead network must cost seconds, not minutes
-WINDOW_SECONDS = 5.0  # speed is judged over windows of this length ...
-MIN_BYTES_PER_SECOND = 16 * 1024  # ... and below this the download is given up
 ATTEMPTS = 3
 RETRY_SECONDS = 0.25
-MAX_BYTES = 512 * 1024 * 1024
 
 
 class DataError(ValueError):
@@ -49,14 +44,6 @@ class DataError(ValueError):
         place = [str(file)] * bool(file) + [f"row {row}"] * bool(row)
         place += [f"column {column}"] * bool(column)
         super().__init__(" ".join(f"{', '.join(place)}{': ' * bool(place)}{problem}".split()))
-
-
-class Unavailable(Exception):
-    """The upstream address did not give the file; the text says why."""
-
-
-class Interrupted(Unavailable):
-    """A passing fault of the server or the connection: worth another attempt."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +127,7 @@ def find(upstream: Upstream, request: Request) -> Found | Missing:
         return found
     try:
         return _download(upstream)
-    except Unavailable as error:
+    except download.Unavailable as error:
         host = urllib.parse.urlsplit(upstream.url).hostname
         reason = f"no local {upstream.filename}, and {host} {error}"
     if request.source == "real":
@@ -268,7 +255,7 @@ def read_tfds(folder: Path, names: Iterable[str], split: str = "all") -> dict[st
         import tensorflow_datasets as tfds
 
         rows = tfds.builder_from_directory(str(folder)).as_data_source(split=split)
-        with _progress(f"reading {folder.name}", len(rows), "rows") as bar:
+        with download.progress(f"reading {folder.name}", len(rows), "rows") as bar:
             for start in range(0, len(rows), 4096):
                 block = rows.__getitems__(range(start, min(start + 4096, len(rows))))
                 for name, column in columns.items():
@@ -327,99 +314,18 @@ def _download(upstream: Upstream) -> Found:
         try:
             target = _writable(Path(upstream.folder, upstream.filename))
             with _replacing(target) as file:
-                digest = _receive(upstream, file)
+                digest = download.receive(upstream.url, file, upstream.size, upstream.sha256)
                 if upstream.sha256 is None:
                     with _replacing(_sum_beside(target)) as beside:
                         beside.write(digest.encode())
             return Found(target, "real", digest)
-        except Interrupted:
+        except download.Interrupted:
             if attempt == ATTEMPTS:
                 raise
             time.sleep(RETRY_SECONDS * attempt)
         except OSError as error:
-            raise Unavailable(f"cannot be stored ({error})") from error
+            raise download.Unavailable(f"cannot be stored ({error})") from error
     raise AssertionError("the last attempt returns or raises")
-
-
-def _receive(upstream: Upstream, file: BinaryIO) -> str:
-    """Write the body of one answer to `file`, check it, return its sha256."""
-    digest, received, window, since = hashlib.sha256(), 0, 0, time.monotonic()
-    with contextlib.closing(_open(upstream.url)) as answer:
-        length = int(answer.headers.get("Content-Length") or -1)
-        expected = length if upstream.size is None else upstream.size
-        if length not in (-1, expected):
-            raise Unavailable(f"offers {length:,} bytes instead of {expected:,}")
-        if expected < 0 and upstream.sha256 is None and not answer.chunked:
-            raise Unavailable("does not say how long the file is")
-        with _progress(f"downloading {upstream.filename}", expected, "B") as bar:
-            while chunk := _read(answer):
-                if received == 0 and re.match(rb"\s*<(!doctype html|html)\b", chunk[:256], re.I):
-                    raise Unavailable("answers with a web page instead of the file")
-                received, window = received + len(chunk), window + len(chunk)
-                if received > (expected if expected >= 0 else MAX_BYTES):
-                    raise Unavailable("sends more bytes than the file may have")
-                digest.update(chunk)
-                file.write(chunk)
-                bar.update(len(chunk))
-                elapsed = time.monotonic() - since
-                if elapsed > WINDOW_SECONDS:
-                    if window < MIN_BYTES_PER_SECOND * elapsed:
-                        raise Unavailable("is too slow")
-                    window, since = 0, time.monotonic()
-    if 0 <= expected != received:
-        raise Interrupted(f"ended after {received:,} of {expected:,} bytes")
-    if upstream.sha256 not in (None, digest.hexdigest()):
-        raise Unavailable(f"gave another file (sha256 {digest.hexdigest()[:12]})")
-    return digest.hexdigest()
-
-
-def _open(url: str) -> http.client.HTTPResponse:
-    """Answer with a good status, or the reason why not, within about CONNECT_SECONDS."""
-    outcome: list = []
-
-    def work() -> None:
-        try:
-            outcome.append(urllib.request.urlopen(url, timeout=CONNECT_SECONDS))  # noqa: S310
-        except Exception as error:
-            outcome.append(error)
-
-    # A thread, because neither the name look-up nor a header sent byte by byte obeys `timeout`.
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(1.5 * CONNECT_SECONDS)
-    answer = outcome[0] if outcome else TimeoutError()
-    if isinstance(answer, Exception):
-        raise _explained(answer)
-    if url.startswith("https:") and not answer.url.startswith("https:"):
-        raise Unavailable("redirects to an address without https")
-    return answer
-
-
-def _read(answer: http.client.HTTPResponse) -> bytes:
-    try:
-        return answer.read1(1 << 18)  # read() would wait for a whole block from a slow server
-    except (OSError, http.client.HTTPException) as error:
-        raise _explained(error) from error
-
-
-def _explained(error: Exception) -> Unavailable:
-    if isinstance(error, urllib.error.HTTPError):
-        kind = Interrupted if error.code >= 500 or error.code == 429 else Unavailable
-        return kind(f"answers {error.code} {error.msg}")
-    cause = getattr(error, "reason", error)
-    if isinstance(cause, TimeoutError):
-        return Unavailable(f"does not answer within {CONNECT_SECONDS:g} s")
-    broken = isinstance(cause, (ConnectionResetError, http.client.HTTPException))
-    return (Interrupted if broken else Unavailable)(f"cannot be read ({str(cause) or repr(cause)})")
-
-
-def _progress(title: str, total: int, unit: str):
-    from tqdm.auto import tqdm
-
-    # Shown on work of more than a second only; a log file gets one line in ten seconds of it.
-    options = {"unit": unit, "unit_scale": True, "delay": 1.0, "leave": False}
-    pace = 0.2 if sys.stderr.isatty() else 10.0
-    return tqdm(total=max(total, 0) or None, desc=title, mininterval=pace, **options)
 
 
 @functools.cache

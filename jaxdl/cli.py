@@ -63,6 +63,8 @@ class RunOptions:
     """cpu, gpu, tpu, or cpu:8 for eight simulated devices. Default: the best there is."""
     multihost: bool = False
     """Join a cluster (Slurm, GKE, Cloud TPU, or JAX_COORDINATOR_ADDRESS and its kin)."""
+    tensorboard: bool = False
+    """Also write the curves as TensorBoard events into the run folder (extra: tensorboard)."""
     record: Path | None = None
     """Put the tables into this Markdown file (docs/results.md), replacing this lab's section."""
     debug: bool = False
@@ -137,7 +139,7 @@ def launch(argv: Sequence[str]) -> list[Any]:
     finished = []
     for path in paths:
         began = time.monotonic()
-        results = run_lab(path, rest, stop)
+        results = run_lab(path, rest, stop, several=len(paths) > 1)
         finished.append((path.stem, results, time.monotonic() - began))
     if len(finished) > 1:
         print("\n" + summary(finished))
@@ -172,8 +174,11 @@ def load_lab(path: Path) -> Any:
     return module
 
 
-def run_lab(path: Path, argv: Sequence[str], stop: Any) -> Any:
-    """Parse the options of one lab, run it in its folder, print and store what comes out."""
+def run_lab(path: Path, argv: Sequence[str], stop: Any, several: bool = False) -> Any:
+    """Parse the options of one lab, run it in its folder, print and store what comes out.
+
+    With `several` labs in one call, `--workdir` holds a folder for each.
+    """
     module = load_lab(path)
     options, config = parse(module, path.stem, argv)
     from datasets.source import Request
@@ -192,7 +197,8 @@ def run_lab(path: Path, argv: Sequence[str], stop: Any) -> Any:
         raise UserError(f"--seeds {options.seeds}: at least one seed is needed")
     if options.eval is not None:
         config, stored = _config_of_run(module, path.stem, options, config)
-    folder = options.eval or options.workdir or _default_folder(path.stem, stored)
+    workdir = options.workdir and (options.workdir / path.stem if several else options.workdir)
+    folder = options.eval or workdir or _default_folder(path.stem, stored)
     run = runs.Run(
         folder=folder,
         lab=path.stem,
@@ -201,6 +207,7 @@ def run_lab(path: Path, argv: Sequence[str], stop: Any) -> Any:
         command=shlex.join(["python", "run.py", f"experiments/{path.name}", *argv]),
         source=Request(source=stored["source"], data_dir=options.data_dir),
         evaluating=options.eval is not None,
+        tensorboard=options.tensorboard,
         stop=stop,
     )
     with contextlib.closing(run):
@@ -239,7 +246,7 @@ def parse(module: Any, lab: str, argv: Sequence[str]) -> tuple[RunOptions, Any]:
     presets = {"default": module.Config(), **getattr(module, "PRESETS", {})}
     preset = _peek(argv, "--preset") or "default"
     if preset not in presets:
-        preset = "default"  # a lab without this preset runs its default; tyro refuses other names
+        raise UserError(f"--preset {preset}: this lab has {', '.join(presets)}")
     omit = tyro.conf.OmitArgPrefixes
     args = dataclasses.make_dataclass(
         "Args",

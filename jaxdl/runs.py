@@ -23,7 +23,8 @@ from jaxdl.report import Results, html_report, save_figures
 from jaxdl.training import Fitted, Task, fit
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
-RECORDS = ("config.json", "environment.json", "data.json", "results.json", "report.html")
+SCORER = "scorer.jaxdl"
+RECORDS = ("config.json", "environment.json", "data.json", "results.json", "report.html", SCORER)
 LOGS = ("metrics.jsonl", "timing.jsonl")
 
 
@@ -39,6 +40,7 @@ class Run:
         command: repeats the run.
         source: where data sets look for their bytes; handed to `datasets.*.load` as it is.
         evaluating: nothing is trained and nothing is written.
+        tensorboard: the curves are also written as TensorBoard events.
         stop: where a request to stop arrives.
     """
 
@@ -49,6 +51,7 @@ class Run:
     command: str
     source: Any
     evaluating: bool = False
+    tensorboard: bool = False
     stop: StopRequest = field(default_factory=StopRequest)
 
     def __post_init__(self):
@@ -185,7 +188,7 @@ class Run:
             return
         for name in (*RECORDS, *LOGS):
             (self.folder / name).unlink(missing_ok=True)
-        for name in ("checkpoints", "figures"):
+        for name in ("checkpoints", "figures", "tensorboard"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def _check_config(self) -> None:
@@ -206,10 +209,16 @@ class Run:
             )
 
     def finish(self, results: Results) -> None:
-        """Write results.json, the figures and the report."""
+        """Write results.json, the figures, the report and the scorer, if the lab makes one."""
         if self.evaluating or not parallel.is_main():
             return
         record = self.results_record(results)
+        if results.scorer is not None:
+            origin = ("lab", "command", "data", "simulated", "n_seeds")
+            made = results.scorer({name: record[name] for name in origin})
+            temporary = self.folder / f".{SCORER}.tmp"
+            temporary.write_bytes(made)
+            temporary.replace(self.folder / SCORER)
         pictures = save_figures(results, self.folder / "figures")
         records = {
             "configuration": self.config,
@@ -253,12 +262,15 @@ class _RunWatcher(ProgressBar):
     def __init__(self, run: Run, name: str):
         super().__init__(name, run.stop, show=parallel.is_main())
         self.run = run
+        self.events = None
 
     def start(self, epochs: int, rows: int, seen: int, compile_seconds: float) -> None:
         super().start(epochs, rows, seen, compile_seconds)
         self.run.timing[self.name] = {"compile_seconds": compile_seconds, "train_seconds": 0.0}
         if self.run.evaluating or not self.show:
             return
+        if self.run.tensorboard:
+            self.events = _event_writer(self.run.folder / "tensorboard" / self.name)
         for log in LOGS:
             path = self.run.folder / log
             lines = path.read_text("utf-8").splitlines() if path.exists() else []
@@ -276,6 +288,22 @@ class _RunWatcher(ProgressBar):
             line = json.dumps({"fit": self.name, "epoch": epoch + 1, **entry})
             with (self.run.folder / log).open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
+        if self.events is not None:
+            for name, value in metrics.items():
+                self.events.add_scalar(name, float(np.nanmean(value)), epoch + 1)
+
+    def close(self) -> None:
+        super().close()
+        if self.events is not None:
+            self.events.close()
+
+
+def _event_writer(folder: Path) -> Any:
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError as error:
+        raise UserError('--tensorboard needs: pip install -e ".[tensorboard]"') from error
+    return SummaryWriter(str(folder))
 
 
 def _still_true(line: str, fit_name: str, epochs_done: int) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 from sklearn.metrics import average_precision_score, precision_score, roc_auc_score
 
-from datasets import fraud, source
+from datasets import download, fraud, source
 from datasets.fraud import COLUMNS
 from datasets.source import DataError, Request
 
@@ -29,9 +29,9 @@ def cache(tmp_path_factory):
 @pytest.fixture
 def no_network(monkeypatch):
     def refuse(url):
-        raise source.Unavailable("is out of reach")
+        raise download.Unavailable("is out of reach")
 
-    monkeypatch.setattr(source, "_open", refuse)
+    monkeypatch.setattr(download, "_open", refuse)
     monkeypatch.delenv("JAXDL_DATA", raising=False)
 
 
@@ -178,7 +178,7 @@ def test_caps_on_bytes_and_rows(file, monkeypatch, tmp_path):
     monkeypatch.setattr(fraud, "MAX_ROWS", 5)
     with pytest.raises(DataError, match="more than 5 rows"):
         fraud.parse(file(text_of(table(6))))
-    monkeypatch.setattr(source, "MAX_BYTES", 99)
+    monkeypatch.setattr(download, "MAX_BYTES", 99)
     with pytest.raises(DataError, match="more than 99 bytes"):
         fraud.parse(file(text_of(table())))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets import source
+from datasets import download, source
 from datasets.source import DataError, Found, Missing, Provenance, Request, Upstream
 
 BODY = b"Time,V1\n" + bytes(range(256)) * 40
@@ -82,8 +82,8 @@ def reply(body=BODY, status=200, length=None, chunks=(), pause=0.0, **headers):
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(source, "CONNECT_SECONDS", 0.5)
-    monkeypatch.setattr(source, "WINDOW_SECONDS", 0.2)
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(download, "WINDOW_SECONDS", 0.2)
     monkeypatch.setattr(source, "RETRY_SECONDS", 0.01)
     server = Server()
     yield server
@@ -270,7 +270,7 @@ def test_without_sum_and_length_a_cut_could_hide(server):
 
 
 def test_size_cap(server, cache, monkeypatch):
-    monkeypatch.setattr(source, "MAX_BYTES", 5000)
+    monkeypatch.setattr(download, "MAX_BYTES", 5000)
     server.answers = [reply(length="none")]
     assert "more bytes" in source.find(server.upstream(sha256=SUM), Request()).reason
     assert files_in(cache) == []

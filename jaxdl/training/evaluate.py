@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from jaxdl import parallel
 from jaxdl.training.state import hyper_arrays
-from jaxdl.training.step import evaluate_batch, lanes_of
+from jaxdl.training.step import evaluate_batch, lanes_of, over_members
 from jaxdl.training.task import Task
 
 BATCH_BYTES = 4 << 20
@@ -97,7 +97,7 @@ def predict(
             outputs, _ = task.apply(variables, batch, jax.random.key(0), False, hyper)
             return function(outputs, batch)
 
-        return jax.vmap(member)(variables, hyper)
+        return over_members(member)(variables, hyper)
 
     lanes = []
     for lane in lanes_of(variables["params"], len(seeds)):

@@ -2,9 +2,10 @@
 
 `train_step(task, state, batch, mask, hyper) -> state` is for one member. `scan_steps` runs many
 steps in one program, `one_step` runs one; which is faster depends on the size of a step and on the
-device (docs/performance.md has the measurement), and `prefers_scan` decides.
+device (`benchmarks/scan_or_loop.py` measures it), and `prefers_scan` decides.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,9 +18,25 @@ from jaxdl.training.state import TrainState
 from jaxdl.training.task import Batch, Hyper, Task
 
 # Below this many floating-point operations in a step, a CPU spends more time on dispatch than on
-# arithmetic and one program of many steps wins; above it, operations inside a loop body run on one
-# core and single steps win.
+# arithmetic and one program of many steps wins; above it the two are even or, since operations
+# inside a loop body run on one core, single steps win.
 SCAN_BELOW_FLOP = 6_000_000
+
+
+def over_members(function: Callable) -> Callable:
+    """`jax.vmap` over the seed axis; a population of one runs without it.
+
+    Besides being simpler to compile, that is what lets convolutions train on JAX 0.7, whose vmap
+    of a convolution's gradient fails.
+    """
+
+    def run(*args):
+        if {leaf.shape[0] for leaf in jax.tree.leaves(args)} != {1}:
+            return jax.vmap(function)(*args)
+        alone = function(*jax.tree.map(lambda x: x[0], args))
+        return jax.tree.map(lambda x: x[None], alone)
+
+    return run
 
 
 def train_step(
@@ -100,7 +117,7 @@ def scan_steps(
 
         return jax.lax.fori_loop(0, count, body, state)
 
-    return jax.vmap(member)(state, order, dict(hyper), active)
+    return over_members(member)(state, order, dict(hyper), active)
 
 
 def one_step(
@@ -121,7 +138,7 @@ def one_step(
         batch = jax.tree.map(lambda x: x[chosen], dict(data))
         return train_step(task, state, parallel.split_batch(batch), rows, hyper, active)
 
-    return jax.vmap(member)(state, order, dict(hyper), active)
+    return over_members(member)(state, order, dict(hyper), active)
 
 
 def evaluate_batch(
@@ -142,7 +159,7 @@ def evaluate_batch(
             sums[name] = (metric(outputs, batch) * rows).sum()
         return sums
 
-    return jax.vmap(member)(variables, dict(hyper))
+    return over_members(member)(variables, dict(hyper))
 
 
 def has_convolution(params: Any) -> bool:

@@ -1,0 +1,131 @@
+"""One epoch of the fraud autoencoder 30-14-7-7-30 on 227,451 rows: jaxdl, PyTorch, Keras.
+
+    python benchmarks/fraud_epoch.py [--batch-size 32] [--rounds 5] [--seeds 1]
+
+Adam 1e-3, mean squared error, shuffled each epoch, every row used; times of training only, after
+one warm-up epoch (compilation apart). PyTorch uses its fused Adam and gathers from one tensor;
+Keras uses `fit` on arrays in memory, as the course's notebook does.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from harness import build, markdown, measure, publish
+
+ROWS, COLUMNS, WIDTHS = 227_451, 30, (14, 7, 7)
+
+
+def rows() -> np.ndarray:
+    """Standard normal rows: the time of an epoch does not depend on their values."""
+    return np.random.default_rng(0).normal(size=(ROWS, COLUMNS)).astype(np.float32)
+
+
+def jaxdl_peer(x, batch_size, seeds):
+    from jaxdl import losses, optim, parallel
+    from jaxdl.models.mlp import MLP
+    from jaxdl.training import Task, fit, module_functions
+    from jaxdl.training.watch import Silent
+
+    parallel.keep_large_buffers()
+    init, apply = module_functions(MLP((*WIDTHS, COLUMNS)))
+    task = Task(
+        init, apply, lambda out, batch: losses.mse(out, batch["x"]), lambda hyper: optim.adam()
+    )
+
+    class Seconds(Silent):
+        def __init__(self):
+            self.epochs = []
+
+        def epoch(self, epoch, metrics, timing):
+            self.epochs.append(timing["train_seconds"])
+
+    def run():
+        watcher = Seconds()
+        fit(task, {"x": x}, seeds=range(seeds), epochs=2, batch_size=batch_size, watcher=watcher)
+        return watcher.epochs[1]
+
+    return run
+
+
+def torch_peer(x, batch_size, threads):
+    import torch
+
+    layers, width = [], COLUMNS
+    for out in WIDTHS:
+        layers += [torch.nn.Linear(width, out), torch.nn.ReLU()]
+        width = out
+    model = torch.nn.Sequential(*layers, torch.nn.Linear(width, COLUMNS))
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
+    data = torch.from_numpy(x)
+
+    def run():
+        torch.set_num_threads(threads)
+        began = time.perf_counter()
+        for index in torch.randperm(len(data)).split(batch_size):
+            batch = data[index]
+            loss = torch.nn.functional.mse_loss(model(batch), batch)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+        return time.perf_counter() - began
+
+    run()
+    return run
+
+
+def keras_peer(x, batch_size):
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    inputs = keras.Input((COLUMNS,))
+    hidden = inputs
+    for width in WIDTHS:
+        hidden = keras.layers.Dense(width, "relu")(hidden)
+    model = keras.Model(inputs, keras.layers.Dense(COLUMNS)(hidden))
+    model.compile("adam", "mse")
+
+    def run():
+        began = time.perf_counter()
+        model.fit(x, x, batch_size=batch_size, epochs=1, verbose=0)
+        return time.perf_counter() - began
+
+    run()
+    return run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=1, help="population trained by jaxdl")
+    parser.add_argument("--record", type=Path, help="Markdown document to put the table into")
+    args = parser.parse_args()
+    x = rows()
+    own = "jaxdl" if args.seeds == 1 else f"jaxdl, {args.seeds} seeds at once"
+    peers = build(
+        {
+            own: lambda: jaxdl_peer(x, args.batch_size, args.seeds),
+            # for steps this small threads cost more than they give: PyTorch is shown both ways
+            "PyTorch, 1 thread": lambda: torch_peer(x, args.batch_size, 1),
+            f"PyTorch, {os.cpu_count()} threads": lambda: torch_peer(
+                x, args.batch_size, os.cpu_count()
+            ),
+            f"Keras, {os.environ.get('KERAS_BACKEND', 'tensorflow')}": lambda: keras_peer(
+                x, args.batch_size
+            ),
+        }
+    )
+    title = f"fraud autoencoder, {ROWS:,} rows, batch {args.batch_size}, seconds per epoch"
+    table = markdown(title, measure(peers, args.rounds))
+    command = f"python benchmarks/fraud_epoch.py --batch-size {args.batch_size}"
+    if args.seeds > 1:
+        command += f" --seeds {args.seeds}"
+    publish(args.record, command.partition("/")[2], "Fraud autoencoder: one epoch", table, command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""How every benchmark here measures: peers side by side in one process, rounds interleaved.
+
+A peer is a function that runs one unit of work (an epoch, a batch) and returns its seconds. Peers
+take turns, so a busy moment of the machine hits all of them; the table gives medians and, for the
+ratio to the first peer, the median and range over rounds. A peer that is not installed is left out
+and named.
+"""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from jaxdl.report import record_section
+
+Peer = Callable[[], float]
+
+
+def build(makers: Mapping[str, Callable[[], Peer]]) -> dict[str, Peer]:
+    """Build each peer (compile, warm up); one whose package is missing is named and dropped."""
+    peers = {}
+    for name, make in makers.items():
+        try:
+            peers[name] = make()
+        except ImportError as error:
+            print(f"left out: {name} ({error})")
+    return peers
+
+
+def measure(peers: Mapping[str, Peer], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each peer in each round, peers interleaved."""
+    seconds = {name: [] for name in peers}
+    for _ in range(rounds):
+        for name, run in peers.items():
+            seconds[name].append(run())
+    return seconds
+
+
+def markdown(title: str, seconds: Mapping[str, list[float]], unit: str = "s") -> str:
+    """A table of medians and of the ratio to the first peer (how many times it is faster)."""
+    first = next(iter(seconds.values()))
+    lines = [
+        f"**{title}** ({len(first)} interleaved rounds, {machine()})",
+        "",
+        f"| | median {unit} | first is faster by (median, range) |",
+        "|---|---:|---:|",
+    ]
+    for name, values in seconds.items():
+        ratios = [other / own for other, own in zip(values, first, strict=True)]
+        ratio = f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
+        own = "-" if values is first else ratio
+        lines.append(f"| {name} | {statistics.median(values):.4g} | {own} |")
+    return "\n".join(lines)
+
+
+def publish(path: Path | None, key: str, title: str, table: str, command: str) -> None:
+    """Print the table and, if asked, put it into a Markdown document under its key."""
+    print(table)
+    if path is not None:
+        date = time.strftime("%Y-%m-%d")
+        record_section(path, key, title, f"`{command}` ({date})\n\n{table}")
+
+
+def machine() -> str:
+    """What the numbers were measured on."""
+    return f"{os.cpu_count()} CPU cores, {platform.machine()}, Python {platform.python_version()}"
