@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from jaxdl.report import record_section
+from jaxdl.document import record_section
 
 Peer = Callable[[], float]
 

@@ -220,6 +220,7 @@ def run_lab(path: Path, argv: Sequence[str], stop: Any, several: bool = False) -
 
 def _publish(run: Any, results: Any, options: RunOptions) -> None:
     """Print the tables; store them, or under `--eval` compare them with the stored ones."""
+    from jaxdl.document import record_run
     from jaxdl.runs import read_json
 
     for table in results.tables:
@@ -232,7 +233,7 @@ def _publish(run: Any, results: Any, options: RunOptions) -> None:
         run.finish(results)
         run.say(f"\nreport: {run.folder / 'report.html'}")
         if options.record is not None:
-            _record(options.record, run, results)
+            record_run(options.record, run, results)
 
 
 def parse(module: Any, lab: str, argv: Sequence[str]) -> tuple[RunOptions, Any]:
@@ -308,7 +309,7 @@ def _peek(argv: Sequence[str], option: str) -> str | None:
 def _plain(config: Any) -> dict[str, Any]:
     """A Config as JSON gives it back: paths as text, tuples as lists."""
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    return json.loads(json.dumps(values, default=str))
+    return json.loads(json.dumps(values, default=lambda path: str(Path(path).resolve())))
 
 
 def _default_folder(lab: str, stored: Mapping[str, Any]) -> Path:
@@ -358,33 +359,6 @@ def _compare(record: Mapping[str, Any], run: Any, results: Any) -> str:
     if tables == record["tables"]:
         return f"evaluated {run.folder}: identical to its results.json; nothing was trained"
     return f"WARNING: evaluated {run.folder}: the tables DIFFER from its results.json"
-
-
-def _record(path: Path, run: Any, results: Any) -> None:
-    """Put the run's tables into a Markdown document."""
-    from jaxdl.parallel import is_main
-    from jaxdl.report import record_section
-    from jaxdl.runs import environment
-
-    if not is_main():
-        return
-    words = shlex.split(run.command)
-    at = next((i for i, w in enumerate(words) if w.split("=")[0] == "--record"), None)
-    if at is not None:
-        del words[at : at + (1 if "=" in words[at] else 2)]
-    machine = environment()
-    devices = ", ".join(sorted(set(machine["devices"])))
-    lines = [
-        *run.data_lines,
-        f"`{shlex.join(words)}`",
-        f"n = {run.config['seeds']} seeds; {machine['platform']} ({devices}, "
-        f"{machine['cpu_count']} cores), jax {machine['versions']['jax']}; "
-        f"{time.monotonic() - run.began:.0f} s; {time.strftime('%Y-%m-%d')}",
-        *[table.markdown() for table in results.tables],
-        *results.notes,
-    ]
-    key = run.folder.name if run.config is None else _default_folder(run.lab, run.config).name
-    record_section(path, key, run.title, "\n\n".join(lines))
 
 
 def summary(finished: Sequence[tuple[str, Any, float]]) -> str:

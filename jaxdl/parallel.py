@@ -6,6 +6,7 @@ devices, and the compiler inserts the gradient's all-reduce. One device is a mes
 
 import contextlib
 import ctypes
+import functools
 import os
 from typing import Any
 
@@ -74,6 +75,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+@functools.cache
 def mesh() -> Mesh:
     """All devices of all processes on one axis named `data`."""
     # Auto is written out: since JAX 0.9 the default is Explicit, which Flax Linen cannot trace.

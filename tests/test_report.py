@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxdl.report import Results, Table, format_cell, html_report, record_section
+from jaxdl.document import record_section, repeatable
+from jaxdl.report import Results, Table, format_cell, html_report
 
 
 @pytest.mark.parametrize(
@@ -60,3 +61,15 @@ def test_sections_are_replaced_by_key_and_sorted(tmp_path):
     assert text.index("## A") < text.index("## B")
     assert "one" not in text
     assert text.count("<!-- run: b -->") == 1
+
+
+def test_a_recorded_command_names_no_folder_of_this_machine(monkeypatch):
+    monkeypatch.setenv("JAXDL_DATA", "/data/mirror/")
+    command = (
+        "python run.py experiments/fraud_ae.py --csv /data/mirror/creditcard/a.csv --workdir /w "
+        "--record=docs/r.md --fresh --seeds 3 --csv=/home/me/b.csv"
+    )
+    assert repeatable(command) == (
+        "python run.py experiments/fraud_ae.py --csv $JAXDL_DATA/creditcard/a.csv "
+        "--seeds 3 --csv=b.csv"
+    )

@@ -72,8 +72,10 @@ def by_hand(task, rows, seed, epochs, batch_size):
     return params, curve
 
 
-def test_fit_equals_the_same_training_written_by_hand(rows, either_program):
-    task = tasks.autoencoder()
+@pytest.mark.parametrize(("count", "noise"), [(103, 0.0), (96, 0.1)])
+def test_fit_equals_the_same_training_written_by_hand(rows, either_program, count, noise):
+    rows = {"x": rows["x"][:count]}  # noise is drawn for padding rows too: 96 rows have none
+    task = tasks.autoencoder(noise=noise)
     fitted = fit(task, rows, seeds=[4], **FIT)
     params, curve = by_hand(task, rows, 4, **FIT)
     np.testing.assert_allclose(fitted.history["train_loss"][:, 0], curve, rtol=1e-5)
@@ -145,8 +147,25 @@ def test_early_stopping_gives_back_the_best_epoch_of_each_member(rows):
             if wait == 3:
                 break
         assert stopped.best_epoch[member] == best_epoch < epoch < 40
+        # a member that has stopped stands still: no more losses, though others go on
+        curve = stopped.history["train_loss"][:, member]
+        assert np.isfinite(curve[:epoch]).all()
+        assert np.isnan(curve[epoch:]).all()
         error = stopped.predict(task.loss, valid)[member].mean()
         np.testing.assert_allclose(error, losses[best_epoch - 1, member], rtol=1e-5)
+
+
+def test_early_stopping_gives_back_the_batch_statistics_of_the_best_epoch_too():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(24, 6, 6, 1)).astype(np.float32)
+    data, valid = ({"x": x * s, "y": rng.integers(0, 3, 24).astype(np.int32)} for s in (1, 3))
+    setting = {"seeds": [0], "batch_size": 8}
+    stopped = fit(tasks.classifier(), data, valid, epochs=12, patience=2, **setting)
+    best = int(stopped.best_epoch[0])
+    assert best < 10
+    straight = fit(tasks.classifier(), data, valid, epochs=best, **setting)
+    assert tasks.same(stopped.variables["batch_stats"], straight.variables["batch_stats"])
+    assert tasks.same(stopped.variables["params"], straight.variables["params"])
 
 
 def test_padding_counts_for_nothing(rows):
