@@ -27,8 +27,8 @@ import numpy as np
 
 from datasets import fraud
 from datasets.fraud_split import split_halves
-from jaxdl import figures, losses, optim
-from jaxdl.anomaly import evaluation, reporting, scores
+from jaxdl import export, figures, losses, optim
+from jaxdl.anomaly import evaluation, reporting, scores, thresholds
 from jaxdl.errors import UserError
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.report import Results
@@ -77,13 +77,18 @@ def row_error(outputs, batch):
     return scores.reconstruction_score(batch["x"], outputs)
 
 
+def row_parts(outputs, batch):
+    """What each column adds to `row_error`."""
+    return scores.reconstruction_contributions(batch["x"], outputs)
+
+
 def main(config: Config, run: Run) -> Results:
     data = fraud.load(run.source, config.csv, twin_rows=config.twin_rows)
     run.uses(data.provenance)
     weights = np.ones(len(data.label))
     if config.prevalence is not None:
         weights = fraud.prevalence_weights(data.label, config.prevalence)
-    train, test, _ = split_halves(data, config.split)
+    train, test, scaler = split_halves(data, config.split)
     if not test.label.any() or not train.label.any():
         raise UserError(f"the {config.split} split leaves one half without fraud; need more rows")
 
@@ -111,6 +116,17 @@ def main(config: Config, run: Run) -> Results:
     judged = (test.label, weights[test.rows])
     counts = reporting.confusion_of_members(test_errors, judged[0], limits, judged[1])
 
+    # what is exported: all seeds vote, the strictest threshold decides
+    vote, known = normal_errors.mean(axis=0), test.rows[:1024]
+    scorer = partial(
+        export.build,
+        export.population(task, fitted.variables, row_error, row_parts),
+        export.transactions(scaler.mean, scaler.sd),
+        thresholds.k_sigma(vote, max(config.sigmas), fitted_on="normal training rows"),
+        rows=np.column_stack([data.time[known], data.v[known], data.amount[known]]),
+        reference=test_errors.mean(axis=0)[:1024],
+        calibration=vote,
+    )
     split = f"{config.split} 50/50 split; test half {len(test.x):,} rows, {test.label.sum()} frauds"
     if config.prevalence is not None:
         split += f"; normal rows weighted to prevalence {config.prevalence}"
@@ -126,4 +142,5 @@ def main(config: Config, run: Run) -> Results:
         headline={
             "AUPRC": evaluation.population(evaluation.average_precision, test_errors, *judged)
         },
+        scorer=scorer,
     )

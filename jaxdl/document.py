@@ -1,5 +1,6 @@
 """Markdown documents that commands write: a section per command, replaced when it runs again."""
 
+import fcntl
 import os
 import re
 import shlex
@@ -70,11 +71,15 @@ def record_section(path: Path, key: str, title: str, body: str) -> None:
     Sections are kept between HTML comments and sorted by key, so the file does not depend on the
     order in which runs finish.
     """
-    text = path.read_text("utf-8") if path.exists() else ""
     pattern = re.compile(r"<!-- run: (.+?) -->\n(.*?)<!-- end -->\n", re.DOTALL)
-    head = pattern.split(text, maxsplit=1)[0].rstrip()
-    sections = {match[1]: match[2] for match in pattern.finditer(text)}
-    sections[key] = f"\n## {title}\n\n{body.strip()}\n\n"
-    blocks = [f"<!-- run: {k} -->\n{sections[k]}<!-- end -->\n" for k in sorted(sections)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{head}\n\n" + "\n".join(blocks), encoding="utf-8")
+    with path.open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # runs may finish side by side
+        file.seek(0)
+        text = file.read()
+        head = pattern.split(text, maxsplit=1)[0].rstrip()
+        sections = {match[1]: match[2] for match in pattern.finditer(text)}
+        sections[key] = f"\n## {title}\n\n{body.strip()}\n\n"
+        blocks = [f"<!-- run: {k} -->\n{sections[k]}<!-- end -->\n" for k in sorted(sections)]
+        file.truncate(0)
+        file.write(f"{head}\n\n" + "\n".join(blocks))

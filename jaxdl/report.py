@@ -9,7 +9,6 @@ import html
 import io
 import json
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,12 +95,14 @@ class Results:
             that an evaluation that shows no figure never imports matplotlib.
         headline: a few numbers (or arrays over seeds) for the summary of several labs.
         notes: sentences for the reader: what the numbers are not, where a goal was missed.
+        scorer: makes the run's scorer file (`jaxdl.export`) from a record of where it comes from.
     """
 
     tables: Sequence[Table]
     figures: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
     headline: Mapping[str, Cell] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    scorer: Callable[[dict[str, Any]], bytes] | None = None
 
 
 def format_cell(value: Cell, digits: int) -> str:
@@ -208,19 +209,3 @@ def html_report(
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
         f"<body>\n{body}\n</body></html>\n"
     )
-
-
-def record_section(path: Path, key: str, title: str, body: str) -> None:
-    """Put a section into a Markdown file, or replace the section of the same key.
-
-    Sections are kept between HTML comments and sorted by key, so the file does not depend on the
-    order in which runs finish.
-    """
-    text = path.read_text("utf-8") if path.exists() else ""
-    pattern = re.compile(r"<!-- run: (.+?) -->\n(.*?)<!-- end -->\n", re.DOTALL)
-    head = pattern.split(text, maxsplit=1)[0].rstrip()
-    sections = {match[1]: match[2] for match in pattern.finditer(text)}
-    sections[key] = f"\n## {title}\n\n{body.strip()}\n\n"
-    blocks = [f"<!-- run: {k} -->\n{sections[k]}<!-- end -->\n" for k in sorted(sections)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{head}\n\n" + "\n".join(blocks), encoding="utf-8")

@@ -213,12 +213,6 @@ class Run:
         if self.evaluating or not parallel.is_main():
             return
         record = self.results_record(results)
-        if results.scorer is not None:
-            origin = ("lab", "command", "data", "simulated", "n_seeds")
-            made = results.scorer({name: record[name] for name in origin})
-            temporary = self.folder / f".{SCORER}.tmp"
-            temporary.write_bytes(made)
-            temporary.replace(self.folder / SCORER)
         pictures = save_figures(results, self.folder / "figures")
         records = {
             "configuration": self.config,
@@ -228,6 +222,12 @@ class Run:
         page = html_report(self.title, self.data_lines, self.command, results, pictures, records)
         (self.folder / "report.html").write_text(page, encoding="utf-8")
         self._write_json("results.json", record)
+        if results.scorer is not None:
+            origin = ("lab", "command", "data", "simulated", "n_seeds")
+            made = results.scorer({name: record[name] for name in origin})
+            temporary = self.folder / f".{SCORER}.tmp"
+            temporary.write_bytes(made)
+            temporary.replace(self.folder / SCORER)
 
     def results_record(self, results: Results) -> dict[str, Any]:
         """What results.json holds; the tables in it must come out the same under `--eval`."""

@@ -1,0 +1,273 @@
+"""An exported fraud autoencoder 30-14-7-7-30: time to answer one row, and rows per second.
+
+    python benchmarks/score.py [--rows 524288] [--rounds 5] [--calls 1000]
+
+Every peer does the whole job: raw float64 columns, hour of day and log amount, standardise, model,
+mean squared error, decision. The first peer is a scorer file, used as `python -m jaxdl.score` does;
+"ensemble" is ten such models in one file. The others do the columns in NumPy, as one would who has
+a trained model of that library; scikit-learn's autoencoder is an MLPRegressor with the same weights
+and its isolation forest has the same trees as ours. Peers take turns, so a busy moment of the
+machine hits all of them; a slow one gets fewer calls. Reading and writing files is timed apart.
+"""
+
+import argparse
+import contextlib
+import io
+import itertools
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from harness import build, machine, markdown, measure
+
+WIDTHS = (30, 14, 7, 7, 30)
+LIMIT = 3.0
+
+
+def raw_rows(rows: int) -> np.ndarray:
+    """Time, V1..V28, Amount of as many invented transactions."""
+    rng = np.random.default_rng(0)
+    v = rng.normal(size=(rows, 28)).astype(np.float32)
+    return np.column_stack([rng.integers(0, 172_800, rows), v, rng.gamma(1, 90, rows).round(2)])
+
+
+def weights(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Kernel and bias of each layer; the time does not depend on their values."""
+    rng = np.random.default_rng(seed)
+    pairs = itertools.pairwise(WIDTHS)
+    return [
+        ((rng.normal(size=pair) / np.sqrt(pair[0])).astype(np.float32), np.zeros(pair[1], "f"))
+        for pair in pairs
+    ]
+
+
+MEAN, SD = np.array([12.0, *[0.0] * 28, 3.9]), np.array([7.0, *[1.0] * 28, 1.1])
+
+
+def prepared(raw: np.ndarray) -> np.ndarray:
+    """The columns' arithmetic in NumPy."""
+    x = raw.copy()
+    x[:, 0] = raw[:, 0] / 3600.0 % 24.0
+    x[:, 29] = np.log1p(raw[:, 29])
+    return ((x - MEAN) / SD).astype(np.float32)
+
+
+def judged(x: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
+    """Decision from the reconstruction."""
+    return np.square(x - reconstruction).mean(axis=1) > LIMIT
+
+
+def exported(detector, raw: np.ndarray) -> bytes:
+    """A scorer file of a detector."""
+    from jaxdl import export
+    from jaxdl.anomaly.thresholds import Threshold
+
+    limit = Threshold("fixed", LIMIT, {}, "nothing, for a benchmark", 1)
+    columns = export.transactions(MEAN, SD)
+    return export.build(
+        detector, columns, limit, {}, rows=raw[:1024], calibration=np.arange(1000.0)
+    )
+
+
+def autoencoder(members: int):
+    """A population of the networks above as a detector."""
+    import jax
+
+    from jaxdl import export
+    from jaxdl.anomaly import scores
+
+    def apply(variables, batch, key, train, hyper):
+        del key, train, hyper
+        x = batch["x"]
+        for kernel, bias in variables["params"][:-1]:
+            x = jax.nn.relu(x @ kernel + bias)
+        kernel, bias = variables["params"][-1]
+        return x @ kernel + bias, {}
+
+    stacked = jax.tree.map(lambda *x: np.stack(x), *[weights(seed) for seed in range(members)])
+    return export.population(
+        SimpleNamespace(apply=apply),
+        {"params": stacked},
+        lambda out, batch: scores.reconstruction_score(batch["x"], out),
+        lambda out, batch: scores.reconstruction_contributions(batch["x"], out),
+    )
+
+
+def artifact_peer(members: int, raw: np.ndarray):
+    from jaxdl import artifact, parallel
+
+    artifact.prefer_latency()
+    parallel.keep_large_buffers()
+    scorer = artifact.loads(exported(autoencoder(members), raw))
+    return lambda rows: scorer.score(rows)[1]
+
+
+def forest_peer(raw: np.ndarray, ours: bool):
+    from sklearn.ensemble import IsolationForest
+
+    fitted = IsolationForest(n_estimators=100, random_state=0).fit(prepared(raw[:5000]))
+    if not ours:
+        return lambda rows: fitted.score_samples(prepared(rows)) < -LIMIT
+    from jaxdl import artifact, export
+    from jaxdl.anomaly import isolation_forest
+
+    forest = isolation_forest.from_sklearn(fitted)
+    detector = export.scored_by("isolation forest", isolation_forest.isolation_score, forest)
+    scorer = artifact.loads(exported(detector, raw))
+    return lambda rows: scorer.score(rows)[1]
+
+
+def torch_peer():
+    import torch
+
+    torch.set_num_threads(os.cpu_count())
+    layers = []
+    for kernel, bias in weights(0):
+        layer = torch.nn.Linear(*kernel.shape)
+        layer.load_state_dict({"weight": torch.tensor(kernel.T), "bias": torch.tensor(bias)})
+        layers += [layer, torch.nn.ReLU()]
+    model = torch.nn.Sequential(*layers[:-1]).eval()
+
+    @torch.inference_mode()
+    def run(rows):
+        x = prepared(rows)
+        pieces = [model(piece).numpy() for piece in torch.from_numpy(x).split(8192)]
+        return judged(x, np.concatenate(pieces))
+
+    return run
+
+
+def keras_peer(predict: bool):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    model = keras.Sequential([keras.Input((WIDTHS[0],))])
+    for i, width in enumerate(WIDTHS[1:]):
+        last = i == len(WIDTHS) - 2
+        model.add(keras.layers.Dense(width, activation=None if last else "relu"))
+    model.set_weights([array for layer in weights(0) for array in layer])
+
+    def run(rows):
+        x = prepared(rows)
+        if predict:
+            return judged(x, model.predict(x, batch_size=8192, verbose=0))
+        return judged(x, np.asarray(model(x)))
+
+    return run
+
+
+def sklearn_peer():
+    from sklearn.neural_network import MLPRegressor
+
+    some = np.random.default_rng(0).normal(size=(64, 30)).astype(np.float32)
+    model = MLPRegressor(hidden_layer_sizes=WIDTHS[1:-1]).partial_fit(some, some)
+    model.coefs_, model.intercepts_ = map(list, zip(*weights(0), strict=True))
+
+    def run(rows):
+        x = prepared(rows)
+        return judged(x, model.predict(x))
+
+    return run
+
+
+def latency(peers: dict, raw: np.ndarray, calls: int) -> str:
+    """Table of microseconds for one row; peers take turns in ten rounds."""
+    found = {name: [] for name in peers}
+    for turn in range(10):
+        for name, run in peers.items():
+            run(raw[:1])
+            began = time.perf_counter()
+            run(raw[1:2])
+            slow = time.perf_counter() - began > 5e-3
+            for i in range(calls // (100 if slow else 10)):
+                row = raw[turn * calls + i : turn * calls + i + 1]
+                began = time.perf_counter()
+                run(row)
+                found[name].append(1e6 * (time.perf_counter() - began))
+    first = np.percentile(next(iter(found.values())), 50)
+    lines = [
+        f"**One row, raw columns to decision** ({machine()})",
+        "",
+        "| | calls | p50 us | p99 us | p50, times the first |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, values in found.items():
+        p50, p99 = np.percentile(values, [50, 99])
+        lines.append(f"| {name} | {len(values)} | {p50:,.0f} | {p99:,.0f} | {p50 / first:.1f}x |")
+    return "\n".join(lines)
+
+
+def timed(run, rows):
+    def once():
+        began = time.perf_counter()
+        run(rows)
+        return time.perf_counter() - began
+
+    once()
+    return once
+
+
+def files(raw: np.ndarray) -> str:
+    """Rows per second of reading alone and of the whole command, from CSV to CSV."""
+    from jaxdl import score, streams
+    from jaxdl.artifact import FILE_NAME
+
+    names = ("Time", *(f"V{i}" for i in range(1, 29)), "Amount")
+    with tempfile.TemporaryDirectory() as folder:
+        table, out, scorer = (Path(folder) / name for name in ("t.csv", "o.csv", FILE_NAME))
+        np.savetxt(table, raw, "%.9g", ",", header=",".join(names), comments="")
+        scorer.write_bytes(exported(autoencoder(1), raw))
+        seconds = {"reading the CSV": [], "the command, CSV to CSV, with start-up": []}
+        for _ in range(3):
+            began = time.perf_counter()
+            for _ in streams.read_csv(streams.file_reader(table), streams.Wanted(names)):
+                pass
+            read = time.perf_counter()
+            with contextlib.redirect_stderr(io.StringIO()):
+                assert score.main([str(scorer), str(table), "--output", str(out)]) == 0
+            done = time.perf_counter() - read
+            for values, value in zip(seconds.values(), (read - began, done), strict=True):
+                values.append(value)
+    lines = [f"**Files, {len(raw):,} rows**", "", "| | rows/s |", "|---|---:|"]
+    for name, values in seconds.items():
+        lines.append(f"| {name} | {len(raw) / statistics.median(values):,.0f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rows", type=int, default=524_288)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--calls", type=int, default=1000)
+    options = parser.parse_args()
+    raw = raw_rows(max(options.rows, 10 * options.calls + 1000))
+    makers = {
+        "jaxdl scorer file": lambda: artifact_peer(1, raw),
+        "jaxdl scorer file, ensemble of 10": lambda: artifact_peer(10, raw),
+        "PyTorch": torch_peer,
+        "Keras, model(x)": lambda: keras_peer(False),
+        "Keras, predict": lambda: keras_peer(True),
+        "scikit-learn MLPRegressor": sklearn_peer,
+        "jaxdl scorer file, isolation forest": lambda: forest_peer(raw, True),
+        "scikit-learn IsolationForest": lambda: forest_peer(raw, False),
+    }
+    peers = build(makers)
+    print(latency(peers, raw, options.calls), "\n", flush=True)
+    networks = {name: run for name, run in peers.items() if "orest" not in name}
+    forests = {name: run for name, run in peers.items() if "orest" in name}
+    for chosen, rows in ((networks, raw[: options.rows]), (forests, raw[: options.rows // 16])):
+        seconds = measure({n: timed(run, rows) for n, run in chosen.items()}, options.rounds)
+        print(markdown(f"{len(rows):,} rows, raw columns to decisions", seconds), "\n")
+        print("| | rows/s |\n|---|---:|")
+        for name, values in seconds.items():
+            print(f"| {name} | {len(rows) / statistics.median(values):,.0f} |")
+        print(flush=True)
+    print(files(raw[:100_000]))
+
+
+if __name__ == "__main__":
+    main()

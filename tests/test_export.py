@@ -1,0 +1,368 @@
+"""The scorer file: the trainer's bits, nothing but StableHLO, and no damage unnoticed."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from conftest import ROOT
+from datasets import fraud, fraud_split
+from jaxdl import artifact, export, losses, optim
+from jaxdl.anomaly import isolation_forest, neighbours, scores, thresholds
+from jaxdl.cli import launch
+from jaxdl.models.autoencoder import DenseAutoencoder
+from jaxdl.report import Results
+from jaxdl.runs import Run
+from jaxdl.training import Task, fit, module_functions
+
+
+def row_score(outputs, batch):
+    return scores.reconstruction_score(batch["x"], outputs)
+
+
+def row_parts(outputs, batch):
+    return scores.reconstruction_contributions(batch["x"], outputs)
+
+
+@dataclass
+class Trained:
+    raw: np.ndarray
+    x: np.ndarray
+    columns: export.Columns
+    fitted: object
+    members: np.ndarray
+    threshold: thresholds.Threshold
+    data: bytes
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Three members of a small autoencoder on simulated transactions, exported."""
+    table = fraud.simulate(9000)
+    raw = np.column_stack([table["time"], table["v"], table["amount"]])
+    features = fraud_split.columns(fraud.Transactions(**table, provenance=None))
+    scaler = fraud_split.Scaler(features.mean(axis=0), features.std(axis=0))
+    x = scaler(features)
+    init, apply = module_functions(DenseAutoencoder(30, (12,)))
+    task = Task(
+        init, apply, lambda out, batch: losses.mse(out, batch["x"]), lambda hyper: optim.adam()
+    )
+    fitted = fit(task, {"x": x[:2000]}, seeds=np.arange(3), epochs=1, batch_size=128)
+    members = fitted.predict(row_score, {"x": x})
+    vote = members.mean(axis=0)
+    threshold = thresholds.k_sigma(vote, 3.0, fitted_on="training rows", resamples=0)
+    columns = export.transactions(scaler.mean, scaler.sd)
+    data = export.build(
+        export.population(task, fitted.variables, row_score, row_parts),
+        columns,
+        threshold,
+        {"lab": "test", "simulated": True},
+        rows=raw[:700],
+        reference=vote[:700],
+        calibration=vote,
+    )
+    return Trained(raw, x, columns, fitted, members, threshold, data)
+
+
+@pytest.fixture(scope="module")
+def scorer(trained):
+    return artifact.loads(trained.data)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 300, 9000])
+def test_scores_and_decisions_are_the_trainers_to_the_bit(trained, scorer, rows):
+    found, flags = scorer.score(trained.raw[:rows])
+    vote = trained.members.mean(axis=0)[:rows]
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, vote)
+    np.testing.assert_array_equal(flags, trained.threshold.label(vote))
+    assert scorer.exact
+    agreed = {"rows": 700, "to_the_bit": True, "largest_difference": 0.0}
+    assert scorer.metadata["equal_to_trainer"] == agreed
+
+
+def test_columns_are_prepared_as_the_data_set_does_to_the_bit(trained):
+    """Amounts of every cent up to 2,000 and odd times: float64 logarithms may differ in a bit."""
+    rng = np.random.default_rng(0)
+    n = 200_000
+    v = rng.normal(size=(n, 28))
+    table = fraud.Transactions(
+        time=rng.uniform(0, 200_000, n),
+        v=v.astype(np.float32),
+        amount=np.arange(n) / 100,
+        label=np.zeros(n, np.int8),
+        provenance=None,
+    )
+    scaler = fraud_split.Scaler(trained.columns.mean, trained.columns.sd)
+    raw = np.column_stack([table.time, v, table.amount])
+    with artifact.double_precision():
+        found = np.asarray(jax.jit(trained.columns.standardise)(raw))
+    np.testing.assert_array_equal(found, scaler(fraud_split.columns(table)))
+    assert trained.columns.names == fraud.COLUMNS[:-1]
+    assert trained.columns.features == fraud_split.COLUMNS
+
+
+def test_explanation_adds_up_to_the_score(trained, scorer):
+    found, _ = scorer.score(trained.raw[:100])
+    parts = scorer.explain(trained.raw[:100])
+    assert parts.shape == (100, 30)
+    np.testing.assert_allclose(parts.sum(axis=1), found, rtol=1e-5)
+
+
+def test_p_values_are_the_conformal_ones(trained, scorer):
+    vote = trained.members.mean(axis=0)
+    found = np.append(scorer.score(trained.raw[:500])[0], np.float32([0, 1e9]))
+    np.testing.assert_array_equal(
+        scorer.p_values(found), thresholds.conformal_p_values(vote, found)
+    )
+
+
+def test_same_export_same_bytes_without_source_paths(trained):
+    build = export.build(
+        export.population(trained.fitted.task, trained.fitted.variables, row_score, row_parts),
+        trained.columns,
+        trained.threshold,
+        {"lab": "test", "simulated": True},
+        rows=trained.raw[:700],
+        reference=trained.members.mean(axis=0)[:700],
+        calibration=trained.members.mean(axis=0),
+    )
+    assert build == trained.data
+    assert b".py" not in trained.data
+
+
+def test_a_standardised_ensemble_with_its_own_error_scale(trained):
+    """What needs more than outputs: each member's error variances, mean and deviation."""
+    variance = np.random.default_rng(0).uniform(0.5, 2, (3, 30)).astype(np.float32)
+
+    def whitened(outputs, batch):
+        return (jnp.square(batch["x"] - outputs) / batch["variance"]).mean(axis=-1)
+
+    residual = trained.fitted.predict(lambda out, b: b["x"] - out, {"x": trained.x})
+    members = (residual**2 / variance[:, None]).mean(axis=-1)
+    standard = members.mean(axis=1), members.std(axis=1)
+    wanted = ((members - standard[0][:, None]) / standard[1][:, None]).mean(axis=0)
+    detector = export.population(
+        trained.fitted.task,
+        trained.fitted.variables,
+        whitened,
+        lambda out, b: jnp.square(b["x"] - out) / b["variance"] / 30,
+        extras={"variance": variance},
+        standard=standard,
+    )
+    np.testing.assert_allclose(detector.score(trained.x), wanted, rtol=1e-3, atol=1e-4)
+    constant = (standard[0] / standard[1]).mean()
+    parts = np.asarray(detector.explain(trained.x)).sum(axis=1)
+    np.testing.assert_allclose(parts - constant, wanted, rtol=1e-3, atol=1e-3)
+
+
+def classical(name, x):
+    from sklearn.ensemble import IsolationForest
+
+    if name == "PCA":
+        params = scores.fit_pca(x, 8)
+        return export.pca(params), scores.pca_score, params
+    if name == "isolation forest":
+        params = isolation_forest.from_sklearn(
+            IsolationForest(n_estimators=20, random_state=0).fit(x)
+        )
+        function = isolation_forest.isolation_score
+    elif name == "kNN":
+        params, function = neighbours.fit_neighbours(x, 5), neighbours.knn_score
+    else:
+        params, function = neighbours.fit_lof(x, 5), neighbours.lof_score
+    return export.scored_by(name, function, params), function, params
+
+
+@pytest.mark.parametrize("name", ["PCA", "isolation forest", "kNN", "LOF"])
+def test_classical_detectors_are_exported_with_equal_scores(trained, name):
+    detector, function, params = classical(name, trained.x[:600])
+    wanted = np.asarray(jax.jit(function)(params, trained.x[600:900]))
+    data = export.build(
+        detector,
+        trained.columns,
+        thresholds.quantile(wanted, 0.05, fitted_on="normal rows", resamples=0),
+        {},
+        rows=trained.raw[600:900],
+        reference=wanted,
+        calibration=wanted,
+    )
+    loaded = artifact.loads(data)
+    found, flags = loaded.score(trained.raw[600:900])
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    assert flags.sum() == 14  # 15 of 300 + 1 are allowed, of which one is the threshold itself
+    # the column that is moved far away is the one that is blamed
+    odd = trained.raw[600:601].copy()
+    odd[0, 5] += 200.0
+    assert loaded.features[np.argmax(loaded.explain(odd)[0])] == "V5"
+
+
+def test_every_flipped_byte_and_every_cut_is_noticed(trained):
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, len(trained.data), 300):
+        changed = bytearray(trained.data)
+        changed[place] ^= 1 << rng.integers(8)
+        with pytest.raises(artifact.ArtifactError):
+            artifact.unpack(bytes(changed))
+    for end in [0, 5, 40, 79, 80, 200, len(trained.data) - 1]:
+        with pytest.raises(artifact.ArtifactError):
+            artifact.unpack(trained.data[:end])
+
+
+def repacked(trained, **changes):
+    """The file with other metadata or parts, and a right sum."""
+    metadata, parts, _ = artifact.unpack(trained.data)
+    parts |= {name: changes.pop(name) for name in list(changes) if name in parts}
+    return artifact.pack({**metadata, **changes}, parts)
+
+
+def foreign_program(trained):
+    """A program that calls out of StableHLO (LAPACK)."""
+    import jax.export
+
+    def score(raw):
+        found = jnp.linalg.eigh(raw[:, :1] * raw[:, :1].T)[0].astype(jnp.float32)
+        return found, found > 0
+
+    with artifact.double_precision():
+        shape = jax.ShapeDtypeStruct((64, 30), jnp.float64)
+        return bytes(jax.export.export(jax.jit(score))(shape).serialize())
+
+
+CHANGES = {
+    "other scores": {"golden_scores": np.full(64, 7, "<f4").tobytes()},
+    "do not fit": {"golden_rows": b"12345678"},
+    "not sorted": {"calibration": np.float32([2, 1]).tobytes()},
+    "cannot read": {"score": b"nonsense"},
+    "contradicts": {"block": 0},
+    "proper columns": {"columns": ["=cmd()"] * 30},
+    "proper 'value'": {"threshold": {}},
+}
+
+
+@pytest.mark.parametrize("message", CHANGES)
+def test_a_wrong_file_with_a_right_sum_is_refused(trained, message):
+    with pytest.raises(artifact.ArtifactError, match=message):
+        artifact.loads(repacked(trained, **CHANGES[message]))
+
+
+def test_a_program_that_calls_foreign_code_is_refused(trained):
+    with pytest.raises(artifact.ArtifactError, match=r"calls .*lapack"):
+        artifact.loads(repacked(trained, score=foreign_program(trained)))
+
+
+def test_expected_sum_other_formats_and_missing_files(trained, tmp_path):
+    file = tmp_path / "scorer.jaxdl"
+    with pytest.raises(artifact.ArtifactError, match=r"holds no scorer\.jaxdl"):
+        artifact.load(tmp_path)
+    file.write_bytes(trained.data)
+    digest = artifact.load(tmp_path).sha256
+    assert artifact.load(file, sha256=digest.upper()).sha256 == digest
+    with pytest.raises(artifact.ArtifactError, match="has the sha256"):
+        artifact.load(file, sha256="0" * 64)
+    file.write_bytes(trained.data.replace(b"jaxdl-scorer 1", b"jaxdl-scorer 2", 1))
+    with pytest.raises(artifact.ArtifactError, match="another format"):
+        artifact.load(file)
+    file.write_bytes(b"\x80\x04 a pickle, say")
+    with pytest.raises(artifact.ArtifactError, match="not a scorer file"):
+        artifact.load(file)
+
+
+def test_build_refuses_scores_that_are_not_the_trainers(trained):
+    with pytest.raises(ValueError, match="not the trainer's: row 3"):
+        export.build(
+            export.population(trained.fitted.task, trained.fitted.variables, row_score),
+            trained.columns,
+            trained.threshold,
+            {},
+            rows=trained.raw[:64],
+            reference=trained.members.mean(axis=0)[:64] + 5 * (np.arange(64) == 3),
+            calibration=trained.members[0],
+        )
+
+
+def test_rows_of_another_shape_or_not_finite_are_refused(scorer):
+    with pytest.raises(ValueError, match=r"not \[n, 30\]"):
+        scorer.score(np.zeros((3, 29)))
+    with pytest.raises(ValueError, match="finite"):
+        scorer.score(np.full((3, 30), np.nan))
+    assert scorer.score(np.zeros((0, 30)))[0].shape == (0,)
+
+
+def test_a_run_leaves_its_scorer_and_an_evaluation_writes_none(trained, tmp_path):
+    config = {"lab": "x", "preset": "quick", "seed": 0, "seeds": 2, "options": {}}
+    told = []
+
+    def finish(evaluating):
+        folder = tmp_path / "run"
+        run = Run(folder, "x", "X", config, "python run.py x", None, evaluating)
+        if not evaluating:
+            run.open(fresh=True)
+        run.data.append({"kind": "simulated"})
+        run.finish(Results([], scorer=lambda origin: told.append(origin) or trained.data))
+        run.close()
+        return folder / "scorer.jaxdl"
+
+    assert not finish(evaluating=True).exists()
+    file = finish(evaluating=False)
+    assert artifact.load(file.parent).exact
+    assert told[-1]["simulated"] is True
+    assert (told[-1]["lab"], told[-1]["n_seeds"]) == ("x", 2)
+    file.write_bytes(b"of another run")
+    finish(evaluating=True)
+    assert file.read_bytes() == b"of another run"
+    run = Run(file.parent, "x", "X", config, "", None)
+    run.open(fresh=True)
+    run.close()
+    assert not file.exists()
+
+
+def test_the_fraud_lab_exports_the_vote_of_its_seeds(tmp_path):
+    folder = tmp_path / "run"
+    lab = ["experiments/fraud_ae.py", "--source", "simulated", "--seeds", "3"]
+    small = ["--preset", "quick", "--epochs", "1", "--twin-rows", "4000"]
+    launch([*lab, *small, "--workdir", str(folder)])
+    scorer = artifact.load(folder)
+    assert scorer.metadata["equal_to_trainer"]["to_the_bit"]
+    assert scorer.metadata["detector"] == "autoencoder, mean of 3 members"
+    assert scorer.metadata["provenance"]["simulated"] is True
+    assert scorer.threshold["parameters"] == {"k": 3.0}
+    table = fraud.simulate(4000)
+    raw = np.column_stack([table["time"], table["v"], table["amount"]])
+    _, flags = scorer.score(raw)
+    assert flags[table["label"] == 1].mean() > 10 * flags[table["label"] == 0].mean()
+
+
+LIGHT = """
+import json, sys
+import numpy as np
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        banned = {"flax", "optax", "orbax", "sklearn", "jaxtyping", "tqdm", "matplotlib", "tyro"}
+        if name.split(".")[0] in banned | {"datasets", "tensorflow"} or name in (
+            "jaxdl.training", "jaxdl.export", "jaxdl.models", "jaxdl.anomaly", "jaxdl.checkpoint"
+        ):
+            raise ImportError("blocked: " + name)
+
+sys.meta_path.insert(0, Block())
+from jaxdl import artifact, score
+scorer = artifact.load(sys.argv[1])
+found, _ = scorer.score(np.load(sys.argv[2], allow_pickle=False))
+print(json.dumps(found.tolist()))
+"""
+
+
+def test_scoring_needs_only_jax_and_numpy(trained, tmp_path):
+    (tmp_path / "scorer.jaxdl").write_bytes(trained.data)
+    np.save(tmp_path / "rows.npy", trained.raw[:50])
+    command = [sys.executable, "-c", LIGHT, tmp_path / "scorer.jaxdl", tmp_path / "rows.npy"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    found = np.float32(json.loads(done.stdout))
+    np.testing.assert_array_equal(found, trained.members.mean(axis=0)[:50])

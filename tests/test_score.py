@@ -1,0 +1,323 @@
+"""python -m jaxdl.score: streams, formats, faults, and what is left behind after a fault."""
+
+import csv
+import io
+import json
+import os
+import select
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conftest import ROOT
+from jaxdl import artifact, export, score, streams
+from jaxdl.anomaly import scores, thresholds
+from jaxdl.errors import UserError
+
+NAMES = ("Time", "V1", "V2", "V3", "Amount")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A scorer of five columns in a run folder, its rows, and its scores of them."""
+    rng = np.random.default_rng(0)
+    raw = np.column_stack(
+        [
+            np.sort(rng.integers(0, 172_800, 400)),
+            rng.normal(size=(400, 3)).astype(np.float32),
+            rng.integers(0, 90_000, 400) / 100,
+        ]
+    )
+    columns = export.Columns(
+        NAMES,
+        ("hour", *NAMES[1:]),
+        np.array([13.0, 0, 0, 0, 450]),
+        np.array([7.0, 1, 1, 1, 250]),
+        {"Time": export.hour_of_day},
+        ("Time", "Amount"),
+    )
+    x = np.asarray(columns.standardise(raw))
+    params = scores.fit_pca(x, 2)
+    found = np.asarray(scores.pca_score(params, x))
+    data = export.build(
+        export.pca(params),
+        columns,
+        thresholds.k_sigma(found, 2.0, fitted_on="normal rows", resamples=0),
+        {"simulated": False},
+        rows=raw,
+        calibration=found,
+    )
+    folder = tmp_path_factory.mktemp("run")
+    (folder / artifact.FILE_NAME).write_bytes(data)
+    return folder, raw, artifact.loads(data)
+
+
+def write_csv(path, raw, names=NAMES, order=None, extra=()):
+    order = list(range(len(names))) if order is None else order
+    lines = [",".join([names[i] for i in order] + [name for name, _ in extra])]
+    for number, row in enumerate(raw):
+        cells = [repr(float(row[i])) for i in order] + [cells[number] for _, cells in extra]
+        lines.append(",".join(cells))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def call(capsys, *words):
+    status = score.main([str(word) for word in words])
+    return status, *capsys.readouterr()
+
+
+def test_csv_in_any_order_with_class_gives_score_flag_p_value_and_columns(made, tmp_path, capsys):
+    folder, raw, scorer = made
+    classes = [("Class", ["0"] * len(raw))]
+    source = write_csv(tmp_path / "t.csv", raw, order=[3, 0, 4, 2, 1], extra=classes)
+    status, out, err = call(capsys, folder, source)
+    assert status == 0
+    found, flags = scorer.score(raw)
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [int(row["row"]) for row in rows] == list(range(1, 401))
+    np.testing.assert_array_equal(np.float32([row["score"] for row in rows]), found)
+    np.testing.assert_array_equal([row["flag"] == "1" for row in rows], flags)
+    wanted = scorer.p_values(found)
+    np.testing.assert_allclose([float(row["p_value"]) for row in rows], wanted, rtol=1e-5)
+    assert 0 < flags.sum() < 40
+    for row, flag, parts in zip(rows, flags, scorer.explain(raw), strict=True):
+        best = scorer.features[np.argmax(parts)]
+        assert row["top"].split(":")[0] == (best if flag else "")
+    assert f"400 rows, {flags.sum()} flagged" in err
+
+
+def test_json_lines_of_flagged_rows_only_with_a_kept_column(made, tmp_path, capsys):
+    folder, raw, scorer = made
+    names = ["=1+1", "Müller, K."] * 200
+    source = tmp_path / "t.csv"
+    write_csv(source, raw, extra=[("id", [f'"{name}"' for name in names])])
+    output = tmp_path / "o.jsonl"
+    status, out, _ = call(
+        capsys, folder, source, "--output", output, "--keep", "id", "--only-flagged", "--top", 2
+    )
+    assert (status, out) == (0, "")
+    found, flags = scorer.score(raw)
+    records = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    assert [r["row"] for r in records] == (np.flatnonzero(flags) + 1).tolist()
+    assert all(r["id"] == names[r["row"] - 1] and len(r["top"]) == 2 for r in records)
+    assert [np.float32(r["score"]) for r in records] == found[flags].tolist()
+    parts = scorer.explain(raw[flags]).max(axis=1) / found[flags]
+    np.testing.assert_allclose([r["top"][0][1] for r in records], parts, atol=1e-4)
+
+
+def test_text_that_a_spreadsheet_would_run_is_quoted_in_csv(made, tmp_path, capsys):
+    folder, raw, _ = made
+    cells = ["=HYPERLINK(1)", "+4", "-cmd", "@x", "plain", "-2.5"]
+    source = write_csv(tmp_path / "t.csv", raw[:6], extra=[("id", cells)])
+    status, out, _ = call(capsys, folder, source, "--keep", "id")
+    assert status == 0
+    shown = [row["id"] for row in csv.DictReader(io.StringIO(out))]
+    assert shown == ["'=HYPERLINK(1)", "+4", "'-cmd", "'@x", "plain", "-2.5"]
+
+
+def test_parquet_gives_what_csv_gives(made, tmp_path, capsys, monkeypatch):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    folder, raw, _ = made
+    table = pyarrow.table({name: raw[:, i] for i, name in enumerate(NAMES)})
+    parquet.write_table(table, tmp_path / "t.parquet", row_group_size=150)
+    write_csv(tmp_path / "t.csv", raw)
+    assert (
+        call(capsys, folder, tmp_path / "t.csv")[1]
+        == (call(capsys, folder, tmp_path / "t.parquet")[1])
+    )
+    holes = raw[:, 1].tolist()
+    holes[170] = None
+    table = table.set_column(1, "V1", pyarrow.array(holes))
+    parquet.write_table(table, tmp_path / "t.parquet", row_group_size=150)
+    status, out, err = call(capsys, folder, tmp_path / "t.parquet")
+    assert (status, out) == (2, "")
+    assert "row 171, column V1" in err
+    (tmp_path / "t.parquet").write_bytes(b"PAR1 no")
+    status, _, err = call(capsys, folder, tmp_path / "t.parquet")
+    assert status == 2
+    assert "no readable Parquet" in err
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    status, _, err = call(capsys, folder, tmp_path / "t.parquet")
+    assert status == 2
+    assert "install it, or give a CSV" in err
+
+
+def test_blocks_of_any_size_give_the_same_lines(made, tmp_path):
+    """A file is cut at arbitrary bytes; the rows must not notice."""
+    _, raw, _ = made
+    data = write_csv(tmp_path / "t.csv", raw).read_bytes().replace(b"\n", b"\r\n")
+    wanted = streams.Wanted(NAMES)
+    for size in (1, 37, 1000, 1 << 20):
+        stream = io.BytesIO(b"\xef\xbb\xbf" + data if size > 3 else data)
+        chunks = list(streams.read_csv(lambda most, s=stream, n=size: s.read(n), wanted))
+        np.testing.assert_array_equal(np.concatenate([c.rows for c in chunks]), raw)
+        assert [c.first for c in chunks] == [
+            1 + sum(len(c.rows) for c in chunks[:i]) for i in range(len(chunks))
+        ]
+
+
+def test_standard_input_is_answered_line_by_line(made, tmp_path):
+    folder, raw, scorer = made
+    lines = write_csv(tmp_path / "t.csv", raw[:3]).read_bytes().splitlines(keepends=True)
+    command = [sys.executable, "-m", "jaxdl.score", folder, "-", "--format", "jsonl"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # a pipe is buffered unless this is set, which would hide a missing flush
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, cwd=ROOT, env=env, **pipes) as process:
+        process.stdin.write(lines[0])
+        for number, line in enumerate(lines[1:]):
+            process.stdin.write(line)
+            process.stdin.flush()
+            assert select.select([process.stdout], [], [], 60)[0], "no answer while input is open"
+            record = json.loads(process.stdout.readline())
+            assert np.float32(record["score"]) == scorer.score(raw[[number]])[0][0]
+        process.stdin.write(b"1,2,3,oops,5\n")
+        process.stdin.close()
+        assert process.stdout.read() == b""
+        error = process.stderr.read().decode()
+    assert process.returncode == 2
+    assert error == "error: standard input: line 5, column V3: 'oops' is not a number\n"
+
+
+BAD = {
+    "is empty": "",
+    "no rows": "Time,V1,V2,V3,Amount\n",
+    "column 'V3' is missing": "Time,V1,V2,Amount\n1,2,3,4\n",
+    "column 'V1' stands twice": "Time,V1,V1,V2,V3,Amount\n1,2,3,4,5,6\n",
+    "column 'city' is unknown": "Time,V1,V2,V3,Amount,city\n1,2,3,4,5,x\n",
+    "line 3, column V2: 'x y' is not a number": "Time,V1,V2,V3,Amount\n1,2,3,4,5\n1,2,x y,4,5\n",
+    "line 2, column V1: '1_0' is not a number": "Time,V1,V2,V3,Amount\n1,1_0,3,4,5\n",
+    "line 2, column V1: '' is not a number": "Time,V1,V2,V3,Amount\n1,,3,4,5\n",
+    "line 3, column V3: NaN is not finite": "Time,V1,V2,V3,Amount\n\n1,2,3,NaN,5\n",
+    "line 2, column V3: 1e39 is not finite": "Time,V1,V2,V3,Amount\n1,2,3,1e39,5\n",
+    "line 2, column Amount: -5 is negative": "Time,V1,V2,V3,Amount\n1,2,3,4,-5\n",
+    "line 2 has 4 cells instead of 5": "Time,V1,V2,V3,Amount\n1,2,3,4\n",
+    "line 2: byte 0xff": b"Time,V1,V2,V3,Amount\n1,2,3,\xff,5\n",
+    "more than 65,536 bytes": "Time,V1,V2,V3,Amount\n" + "1" * 70_000,
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_standard_input_prints_no_header(made, capsys, monkeypatch, message):
+    bad = BAD[message]
+    stream = io.BytesIO(bad if isinstance(bad, bytes) else bad.encode())
+    monkeypatch.setattr(score, "pipe_reader", lambda: stream.read)
+    status, out, err = call(capsys, made[0], "-")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+    assert err.startswith("error: standard input: ")
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_input_gives_one_line_status_2_and_leaves_the_old_output(
+    made, tmp_path, capsys, message
+):
+    bad = BAD[message]
+    source, output = tmp_path / "t.csv", tmp_path / "o.csv"
+    source.write_bytes(bad if isinstance(bad, bytes) else bad.encode())
+    output.write_text("of yesterday")
+    status, out, err = call(capsys, made[0], source, "--output", output)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.startswith(f"error: {source}")
+    assert err.count("\n") == 1
+    assert output.read_text() == "of yesterday"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["o.csv", "t.csv"]
+
+
+def test_a_fault_in_the_last_row_of_a_file_prints_no_row(made, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(streams, "BLOCK_BYTES", 500)
+    source = write_csv(tmp_path / "t.csv", made[1])
+    source.write_text(source.read_text() + "1,2,3,4,inf\n")
+    status, out, err = call(capsys, made[0], source)
+    assert (status, out) == (2, "")
+    assert "line 402, column Amount: inf is not finite" in err
+
+
+CALLS = {
+    "name an input": [],
+    "is not a file": ["nothing.csv"],
+    "is no plain file": ["t.csv", "--output", "."],
+    "--output is the input": ["t.csv", "--output", "t.csv"],
+    "is a column of the output": ["t.csv", "--keep", "score"],
+    "column 'id' is missing": ["t.csv", "--keep", "id"],
+    "--top 0": ["t.csv", "--top", "0"],
+    "invalid choice": ["t.csv", "--format", "xml"],
+    "unrecognized arguments": ["t.csv", "--out", "x"],
+    "has the sha256": ["t.csv", "--sha256", "00"],
+    "No such file": ["t.csv", "--output", "nowhere/o.csv"],
+}
+
+
+@pytest.mark.parametrize("message", CALLS)
+def test_a_wrong_call_is_one_line(made, tmp_path, capsys, monkeypatch, message):
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "t.csv", made[1][:3])
+    status, out, err = call(capsys, made[0], *CALLS[message])
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+def test_a_changed_scorer_is_refused_before_anything_is_read(made, tmp_path, capsys):
+    data = bytearray((made[0] / artifact.FILE_NAME).read_bytes())
+    data[-5] ^= 1
+    (tmp_path / "s.jaxdl").write_bytes(data)
+    source = write_csv(tmp_path / "t.csv", made[1])
+    status, out, err = call(capsys, tmp_path / "s.jaxdl", source)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "damaged or was changed" in err
+
+
+def test_describe_and_help_teach(made, capsys):
+    status, out, _ = call(capsys, made[0], "--describe")
+    assert status == 0
+    described = json.loads(out)
+    assert described["columns"] == list(NAMES)
+    assert described["threshold"]["rule"] == "k_sigma"
+    with pytest.raises(SystemExit):
+        score.main(["--help"])
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("exit status", "--keep", "standard input", "p_value"))
+
+
+ALPHABET = st.sampled_from(list('0123456789.,-+eE_"\n\r\t nafi=x\0é٣'))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(place=st.integers(0, 200), cut=st.integers(0, 3), text=st.text(ALPHABET, max_size=4))
+def test_any_mutation_gives_a_typed_error_or_finite_rows(place, cut, text):
+    good = "Time,V1,V2,V3,Amount\n" + "".join(f"{i}.5,-{i},2e-1,{i}.25,9\n" for i in range(9))
+    data = (good[:place] + text + good[place + cut :]).encode()
+    stream = io.BytesIO(data)
+    try:
+        wanted = streams.Wanted(NAMES, ("Time", "Amount"))
+        chunks = list(streams.read_csv(lambda most: stream.read(64), wanted))
+    except UserError:
+        return
+    rows = np.concatenate([chunk.rows for chunk in chunks])
+    assert rows.shape[1] == 5
+    assert np.isfinite(rows).all()
+    assert (rows[:, [0, 4]] >= 0).all()
+
+
+def test_a_kill_leaves_no_output(made, tmp_path):
+    """SIGTERM while rows arrive: the file under the output's name never comes to be."""
+    output = tmp_path / "o.csv"
+    command = [sys.executable, "-m", "jaxdl.score", made[0], "-", "--output", output]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as process:
+        process.stdin.write(b"Time,V1,V2,V3,Amount\n1,2,3,4,5\n")
+        process.stdin.flush()
+        for _ in range(600):
+            if list(tmp_path.glob(".o.csv.*")):
+                break
+            select.select([], [], [], 0.1)
+        process.terminate()
+        assert process.wait(60) == 143
+    assert list(tmp_path.iterdir()) == []
