@@ -1,19 +1,24 @@
-"""From transactions to two halves of a table: the columns and splits of labs 160 and 165."""
+"""From transactions to parts of a table: the columns and splits of labs 160 and 165.
+
+Rows keep their numbers in the file through every step, resampling included, and no split returns
+parts that share one: a row that is trained on and tested on is a leak, whatever made it so.
+"""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from datasets.fraud import Transactions
+from datasets.fraud import Transactions, prevalence_weights
+from datasets.source import DataError
 
 COLUMNS = ("hour", *(f"V{i}" for i in range(1, 29)), "log_amount")
 
 
 @dataclass(frozen=True)
 class Half:
-    """Rows of one side of the split.
+    """Rows of one part of the split.
 
     Attributes:
         x: standardised columns, in the order of `COLUMNS`.
@@ -71,7 +76,123 @@ def split_halves(
         first, second = np.split(in_time, [len(in_time) // 2])
     x = columns(data)
     scaler = Scaler(x[first].mean(axis=0), x[first].std(axis=0))
-    halves = [
-        Half(scaler(x[rows]), data.label[rows].astype(np.int32), rows) for rows in (first, second)
-    ]
-    return halves[0], halves[1], scaler
+    train, test = (_part(data, x, scaler, rows) for rows in (first, second))
+    refuse_shared_rows(train.rows, test.rows)
+    return train, test, scaler
+
+
+class Parts(NamedTuple):
+    """A split with a validation part; `scaler` made the columns of all three."""
+
+    fit: Half
+    valid: Half
+    test: Half
+    scaler: Scaler
+
+
+def split_three(
+    data: Transactions, how: Literal["random", "temporal"], valid_share: float = 0.25
+) -> Parts:
+    """`split_halves` with part of the training half set aside for choices and thresholds.
+
+    The test half is the same. The validation part is drawn at random (seed 0) from the training
+    half under both splits: two days show the time of day but once or twice, so a slice of the
+    evening would calibrate for evenings only. The scaler sees the normal rows of the fit part: the
+    huge values of frauds, which the lab lets into it, shrink the columns that show fraud best.
+
+    Raises:
+        DataError: a part without normal rows or without fraud.
+    """
+    train, test, _ = split_halves(data, how)
+    shuffled = np.random.default_rng(0).permutation(train.rows)
+    valid, fit = np.split(shuffled, [round(valid_share * len(shuffled))])
+    x = columns(data)
+    normal = x[fit[data.label[fit] == 0]]
+    for rows in (fit, valid, test.rows):
+        if len(set(data.label[rows].tolist())) < 2:
+            problem = f"the {how} split leaves a part of {len(rows)} rows without normal rows or "
+            raise DataError(problem + "without fraud: give a file with more rows")
+    spread = normal.std(axis=0)
+    scaler = Scaler(normal.mean(axis=0), np.where(spread > 0, spread, 1.0))
+    parts = [_part(data, x, scaler, rows) for rows in (fit, valid, test.rows)]
+    refuse_shared_rows(*(part.rows for part in parts))
+    return Parts(*parts, scaler)
+
+
+def row_weights(label: Int[np.ndarray, " n"], prevalence: float | None) -> Float[np.ndarray, " n"]:
+    """What each row stands for: one transaction, or `prevalence_weights` where a share is given."""
+    return np.ones(len(label)) if prevalence is None else prevalence_weights(label, prevalence)
+
+
+class LabelFree(NamedTuple):
+    """Rows for a detector that never trains on fraud; `normal` are `fit` and more of their kind."""
+
+    fit: Float[np.ndarray, "n 30"]
+    valid: Half
+    normal: Float[np.ndarray, "m 30"]
+    normal_rows: Int[np.ndarray, " m"]
+
+
+def label_free(parts: Parts) -> LabelFree:
+    """The training half as a method without labels uses it.
+
+    Returns:
+        `fit`: normal rows to train candidates on; `valid`: the validation part with the frauds of
+        the fit part added, as no candidate has seen them; `normal`: all normal rows of the training
+        half, for the candidate that was chosen.
+    """
+    unused = parts.fit.label == 1
+    both = [(parts.valid, slice(None)), (parts.fit, unused)]
+    x, label, rows = (
+        np.concatenate([getattr(part, name)[which] for part, which in both])
+        for name in ("x", "label", "rows")
+    )
+    normal = np.concatenate([parts.fit.normal, parts.valid.normal])
+    known = [part.rows[part.label == 0] for part in (parts.fit, parts.valid)]
+    return LabelFree(parts.fit.normal, Half(x, label, rows), normal, np.concatenate(known))
+
+
+def _part(data: Transactions, x: np.ndarray, scaler: Scaler, rows: np.ndarray) -> Half:
+    return Half(scaler(x[rows]), data.label[rows].astype(np.int32), rows)
+
+
+def refuse_shared_rows(*parts: Int[np.ndarray, " _"]) -> None:
+    """The alarm against the commonest leak: a row of the file that stands in two parts.
+
+    Resampling before a split does that: copies of a fraud land on both sides, and a model that
+    remembers its training rows looks perfect. Rows may repeat within a part.
+
+    Args:
+        parts: row numbers of the parts, as in `Half.rows`.
+
+    Raises:
+        DataError: two parts share a row.
+    """
+    seen = np.concatenate([np.unique(rows) for rows in parts])
+    numbers, times = np.unique(seen, return_counts=True)
+    shared = numbers[times > 1]
+    if len(shared):
+        problem = f"{len(shared)} rows stand in more than one part of the split (row {shared[0]}, "
+        raise DataError(problem + "say): split first, then resample the training part only")
+
+
+def resample(part: Half, how: Literal["over", "under"], fraud_share: float, seed: int) -> Half:
+    """A part with a larger share of fraud: the deck's remedies for imbalance (slide 66).
+
+    Args:
+        part: a training part. Resampling a part that is tested on changes its prevalence.
+        how: "over" repeats frauds, "under" leaves normal rows out.
+        fraud_share: of the rows that come out; more than in `part`, below 1.
+        seed: of the draw.
+    """
+    rng = np.random.default_rng(seed)
+    fraud, normal = np.flatnonzero(part.label == 1), np.flatnonzero(part.label == 0)
+    if how == "over":
+        more = round(len(normal) * fraud_share / (1 - fraud_share)) - len(fraud)
+        chosen = np.concatenate([normal, fraud, rng.choice(fraud, max(more, 0))])
+    else:
+        fewer = round(len(fraud) * (1 - fraud_share) / fraud_share)
+        kept = rng.choice(normal, min(fewer, len(normal)), replace=False)
+        chosen = np.concatenate([kept, fraud])
+    chosen = rng.permutation(chosen)
+    return Half(part.x[chosen], part.label[chosen], part.rows[chosen])

@@ -121,6 +121,6 @@ def precision_recall(
         axes.plot(recall, precision, color=colour, label=label)
     axes.axhline(base_rate, color="0.5", ls=":", label=f"base rate {base_rate:.4f}")
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     axes.grid(alpha=0.3)
     return figure

@@ -55,27 +55,43 @@ def decision_table(
     return Table(title, rows)
 
 
+METRICS = {
+    "AUPRC": evaluation.average_precision,
+    "ROC-AUC": evaluation.roc_auc,
+    "recall at precision 0.5": partial(evaluation.recall_at_precision, precision=0.5),
+    "recall at precision 0.8": partial(evaluation.recall_at_precision, precision=0.8),
+    "precision@100": partial(evaluation.precision_at_k, k=100),
+}
+
+
+def metrics_of(
+    members: Scores, labels: Labels, weights: Weights
+) -> dict[str, Float[np.ndarray, " seeds"]]:
+    """The ranking metrics of each member, by the name of their column."""
+    return {
+        column: evaluation.population(metric, members, labels, weights)
+        for column, metric in METRICS.items()
+    }
+
+
 def ranking_table(
     title: str, detectors: Mapping[str, Scores], labels: Labels, weights: Weights
 ) -> Table:
     """One row per detector; the interval is a bootstrap over the rows for the first member."""
-    metrics = {
-        "AUPRC": evaluation.average_precision,
-        "ROC-AUC": evaluation.roc_auc,
-        "recall at precision 0.5": partial(evaluation.recall_at_precision, precision=0.5),
-        "recall at precision 0.8": partial(evaluation.recall_at_precision, precision=0.8),
-        "precision@100": partial(evaluation.precision_at_k, k=100),
-    }
     rows = []
     for name, members in detectors.items():
-        low, high = evaluation.bootstrap_interval(metrics["AUPRC"], members[0], labels, weights)
-        cells = {
-            column: evaluation.population(metric, members, labels, weights)
-            for column, metric in metrics.items()
-        }
+        metric = METRICS["AUPRC"]
+        low, high = evaluation.bootstrap_interval(metric, members[0], labels, weights)
+        cells = metrics_of(members, labels, weights)
         interval = {"AUPRC, 95 % of first seed": f"{low:.3f} .. {high:.3f}"}
         rows.append({"detector": name, **cells, **interval})
     return Table(title, rows)
+
+
+def table_of_columns(title: str, columns: Mapping[str, Sequence[Any]], digits: int = 3) -> Table:
+    """A table given by its columns, all of the same length."""
+    cells = zip(*columns.values(), strict=True)
+    return Table(title, [dict(zip(columns, row, strict=True)) for row in cells], digits)
 
 
 def same_sized_groups(
@@ -85,6 +101,17 @@ def same_sized_groups(
     size = min(len(fraud) + 1, len(normal))
     chosen = np.random.default_rng(0).choice(len(normal), size, replace=False)
     return {"normal": normal[chosen], "fraud": fraud}
+
+
+def precision_recall_curves(
+    detectors: Mapping[str, Scores], labels: Labels, weights: Weights
+) -> dict[str, tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]]:
+    """(recall, precision) of the first member of each detector, for `figures.precision_recall`."""
+    curves = {}
+    for name, members in detectors.items():
+        swept = evaluation.sweep(members[0], labels, weights)
+        curves[name] = (swept.tp / swept.tp[-1], swept.tp / (swept.tp + swept.fp))
+    return curves
 
 
 def score_figures(
@@ -113,10 +140,7 @@ def score_figures(
         name: np.array([[counts.tn[i], counts.fp[i]], [counts.fn[i], counts.tp[i]]])
         for i, name in enumerate(names)
     }
-    curves = {}
-    for name, members in detectors.items():
-        swept = evaluation.sweep(members[0], labels, weights)
-        curves[name] = (swept.tp / swept.tp[-1], swept.tp / (swept.tp + swept.fp))
+    curves = precision_recall_curves(detectors, labels, weights)
     base_rate = float(weights[labels == 1].sum() / weights.sum())
     return {
         "error_histogram": partial(figures.histogram_by_class, groups, marks),

@@ -1,0 +1,99 @@
+"""Variational autoencoders of dense layers."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxdl import losses
+from jaxdl.models.autoencoder import glorot
+
+WIDEST = 8.0  # the log variance of the code stays between -8 and 8
+
+
+class Posterior(NamedTuple):
+    """A diagonal Gaussian over the latent space."""
+
+    mean: Float[Array, "batch latent"]
+    log_variance: Float[Array, "batch latent"]
+
+
+class VaeOutput(NamedTuple):
+    """`reconstruction` has no final activation: logits, where the loss takes logits."""
+
+    reconstruction: Float[Array, " batch *features"]
+    posterior: Posterior
+
+
+def reparametrise(key: PRNGKeyArray, posterior: Posterior) -> Float[Array, "batch latent"]:
+    """A draw from the posterior, differentiable in its mean and variance.
+
+    Kingma and Welling, "Auto-encoding variational Bayes" (2013), section 2.4. A pure function of
+    the key: the same key gives the same draw.
+    """
+    noise = jax.random.normal(key, posterior.mean.shape)
+    return posterior.mean + jnp.exp(0.5 * posterior.log_variance) * noise
+
+
+class DenseVAE(nn.Module):
+    """rows or images -> widths -> Gaussian code -> mirrored widths -> the same shape.
+
+    In training the code is drawn, in evaluation it is the posterior's mean, which makes scores and
+    reconstructions deterministic.
+
+    Attributes:
+        widths: hidden layers of the encoder; the decoder mirrors them.
+        latent: dimensions of the code.
+        activation: of the hidden layers.
+    """
+
+    widths: Sequence[int]
+    latent: int
+    activation: Callable[[Array], Array] = nn.relu
+
+    @nn.compact
+    def __call__(self, x: Float[Array, " batch *features"], train: bool) -> VaeOutput:
+        shape = x.shape
+        hidden = x.reshape(shape[0], -1)
+        features = hidden.shape[1]
+        for i, width in enumerate(self.widths):
+            dense = nn.Dense(width, kernel_init=glorot, name=f"encoder_{i}")
+            hidden = self.activation(dense(hidden))
+        spread = nn.Dense(self.latent, kernel_init=nn.initializers.zeros, name="log_variance")
+        posterior = Posterior(
+            nn.Dense(self.latent, kernel_init=glorot, name="mean")(hidden),
+            # a row far out would otherwise get a variance of e^100, and a bound without meaning
+            WIDEST * jnp.tanh(spread(hidden) / WIDEST),
+        )
+        code = reparametrise(self.make_rng("dropout"), posterior) if train else posterior.mean
+        for i, width in enumerate(self.widths[::-1]):
+            dense = nn.Dense(width, kernel_init=glorot, name=f"decoder_{i}")
+            code = self.activation(dense(code))
+        out = nn.Dense(features, kernel_init=glorot, name="output")(code)
+        return VaeOutput(out.reshape(shape), posterior)
+
+
+def gaussian_bound(
+    outputs: VaeOutput, x: Float[Array, " batch *features"], noise: float | Array, beta: float = 1.0
+) -> Float[Array, " batch"]:
+    """Negative evidence lower bound in nats, up to a constant, for real-valued columns.
+
+    Args:
+        outputs: of the model.
+        x: what was encoded.
+        noise: standard deviation of a column given the code: how exact a copy is asked for.
+        beta: weight of the KL term (Higgins et al., "beta-VAE", 2017).
+    """
+    squared = losses.mse(outputs.reconstruction, x) * (x.size // x.shape[0])
+    return squared / (2 * noise**2) + beta * losses.gaussian_kl(*outputs.posterior)
+
+
+def bernoulli_bound(
+    outputs: VaeOutput, x: Float[Array, " batch *features"], beta: float = 1.0
+) -> Float[Array, " batch"]:
+    """Negative evidence lower bound in nats for columns between 0 and 1 (pixels)."""
+    pixels = losses.binary_cross_entropy(outputs.reconstruction, x) * (x.size // x.shape[0])
+    return pixels + beta * losses.gaussian_kl(*outputs.posterior)

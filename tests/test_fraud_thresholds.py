@@ -1,0 +1,40 @@
+"""Do thresholds keep their promise on a later slice?"""
+
+import numpy as np
+
+from jaxdl import cli
+
+LAB = cli.load_lab(cli.EXPERIMENTS / "fraud_thresholds.py")
+
+
+def test_a_recalibrated_threshold_follows_drift_that_a_fixed_one_does_not():
+    rng = np.random.default_rng(0)
+    first, later = rng.exponential(size=4000), rng.exponential(size=20_000)
+    later *= np.linspace(1, 3, len(later))
+    label = np.zeros(len(later), np.int32)
+    flags = LAB.recalibrated(first, later, label, 0.02, LAB.Config(window=2000))
+    assert 0.95 < flags.mean() / 0.02 < 1.05
+    fixed = later > np.quantile(first, 0.98)
+    assert fixed.mean() > 2 * flags.mean()
+
+
+def test_confirmed_frauds_do_not_raise_the_bar():
+    rng = np.random.default_rng(0)
+    first, later = rng.exponential(size=2000), rng.exponential(size=6000)
+    label = (rng.random(6000) < 0.05).astype(np.int32)
+    later[label == 1] += 50
+    flags = LAB.recalibrated(first, later, label, 0.02, LAB.Config(window=2000))
+    assert flags[label == 1].all()
+    assert 0.8 < flags[label == 0].mean() / 0.02 < 1.2
+
+
+def test_lab_keeps_the_rate_within_a_fifth(tmp_path):
+    options = ["--preset", "quick", "--source", "simulated", "--workdir", str(tmp_path / "run")]
+    (results,) = cli.launch(["experiments/fraud_thresholds.py", *options])
+    rows = {row["rule"]: row for row in results.tables[0].rows}
+    for rate in LAB.Config().rates[:3]:
+        assert rows[f"recalibrated {rate:g}"]["within 20 %"] == "yes"
+    found = [rows[f"quantile {rate:g}"]["realised"] for rate in LAB.Config().rates]
+    assert found == sorted(found, reverse=True)
+    assert "temporal" in results.tables[0].title
+    assert rows["cost by amount, labels"]["realised"] <= 0.02

@@ -1,0 +1,83 @@
+"""The variational autoencoder and its bounds."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdl import optim
+from jaxdl.models.vae import (
+    DenseVAE,
+    Posterior,
+    VaeOutput,
+    bernoulli_bound,
+    gaussian_bound,
+    reparametrise,
+)
+from jaxdl.training import Task, fit, module_functions
+
+
+def test_reparametrise_is_a_pure_function_of_the_key_with_the_right_moments():
+    posterior = Posterior(jnp.full((20_000, 2), 3.0), jnp.full((20_000, 2), np.log(0.25)))
+    draw = reparametrise(jax.random.key(0), posterior)
+    np.testing.assert_array_equal(draw, reparametrise(jax.random.key(0), posterior))
+    assert (draw != reparametrise(jax.random.key(1), posterior)).all()
+    np.testing.assert_allclose(draw.mean(), 3.0, atol=0.02)
+    np.testing.assert_allclose(draw.std(), 0.5, atol=0.02)
+
+
+def test_gradient_reaches_the_mean_and_the_variance():
+    def second_moment(mean, log_variance):
+        return jnp.square(reparametrise(jax.random.key(0), Posterior(mean, log_variance))).mean()
+
+    mean, log_variance = jnp.full((50_000, 1), 2.0), jnp.full((50_000, 1), np.log(0.5))
+    slopes = jax.grad(second_moment, argnums=(0, 1))(mean, log_variance)
+    # E z^2 = mean^2 + variance: slopes 2 mean, and the variance itself
+    np.testing.assert_allclose(slopes[0].sum(), 4.0, rtol=0.02)
+    np.testing.assert_allclose(slopes[1].sum(), 0.5, rtol=0.05)
+
+
+def test_gaussian_bound_is_error_and_divergence_in_nats():
+    x = np.array([[1.0, 2.0, 3.0]], np.float32)
+    outputs = VaeOutput(jnp.zeros((1, 3)), Posterior(jnp.ones((1, 2)), jnp.zeros((1, 2))))
+    # 14 / (2 * 0.25) from the squares, 1/2 for each of the two latents
+    np.testing.assert_allclose(gaussian_bound(outputs, x, noise=0.5), [28.0 + 1.0])
+    np.testing.assert_allclose(gaussian_bound(outputs, x, noise=0.5, beta=4.0), [28.0 + 4.0])
+
+
+def test_bernoulli_bound_sums_over_pixels_of_images():
+    x = np.zeros((2, 4, 4, 1), np.float32)
+    outputs = VaeOutput(jnp.zeros(x.shape), Posterior(jnp.zeros((2, 3)), jnp.zeros((2, 3))))
+    np.testing.assert_allclose(bernoulli_bound(outputs, x), 16 * np.log(2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 4, 1)])
+def test_output_has_the_shape_of_the_input_and_evaluation_draws_nothing(shape):
+    model, x = DenseVAE((8,), 2), np.ones((3, *shape), np.float32)
+    variables = model.init({"params": jax.random.key(0)}, x, train=False)
+    first = model.apply(variables, x, train=False)
+    assert first.reconstruction.shape == x.shape
+    assert first.posterior.mean.shape == (3, 2)
+    np.testing.assert_array_equal(
+        first.reconstruction, model.apply(variables, x, train=False).reconstruction
+    )
+    noisy = [
+        model.apply(variables, x, train=True, rngs={"dropout": jax.random.key(k)}) for k in (0, 1)
+    ]
+    assert (noisy[0].reconstruction != noisy[1].reconstruction).any()
+
+
+def test_training_finds_the_plane_the_rows_lie_in(rows):
+    task = Task(
+        *module_functions(DenseVAE((16,), 2)),
+        loss=lambda outputs, batch: gaussian_bound(outputs, batch["x"], noise=0.3),
+        optimizer=lambda hyper: optim.adam(1e-2),
+    )
+    trained, blank = (
+        fit(task, rows, seeds=np.arange(2), epochs=epochs, batch_size=32) for epochs in (60, 0)
+    )
+    errors = [
+        f.predict(lambda o, b: jnp.square(o.reconstruction - b["x"]).mean(-1), rows).mean(axis=1)
+        for f in (trained, blank)
+    ]
+    assert (errors[0] < 0.15 * errors[1]).all()
