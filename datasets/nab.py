@@ -1,0 +1,481 @@
+"""Time series of the Numenta Anomaly Benchmark (NAB v1.1, MIT licence), or your own CSV file.
+
+Source: https://github.com/numenta/NAB (Lavin and Ahmad 2015; Ahmad et al. 2017). A series is named
+as there, without suffix: `realKnownCause/nyc_taxi`. Published files are taken row by row as they
+are, because NAB scores rows: some repeat rows where the clocks changed, one goes back 55 minutes.
+Your own file has the columns `timestamp` and `value`; rows may be unevenly spaced, but a missing
+value and a time stamp that is repeated or out of order are refused, with the row.
+
+Six series have a simulated twin: five days with a plateau from 9 to 18 h, and the taxi passengers.
+"""
+
+import csv
+import difflib
+import hashlib
+import io
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from datasets.source import (
+    DataError,
+    Missing,
+    Provenance,
+    Request,
+    Upstream,
+    array_digest,
+    find_all,
+    provenance_of,
+)
+
+URL = "https://raw.githubusercontent.com/numenta/NAB/master/"
+MAX_BYTES = 256 * 1024 * 1024
+TIMES = "datetime64[s]"
+
+# The series whose sums are known here; any other name of NAB's label file is served as well.
+SHA256 = {
+    "artificialNoAnomaly/art_daily_no_noise": (
+        "ccb7743ac2de8ca110db4af796d11ba31a23ad448a28e353a935c15f637756bc"
+    ),
+    "artificialNoAnomaly/art_daily_perfect_square_wave": (
+        "662ff0a295b81eb0ff8e81116a54a497cd6f6b07c19c7a5ea72cce494913ce62"
+    ),
+    "artificialNoAnomaly/art_daily_small_noise": (
+        "c4b304229f69f108eaa024fb2406fcd4510c5c5d95cd0053e2da6989682e4e6d"
+    ),
+    "artificialNoAnomaly/art_flatline": (
+        "1cc10761ddd6d55fb5f0d9cfc73610416abbb120ee14bb65eff288509a463397"
+    ),
+    "artificialNoAnomaly/art_noisy": (
+        "ad455adeaf06852222500955f2aefe6bd389cc762ef68e7102ee543209c8607f"
+    ),
+    "artificialWithAnomaly/art_daily_flatmiddle": (
+        "ea5df125947e9ee2b977ac3d341f3c2a029588862af97cae4a654fc56e838702"
+    ),
+    "artificialWithAnomaly/art_daily_jumpsdown": (
+        "4af31802e87dff4b4ba3ceb21714ba9d905f7888e1f53d47cc6dd4f856f9debc"
+    ),
+    "artificialWithAnomaly/art_daily_jumpsup": (
+        "f79f92b93ee4f9c10e2dc552505e8880b0c618639ed5e0f9816e044b75c26456"
+    ),
+    "artificialWithAnomaly/art_daily_nojump": (
+        "65c85d1834376ed5e622f01721d478609577ea0df0a067c5a5ebe5edea03b077"
+    ),
+    "artificialWithAnomaly/art_increase_spike_density": (
+        "0959d8871d5c1a3fc3120fb7421e4ef113fffb434af2889085b52aebdb69360c"
+    ),
+    "artificialWithAnomaly/art_load_balancer_spikes": (
+        "99f7130e54c7c3e818df8e3bdc0974cd241914bb14a10a9c3fa7c1374125d224"
+    ),
+    "realAWSCloudwatch/ec2_cpu_utilization_24ae8d": (
+        "ab446fbd8b9f37507eb2fdb06315826d8daeef02e241133ce06e0ee571ba53d9"
+    ),
+    "realAWSCloudwatch/ec2_cpu_utilization_53ea38": (
+        "8942e498de7b40f1b4a6d802755592c09b8fb73ce8f658763a09cb9ea1ea94ac"
+    ),
+    "realAWSCloudwatch/ec2_cpu_utilization_5f5533": (
+        "01613e6f632d067f11a5dfd40a188b0789752b388d9bc77a398bd06333878a76"
+    ),
+    "realAWSCloudwatch/ec2_cpu_utilization_77c1ca": (
+        "90ceabd570b449241ee24ff8a116a793979b7671ce4490707311bfea0e0aae1f"
+    ),
+    "realAWSCloudwatch/ec2_cpu_utilization_825cc2": (
+        "d768419037c9db269343822957314f57ee21a7d9a4d41df2add0d1ba45ba84de"
+    ),
+    "realAWSCloudwatch/ec2_cpu_utilization_ac20cd": (
+        "749a15c2e1a4543c21fee9cbf3338cd8a7ed5f5f8a1308b9b099b06c2c66e66b"
+    ),
+    "realAWSCloudwatch/ec2_cpu_utilization_c6585a": (
+        "d936cea74682ed43ac96b778352d7de294c0b0c168f4a7e6817162346cdb28c1"
+    ),
+    "realAWSCloudwatch/ec2_cpu_utilization_fe7f93": (
+        "f3433f8171f4dcea86c0c7af9996d0f166f812fa0f4567f1d5cd85d2d2cd69b4"
+    ),
+    "realAWSCloudwatch/ec2_disk_write_bytes_1ef3de": (
+        "ce3d6c6a652ed7c31a6dd3727a36e128fcac6fb2381c63267ad0fbc02eccd9df"
+    ),
+    "realAWSCloudwatch/ec2_disk_write_bytes_c0d644": (
+        "a0e734a66098bb81833835f0839dadafbc8ae829c51494670ee8849e46eb5b63"
+    ),
+    "realAWSCloudwatch/ec2_network_in_257a54": (
+        "39104b08f2e0a673b5137eb7681897fcadf0955fedf565740a6a94edc63a81a4"
+    ),
+    "realAWSCloudwatch/ec2_network_in_5abac7": (
+        "c27ef93f582af63bf42e80d804764cbe64ae987620f3cfab5477d6ebb3c6157e"
+    ),
+    "realAWSCloudwatch/elb_request_count_8c0756": (
+        "74c26574a01ca9fb89dddb5021e2e13c3a93eb25dc640438a9acb1ceb00f1021"
+    ),
+    "realAWSCloudwatch/grok_asg_anomaly": (
+        "86a0abe9d58e376858d2fd4f4a438f1997e24c64a09e5af03accd4e1b372ac47"
+    ),
+    "realAWSCloudwatch/iio_us-east-1_i-a2eb1cd9_NetworkIn": (
+        "f115fbe6542159eed5612445bfa620708a28ab6b41349d1432bb15c3a3b8414d"
+    ),
+    "realAWSCloudwatch/rds_cpu_utilization_cc0c53": (
+        "d5df979ef85928769a016cd0f935919d8c2a113926e21e1eb3a5001d688760e2"
+    ),
+    "realAWSCloudwatch/rds_cpu_utilization_e47b3b": (
+        "6b712b922ab3b3404c5a629d64a570c390c99471ee8b9b0ff7665f553fda92c1"
+    ),
+    "realKnownCause/ambient_temperature_system_failure": (
+        "230b68ccca20f59d562afd5d24ad52939c9b784386bed0054018358bf9120581"
+    ),
+    "realKnownCause/cpu_utilization_asg_misconfiguration": (
+        "58ba65dc0737cfbac11b51514476d50c438d44011232144bb8d93f392df58f9f"
+    ),
+    "realKnownCause/ec2_request_latency_system_failure": (
+        "98378580aa80157e057c61d59d81daddccc6c65a2c0c800e3f01f603b8215c3f"
+    ),
+    "realKnownCause/machine_temperature_system_failure": (
+        "92bf5b87fc7f9bba8ca0b7ec63ccaac8cb4a1371a258e8c29a10ae9c018d82a4"
+    ),
+    "realKnownCause/nyc_taxi": "d8fa6f7f0734bf5c8be12c52a94e20a82664c397d9dec4449156bd453d32856d",
+    "realKnownCause/rogue_agent_key_hold": (
+        "47b110baa8e3636574c1033dda1cce780873647fab58223d159d4fee6f180e86"
+    ),
+    "realKnownCause/rogue_agent_key_updown": (
+        "9797cfef477c13306f7a33874ab4d6cf700f8f2c7e5825a2a5bc02004370909a"
+    ),
+}
+LABELS_SHA256 = "49a1d1a760207eea73db92f6c4f39e5e69ea56270ff18b3d66b9d89d2858e128"
+WINDOWS_SHA256 = "36b5a05135d200858e1cdf61cb2c8319474051ab6b16b64836b1092f08e3122f"
+
+
+@dataclass(frozen=True)
+class Series:
+    """One time series.
+
+    Attributes:
+        name: NAB's name without suffix, or the stem of the user's file.
+        time: datetime64[s], shape [n]. Rises strictly, except in NAB files named above.
+        value: float64, shape [n], finite.
+        labels: time stamps that people marked as anomalous.
+        windows: (first, last) time stamp of each of NAB's scoring windows; both belong to it.
+        provenance: where the bytes came from.
+    """
+
+    name: str
+    time: np.ndarray
+    value: np.ndarray
+    labels: list[np.datetime64]
+    windows: list[tuple[np.datetime64, np.datetime64]]
+    provenance: Provenance
+
+    @property
+    def step_seconds(self) -> int:
+        """The usual distance of two rows: the median, in seconds (at least 1)."""
+        return max(int(np.median(np.diff(self.time).astype(np.int64))), 1)
+
+    def in_window(self) -> np.ndarray:
+        """bool [n]: which rows lie in a scoring window."""
+        inside = np.zeros(len(self.time), bool)
+        for first, last in self.windows:
+            inside |= (self.time >= first) & (self.time <= last)
+        return inside
+
+
+def load(request: Request, name: str, series_file: Path | None = None) -> Series:
+    """A NAB series by name, its simulated twin, or a file of the user.
+
+    Args:
+        request: where to look.
+        name: such as "realKnownCause/nyc_taxi"; not used with `series_file`.
+        series_file: CSV file with the columns `timestamp` and `value`. It has no labels.
+
+    Raises:
+        DataError: an unknown name, no bytes and no twin, or a file that cannot be used.
+    """
+    if series_file is not None:
+        return _load_user_file(series_file)
+    if request.source == "tfds":
+        raise DataError("NAB is not in TensorFlow Datasets; use --source auto, real or simulated")
+    if not re.fullmatch(r"\w+/[\w.-]+", name, re.ASCII):
+        raise DataError(f"{name!r} is not a NAB name such as realKnownCause/nyc_taxi")
+    if request.source == "simulated":
+        return _simulated(name, "asked for")
+    found = find_all([_labels(), _windows(), _series(name)] if name in SHA256 else [], request)
+    if name not in SHA256:
+        found = _find_by_label_file(name, request)
+    if isinstance(found, Missing):
+        return _simulated(name, found.reason)
+    labels, windows, series = found
+    time, value = _parse(series.path, published=True)
+    return Series(
+        name,
+        time,
+        value,
+        [_stamp(text) for text in _entry(labels.path, name)],
+        [(_stamp(first), _stamp(last)) for first, last in _entry(windows.path, name)],
+        provenance_of(f"NAB {name}", found, f"{len(value):,} rows"),
+    )
+
+
+def twins() -> tuple[str, ...]:
+    """Names of the series that have a simulated twin."""
+    return tuple(_TWINS)
+
+
+def _series(name: str) -> Upstream:
+    path = f"data/{name}.csv"
+    return Upstream("nab", path, URL + path, SHA256.get(name))
+
+
+def _labels() -> Upstream:
+    path = "labels/combined_labels.json"
+    return Upstream("nab", path, URL + path, LABELS_SHA256)
+
+
+def _windows() -> Upstream:
+    path = "labels/combined_windows.json"
+    return Upstream("nab", path, URL + path, WINDOWS_SHA256)
+
+
+def _find_by_label_file(name: str, request: Request):
+    """A series without a known sum: NAB's label file has to name it before it is fetched."""
+    known = find_all([_labels(), _windows()], request)
+    if isinstance(known, Missing):
+        return known
+    names = [key.removesuffix(".csv") for key in _read_json(known[0].path)]
+    if name not in names:
+        near = difflib.get_close_matches(name, names, 1)
+        hint = f"did you mean {near[0]}?" if near else "see labels/combined_labels.json of NAB"
+        raise DataError(f"NAB has no series {name}; {hint}")
+    series = find_all([_series(name)], request)
+    return series if isinstance(series, Missing) else [*known, *series]
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"is not JSON ({error})", file=path) from error
+
+
+def _entry(path: Path, name: str) -> list:
+    entry = _read_json(path).get(f"{name}.csv")
+    if not isinstance(entry, list):
+        raise DataError(f"has no list for {name}.csv", file=path)
+    return entry
+
+
+def _stamp(text: str) -> np.datetime64:
+    return np.datetime64(datetime.fromisoformat(text).replace(microsecond=0), "s")
+
+
+def _load_user_file(path: Path) -> Series:
+    path = Path(path).expanduser()
+    time, value = _parse(path, published=False)
+    if len(value) < 2:
+        raise DataError("has fewer than two rows", file=path)
+    step = np.diff(time).astype(np.int64)
+    uneven = int((step != np.median(step)).sum())
+    detail = f"{path.name}, {len(value):,} rows, every {np.median(step):g} s"
+    detail += f", {uneven} steps of another length" if uneven else ""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    provenance = Provenance(path.stem, "user file", digest, detail)
+    return Series(path.stem, time, value, [], [], provenance)
+
+
+def _parse(path: Path, published: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Columns `timestamp` and `value`; published files may repeat a time or go back."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(f"is larger than {MAX_BYTES >> 20} MiB", file=path)
+        text = path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError("is not UTF-8 text", file=path) from error
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", file=path) from error
+    rows = csv.reader(io.StringIO(text))
+    header = [column.strip().lower() for column in next(rows, [])]
+    for column in ("timestamp", "value"):
+        if column not in header:
+            raise DataError("the first line must name it", file=path, row=1, column=column)
+    at, value_at = header.index("timestamp"), header.index("value")
+    times: list[datetime] = []
+    values: list[float] = []
+    try:
+        for row in rows:
+            if not row:
+                continue
+            if len(row) != len(header):
+                problem = f"has {len(row)} fields instead of {len(header)}"
+                raise DataError(problem, file=path, row=rows.line_num)
+            time = _parse_time(row[at], path, rows.line_num)
+            if times and not published and time <= times[-1]:
+                word = "repeats" if time == times[-1] else "is earlier than"
+                raise DataError(
+                    f"{row[at]} {word} the time stamp before it; sort the file and keep one row "
+                    "for each time",
+                    file=path,
+                    row=rows.line_num,
+                    column="timestamp",
+                )
+            times.append(time)
+            values.append(_parse_value(row[value_at], path, rows.line_num))
+    except csv.Error as error:
+        raise DataError(str(error), file=path, row=rows.line_num) from error
+    return np.array(times, TIMES), np.array(values, np.float64)
+
+
+def _parse_time(text: str, path: Path, row: int) -> datetime:
+    try:
+        time = datetime.fromisoformat(text.strip())
+    except ValueError:
+        problem = f"{text[:40]!r} is not a time such as 2014-07-01 00:30:00"
+        raise DataError(problem, file=path, row=row, column="timestamp") from None
+    if time.tzinfo is not None:
+        time = time.astimezone(UTC).replace(tzinfo=None)
+    return time.replace(microsecond=0)
+
+
+def _parse_value(text: str, path: Path, row: int) -> float:
+    if not text.strip():
+        problem = "is missing: leave the whole row out, or fill the value in"
+        raise DataError(problem, file=path, row=row, column="value")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f"{text[:40]!r} is not a finite number", file=path, row=row, column="value")
+    return value
+
+
+def _simulated(name: str, reason: str) -> Series:
+    """The twin, with the labels of its model; the same bits every time."""
+    if name not in _TWINS:
+        twins = ", ".join(_TWINS)
+        raise DataError(f"no bytes of NAB {name} ({reason}), and it has no twin; twins: {twins}")
+    build, labels, windows = _TWINS[name]
+    time, value = build(np.random.default_rng(list(name.encode())))
+    sums = array_digest({"time": time.astype(np.int64), "value": value})
+    provenance = Provenance(f"NAB {name}", "simulated", sums, f"{len(value):,} rows; {reason}")
+    spans = [(_stamp(first), _stamp(last)) for first, last in windows]
+    return Series(name, time, value, [_stamp(text) for text in labels], spans, provenance)
+
+
+def _times(first: str, last: str, minutes: int) -> np.ndarray:
+    return np.arange(np.datetime64(first, "s"), np.datetime64(last, "s"), minutes * 60)
+
+
+def _factory_days(
+    night: float = 20.0, change: Callable[[np.ndarray], np.ndarray] | None = None
+) -> Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]:
+    """Fourteen days of 288 values: a plateau of 80 from 9 to 18 h, everything within 10 %.
+
+    Args:
+        night: level outside working hours.
+        change: makes the eleventh day, 2014-04-11, out of a normal one (24 hourly levels).
+    """
+
+    def build(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        hours = np.full(24, night)
+        hours[9:20] = [68, 77.5, *[79.8] * 7, 0.8 * night + 16, 0.96 * night + 3.2]
+        days = np.tile(hours, (14, 1))
+        if change is not None:
+            days[10] = change(hours)
+        level = np.repeat(days.reshape(-1), 12)
+        noise = 0.1 * np.maximum(np.abs(level), 10.0) * rng.uniform(-1, 1, level.size)
+        return _times("2014-04-01", "2014-04-15", 5), level + noise
+
+    return build
+
+
+def _jump(factor: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Working hours raised or lowered from 09:00 to 17:59, the rest as ever."""
+
+    def change(hours: np.ndarray) -> np.ndarray:
+        day = hours.copy()
+        day[9:18] *= factor
+        return day
+
+    return change
+
+
+# Thousands of passengers in half an hour, at 0, 2, ... 22 h, from Monday to Sunday.
+_TAXI_WEEK = np.array(
+    [
+        [9.6, 3.4, 2.1, 6.3, 18.1, 16.2, 17.1, 17.7, 14.4, 21.6, 22.3, 19.0],
+        [9.6, 3.4, 2.1, 6.3, 18.1, 16.2, 17.1, 17.7, 14.4, 21.6, 22.3, 21.3],
+        [12.0, 4.4, 2.6, 6.6, 19.1, 17.0, 18.0, 18.1, 14.7, 21.9, 23.3, 22.8],
+        [14.0, 5.9, 3.4, 6.6, 18.4, 16.6, 17.7, 18.0, 14.4, 21.1, 23.4, 23.3],
+        [17.4, 7.7, 4.1, 6.4, 17.3, 16.2, 17.5, 18.4, 14.9, 22.0, 23.9, 24.4],
+        [23.7, 17.4, 9.7, 3.6, 7.8, 15.1, 19.7, 19.7, 18.0, 22.4, 22.5, 23.3],
+        [24.6, 18.6, 10.6, 3.4, 6.2, 13.5, 18.7, 19.1, 17.1, 19.2, 17.0, 15.1],
+    ]
+)
+
+
+def _taxi(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Seven months of passengers in half an hour, with a weekly course and seven odd spells."""
+    time = _times("2014-07-01", "2015-02-01", 30)
+    half_hour = np.arange(time.size) + 48  # since a Monday
+    week = np.interp(half_hour % 336, np.arange(0, 340, 4), np.append(_TAXI_WEEK.ravel(), 9.6))
+    day = np.repeat(0.05 * rng.standard_normal(time.size // 48), 48)
+    wander = 0.03 * np.convolve(rng.standard_normal(time.size + 5), np.ones(6) / 2.4, "valid")
+    season = 0.05 * np.sin(2 * np.pi * half_hour / (48 * 200))
+    value = 1000 * week * np.exp(day + wander + season + 0.02 * rng.standard_normal(time.size))
+    spells = [
+        ("2014-07-04 00:00", "2014-07-05 00:00", 0.75),  # two holidays that NAB does not label
+        ("2014-09-01 00:00", "2014-09-02 00:00", 0.80),
+        ("2014-11-02 01:00", "2014-11-02 02:00", 2.00),  # the hour that the clocks repeat
+        ("2014-11-27 00:00", "2014-11-28 00:00", 0.65),
+        ("2014-12-24 15:00", "2014-12-26 06:00", 0.55),
+        ("2015-01-01 00:00", "2015-01-01 06:00", 2.60),
+        ("2015-01-01 06:00", "2015-01-02 00:00", 0.75),
+        ("2015-01-26 12:00", "2015-01-28 00:00", 0.25),
+    ]
+    for first, last, factor in spells:
+        inside = (time >= np.datetime64(first)) & (time < np.datetime64(last))
+        value[inside] *= factor
+    return time, np.round(value)
+
+
+_JUMP_WINDOW = [("2014-04-10 16:15", "2014-04-12 01:45")]
+_TAXI_LABELS = [
+    "2014-11-01 19:00",
+    "2014-11-27 15:30",
+    "2014-12-25 15:00",
+    "2015-01-01 01:00",
+    "2015-01-27 00:00",
+]
+_TAXI_WINDOWS = [
+    ("2014-10-30 15:30", "2014-11-03 22:30"),
+    ("2014-11-25 12:00", "2014-11-29 19:00"),
+    ("2014-12-23 11:30", "2014-12-27 18:30"),
+    ("2014-12-29 21:30", "2015-01-03 04:30"),
+    ("2015-01-24 20:30", "2015-01-29 03:30"),
+]
+# Name -> generator, NAB's labels, NAB's windows.
+_TWINS = {
+    "artificialNoAnomaly/art_daily_small_noise": (_factory_days(), [], []),
+    "artificialWithAnomaly/art_daily_jumpsup": (
+        _factory_days(change=_jump(1.875)),
+        ["2014-04-11 09:00"],
+        _JUMP_WINDOW,
+    ),
+    "artificialWithAnomaly/art_daily_jumpsdown": (
+        _factory_days(change=_jump(0.5)),
+        ["2014-04-11 09:00"],
+        _JUMP_WINDOW,
+    ),
+    "artificialWithAnomaly/art_daily_nojump": (
+        _factory_days(change=lambda hours: np.full(24, hours[0])),
+        ["2014-04-11 09:00"],
+        _JUMP_WINDOW,
+    ),
+    "artificialWithAnomaly/art_daily_flatmiddle": (
+        _factory_days(night=-20.0, change=lambda hours: np.append(np.full(23, 40.0), hours[-1])),
+        ["2014-04-11 00:00"],
+        [("2014-04-10 07:15", "2014-04-11 16:45")],
+    ),
+    "realKnownCause/nyc_taxi": (_taxi, _TAXI_LABELS, _TAXI_WINDOWS),
+}

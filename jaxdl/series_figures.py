@@ -1,0 +1,95 @@
+"""Figures of time series, for lab 170 and the NAB benchmark."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from jaxdl.figures import subplots
+
+
+def series(curves: Mapping[str, Float[np.ndarray, " n"]], ylabel: str = "value") -> Any:
+    """One panel for each series, one below the other."""
+    figure, axes = subplots(len(curves), 1, width=9, height=2.4)
+    for axis, (title, values) in zip(np.atleast_1d(axes), curves.items(), strict=True):
+        axis.plot(values, lw=0.7)
+        axis.set(title=title, ylabel=ylabel)
+    np.atleast_1d(axes)[-1].set_xlabel("row")
+    return figure
+
+
+def flagged_points(
+    panels: Mapping[str, tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]],
+    spans: Mapping[str, Sequence[tuple[int, int]]] | None = None,
+    times: Mapping[str, np.ndarray] | None = None,
+) -> Any:
+    """Series in grey with the flagged points in red, labelled windows shaded.
+
+    Args:
+        panels: title -> (values, flags), one below the other.
+        spans: title -> (first, last) row of each labelled window.
+        times: title -> time stamps for the axis; rows otherwise.
+    """
+    figure, axes = subplots(len(panels), 1, width=9, height=2.4)
+    for axis, (title, (values, flags)) in zip(np.atleast_1d(axes), panels.items(), strict=True):
+        x = np.arange(len(values)) if times is None else times[title]
+        axis.plot(x, values, color="0.6", lw=0.7)
+        for first, last in (spans or {}).get(title, ()):
+            axis.axvspan(x[first], x[last], color="tab:orange", alpha=0.2, lw=0)
+        axis.plot(x[flags], values[flags], ".", color="red", ms=5, label=f"{flags.sum()} flagged")
+        axis.set_title(title)
+        axis.legend(loc="upper left", fontsize=8)
+    return figure
+
+
+def histogram(
+    errors: Float[np.ndarray, " windows"], xlabel: str, threshold: float | None = None
+) -> Any:
+    """50 bins, the threshold as a dashed line."""
+    figure, axis = subplots()
+    axis.hist(errors, bins=50)
+    if threshold is not None:
+        axis.axvline(threshold, color="red", ls="--", label=f"threshold {threshold:.4f}")
+        axis.legend()
+    axis.set(xlabel=xlabel, ylabel="windows")
+    return figure
+
+
+def reconstruction(
+    window: Float[np.ndarray, " window"], output: Float[np.ndarray, " window"]
+) -> Any:
+    """A window and what the autoencoder makes of it."""
+    figure, axis = subplots(width=7)
+    axis.plot(window, label="window")
+    axis.plot(output, label="reconstruction")
+    axis.set(xlabel="step", ylabel="scaled value")
+    axis.legend()
+    return figure
+
+
+def conv1d_arithmetic(
+    signal: Float[np.ndarray, " n"],
+    kernel: Float[np.ndarray, " taps"],
+    output: Float[np.ndarray, " outputs"],
+) -> Any:
+    """Which cells a one-dimensional convolution multiplies and adds for each output (slide 99)."""
+    figure, axis = subplots(width=7, height=3.2)
+    for row, (values, colour, label) in enumerate(
+        ((signal, "#cfe2f3", "signal"), (output, "#d9ead3", "feature"))
+    ):
+        shift = 0 if row == 0 else (len(kernel) - 1) / 2
+        for i, value in enumerate(values):
+            box = {"boxstyle": "square,pad=0.7", "fc": colour, "ec": "0.4"}
+            axis.text(i + shift, 1 - row, f"{value:g}", ha="center", va="center", bbox=box)
+        axis.text(-1.0, 1 - row, label, ha="center", va="center")
+    for i in range(len(output)):
+        for tap, weight in enumerate(kernel):
+            ends = ((i + tap, 0.86), (i + (len(kernel) - 1) / 2, 0.14))
+            axis.plot(*zip(*ends, strict=True), color="0.6", lw=0.6 + 0.6 * abs(weight), zorder=0)
+        terms = " + ".join(f"{w:g}x{s:g}" for w, s in zip(kernel, signal[i:], strict=False))
+        axis.text(i + (len(kernel) - 1) / 2, -0.32, terms, ha="center", fontsize=7)
+    axis.set(xlim=(-1.6, len(signal)), ylim=(-0.5, 1.4))
+    axis.set_title(f"kernel {[float(weight) for weight in kernel]}, stride 1, no padding")
+    axis.axis("off")
+    return figure
