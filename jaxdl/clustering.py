@@ -1,0 +1,267 @@
+"""What the clustering labs need beside scikit-learn.
+
+K-means as one array program for all numbers of clusters and all restarts at once (small data sets
+many times over: the gap statistic; weighted points: the colours of an image), the elbow and the gap
+rule, and label propagation in closed form. Hierarchical clustering, DBSCAN, silhouettes and single
+K-means fits are scikit-learn's.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+Points = Float[Array, "n features"]
+
+
+class Clusters(NamedTuple):
+    """K-means for several numbers of clusters.
+
+    Attributes:
+        centres: rows from `ks[i]` on are not used.
+        inertia: weighted sum of squared distances to the nearest centre, the best restart's.
+        iterations: Lloyd steps of that restart.
+    """
+
+    centres: Float[Array, "ks most features"]
+    inertia: Float[Array, " ks"]
+    iterations: Int[Array, " ks"]
+
+
+def nearest(
+    x: Points, centres: Float[Array, "k features"], used: Bool[Array, " k"] | None = None
+) -> Int[Array, " n"]:
+    """Index of the nearest centre, the first of equals; centres not `used` are not considered."""
+    product = jnp.matmul(x, centres.T, precision="highest")
+    distance = jnp.square(centres).sum(axis=1) - 2.0 * product
+    if used is not None:
+        distance = jnp.where(used, distance, jnp.inf)
+    return distance.argmin(axis=1)
+
+
+def plus_plus(
+    key: PRNGKeyArray, x: Points, weights: Float[Array, " n"], k: int
+) -> Float[Array, "k features"]:
+    """Greedy k-means++ starting centres (Arthur and Vassilvitskii 2007), as scikit-learn's.
+
+    Of 2 + ln k candidates, drawn with probability proportional to weight times squared distance,
+    the one that leaves the least inertia is kept. The first j centres are a start for j clusters.
+    """
+    x, trials = jnp.asarray(x), 2 + int(np.log(k))
+
+    def draw(key, mass, count):
+        total = jnp.cumsum(mass)
+        position = jax.random.uniform(key, (count,)) * total[-1]
+        return jnp.minimum(jnp.searchsorted(total, position, side="right"), len(x) - 1)
+
+    def squared(points):
+        return jnp.square(x[None] - points[:, None]).sum(axis=2)
+
+    def add(i, state):
+        centres, closest = state
+        candidates = draw(jax.random.fold_in(key, i), weights * closest, trials)
+        left = jnp.minimum(closest, squared(x[candidates]))
+        best = (left * weights).sum(axis=1).argmin()
+        return centres.at[i].set(x[candidates[best]]), left[best]
+
+    first = x[draw(jax.random.fold_in(key, 0), weights, 1)]
+    centres = jnp.zeros((k, x.shape[1]), x.dtype).at[0].set(first[0])
+    return jax.lax.fori_loop(1, k, add, (centres, squared(first)[0]))[0]
+
+
+def lloyd(
+    x: Points,
+    weights: Float[Array, " n"],
+    centres: Float[Array, "k features"],
+    used: Bool[Array, " k"],
+    max_iterations: int = 300,
+    tolerance: float | Array = 0.0,
+) -> tuple[Float[Array, "k features"], Float[Array, ""], Int[Array, ""]]:
+    """Lloyd's iteration from given centres until they move no more.
+
+    Args:
+        x: points; centre them first, for float32's sake.
+        used: which centres take part. One that loses all its points stays where it is.
+        tolerance: stop when the squared movements add up to no more than this.
+
+    Returns:
+        (centres, inertia, number of steps).
+    """
+
+    def step(state):
+        centres, _, count = state
+        member = jax.nn.one_hot(nearest(x, centres, used), len(centres), dtype=x.dtype)
+        member = member * weights[:, None]
+        mass = member.sum(axis=0)
+        sums = jnp.matmul(member.T, x, precision="highest")
+        moved = jnp.where((mass > 0)[:, None], sums / jnp.maximum(mass, 1e-30)[:, None], centres)
+        return moved, jnp.square(moved - centres).sum(), count + 1
+
+    def going(state):
+        return (state[1] > tolerance) & (state[2] < max_iterations)
+
+    start = (centres, jnp.array(jnp.inf, x.dtype), jnp.int32(0))
+    centres, _, count = jax.lax.while_loop(going, step, start)
+    distance = jnp.square(x - centres[nearest(x, centres, used)]).sum(axis=1)
+    return centres, (weights * distance).sum(), count
+
+
+def used_centres(ks: tuple[int, ...]) -> Bool[np.ndarray, "ks most"]:
+    """Which of `max(ks)` centres belong to each number of clusters."""
+    return np.arange(max(ks))[None] < np.asarray(ks)[:, None]
+
+
+@partial(jax.jit, static_argnames=("ks", "restarts", "max_iterations"))
+def kmeans(
+    key: PRNGKeyArray,
+    x: Points,
+    weights: Float[Array, " n"],
+    ks: tuple[int, ...],
+    restarts: int,
+    max_iterations: int = 300,
+    tolerance: float = 0.0,
+) -> Clusters:
+    """K-means for every k in `ks`, the best of `restarts` k-means++ starts: one program.
+
+    Memory is len(ks) * restarts * n * max(ks) numbers; `tolerance` is as in `lloyd`.
+    """
+    starts = jax.vmap(lambda key: plus_plus(key, x, weights, max(ks)))(
+        jax.random.split(key, restarts)
+    )
+    run = jax.vmap(
+        lambda start, used: lloyd(x, weights, start, used, max_iterations, tolerance), (0, None)
+    )
+    centres, inertia, iterations = jax.vmap(run, (None, 0))(starts, used_centres(ks))
+    best, row = inertia.argmin(axis=1), jnp.arange(len(ks))
+    return Clusters(centres[row, best], inertia[row, best], iterations[row, best])
+
+
+class Gap(NamedTuple):
+    """The gap statistic.
+
+    Attributes:
+        gap: mean log inertia of uniform reference data minus that of the data.
+        error: standard error of `gap`, s_k in the paper.
+        chosen: the smallest k with gap(k) >= gap(k + 1) - s(k + 1), the last k if none has.
+    """
+
+    gap: Float[np.ndarray, " ks"]
+    error: Float[np.ndarray, " ks"]
+    chosen: int
+
+
+def gap_statistic(
+    key: PRNGKeyArray,
+    x: Float[np.ndarray, "n features"],
+    ks: tuple[int, ...],
+    references: int = 50,
+    restarts: int = 5,
+) -> Gap:
+    """How much tighter the clusters are than in data without any (Tibshirani et al. 2001).
+
+    References are uniform in the box of the principal axes. All fits run in one program.
+
+    Args:
+        ks: consecutive numbers of clusters, from 1.
+    """
+    mean = x.mean(axis=0)
+    _, _, axes = np.linalg.svd(x - mean, full_matrices=False)
+    turned = ((x - mean) @ axes.T).astype(np.float32)
+    keys = jax.random.split(key, references + 1)
+    inertia = np.asarray(_gap_inertia(keys, turned, ks, restarts), np.float64)
+    logs = np.log(np.maximum(inertia, np.finfo(np.float32).tiny))
+    gap = logs[1:].mean(axis=0) - logs[0]
+    error = logs[1:].std(axis=0) * np.sqrt(1 + 1 / references)
+    enough = np.flatnonzero(gap[:-1] >= gap[1:] - error[1:])
+    return Gap(gap, error, ks[enough[0]] if enough.size else ks[-1])
+
+
+@partial(jax.jit, static_argnames=("ks", "restarts"))
+def _gap_inertia(keys, x, ks, restarts):
+    """Inertia [1 + references, ks]: of the data first, then of uniform data in the same box."""
+    weights = jnp.ones(len(x))
+
+    def one(key):
+        box = jax.random.uniform(key, x.shape, minval=x.min(axis=0), maxval=x.max(axis=0))
+        return kmeans(jax.random.fold_in(key, 1), box, weights, ks, restarts).inertia
+
+    data = kmeans(keys[0], x, weights, ks, restarts).inertia
+    return jnp.concatenate([data[None], jax.lax.map(one, keys[1:])])
+
+
+def elbow(ks: tuple[int, ...], inertia: Float[np.ndarray, " ks"]) -> int:
+    """The k whose inertia lies farthest below the line from the first to the last k."""
+    k, fall = np.asarray(ks, np.float64), np.asarray(inertia, np.float64)
+    line = fall[0] + (fall[-1] - fall[0]) * (k - k[0]) / (k[-1] - k[0])
+    return ks[int(np.argmax(line - fall))]
+
+
+# ---- semi-supervised: labels of a few, spread over a graph of all -------------------------------
+
+
+def neighbour_graph(
+    x: Float[np.ndarray, "n features"], neighbours: int
+) -> Float[np.ndarray, "n n"]:
+    """Normalised affinities D^-1/2 W D^-1/2 of the symmetric k-nearest-neighbour graph.
+
+    w = exp(-d^2 / (s_i s_j)) with s_i the distance from i to its last neighbour (Zelnik-Manor and
+    Perona, "Self-tuning spectral clustering", 2004), so there is no length to choose.
+    """
+    from sklearn.neighbors import kneighbors_graph
+
+    distance = kneighbors_graph(x, neighbours, mode="distance").toarray()
+    scale = np.maximum(distance.max(axis=1), 1e-12)
+    linked = np.maximum(distance, distance.T)
+    weight = np.where(linked > 0, np.exp(-(linked**2) / np.outer(scale, scale)), 0.0)
+    degree = np.maximum(weight.sum(axis=1), 1e-12)
+    return weight / np.sqrt(np.outer(degree, degree))
+
+
+def spreading_matrix(graph: Float[np.ndarray, "n n"], alpha: float) -> Float[np.ndarray, "n n"]:
+    """(1 - alpha) (I - alpha S)^-1: what label spreading converges to (Zhou et al. 2004).
+
+    It does not depend on the labels, so it serves any number of label sets.
+    """
+    return (1 - alpha) * np.linalg.inv(np.eye(len(graph)) - alpha * graph)
+
+
+def spread(
+    matrix: Float[np.ndarray, "n n"],
+    known: Int[np.ndarray, " known"],
+    labels: Int[np.ndarray, " known"],
+    classes: int,
+) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, "n classes"], float]:
+    """Labels for all points from those of the points `known`.
+
+    Returns:
+        (labels with the known ones kept, class scores, accuracy on each known label when it alone
+        is left out). The last is exact and costs nothing, because the result is linear in the
+        labels; it is what hyper-parameters may be chosen by.
+    """
+    given = np.eye(classes)[labels]
+    scores = matrix[:, known] @ given
+    without = scores[known] - np.diag(matrix)[known, None] * given
+    everyone = scores.argmax(axis=1)
+    everyone[known] = labels
+    return everyone, scores, float((without.argmax(axis=1) == labels).mean())
+
+
+def majority_labels(
+    clusters: Int[np.ndarray, " n"],
+    known: Int[np.ndarray, " known"],
+    labels: Int[np.ndarray, " known"],
+    k: int,
+) -> Int[np.ndarray, " n"]:
+    """The lecture's rule (lab 055): a cluster takes the commonest known label in it.
+
+    Known labels are kept; a cluster without a known label gives -1; of equals the smallest wins.
+    """
+    counts = np.zeros((k, int(labels.max()) + 1), np.int64)
+    np.add.at(counts, (clusters[known], labels), 1)
+    of_cluster = np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
+    everyone = of_cluster[clusters]
+    everyone[known] = labels
+    return everyone
