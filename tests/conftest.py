@@ -3,12 +3,15 @@
 import os
 from pathlib import Path
 
+# Compiling is most of what the tests do; what they check does not need fast programs. Two workers
+# share two cores, where threads that wait for each other cost many times what they give. Set
+# before NumPy loads, and inherited by the processes that tests start.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
-
-# Compiling is most of what the tests do; what they check does not need fast programs. Set here, so
-# that the processes the tests start inherit it.
-os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
 ROOT = Path(__file__).parent.parent
 
