@@ -1,0 +1,165 @@
+"""One epoch of lab 040's MLP on 25,000 multi-hot reviews of 10,000 words: jaxdl, Keras, PyTorch.
+
+    python benchmarks/imdb_epoch.py [--units 16] [--batch-size 512] [--rounds 5] [--seeds 1]
+
+Two hidden layers with L2 0.001, Adam 1e-3, binary cross-entropy, shuffled each epoch, every row
+used; times of training only, after one warm-up epoch. jaxdl reads lists of words (embedding sum);
+Keras runs `fit` on the dense float32 matrix of 1 GB, as the course's notebook does (there it is
+float64); PyTorch is shown with a dense matrix and with its own sparse form, EmbeddingBag.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from harness import build, markdown, measure, publish
+
+ROWS, VOCABULARY, L2 = 25_000, 10_000, 1e-3
+
+
+def reviews() -> dict[str, np.ndarray]:
+    """The simulated twin: lengths and word frequencies are close to those of the real reviews."""
+    from datasets import imdb
+    from datasets.source import Request
+    from jaxdl import bags
+
+    half = imdb.load(Request("simulated"), VOCABULARY, ROWS).train
+    return bags.examples(half.tokens, half.starts, half.label, VOCABULARY)
+
+
+def dense(words: np.ndarray) -> np.ndarray:
+    """The multi-hot matrix, float32."""
+    matrix = np.zeros((len(words), VOCABULARY + 1), np.float32)
+    np.put_along_axis(matrix, words.astype(np.int64), 1.0, axis=1)
+    return np.ascontiguousarray(matrix[:, :VOCABULARY])
+
+
+def jaxdl_peer(data, units, batch_size, seeds):
+    from jaxdl import parallel, regularisation
+    from jaxdl.models.text import BagMLP
+    from jaxdl.training import fit
+    from jaxdl.training.watch import Silent
+
+    parallel.keep_large_buffers()
+    hyper, members = regularisation.population({"L2": {"l2": L2}}, range(seeds))
+    task = regularisation.sentiment_task(BagMLP(VOCABULARY, (units, units)), hyper, 1e-3)
+
+    class Seconds(Silent):
+        def __init__(self):
+            self.epochs = []
+
+        def epoch(self, epoch, metrics, timing):
+            self.epochs.append(timing["train_seconds"])
+
+    def run():
+        watcher = Seconds()
+        fit(task, data, seeds=members, epochs=2, batch_size=batch_size, watcher=watcher)
+        return watcher.epochs[1]
+
+    return run
+
+
+def keras_peer(matrix, label, units, batch_size):
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    layer = {"activation": "relu", "kernel_regularizer": keras.regularizers.L2(L2)}
+    model = keras.Sequential(
+        [
+            keras.Input((VOCABULARY,)),
+            keras.layers.Dense(units, **layer),
+            keras.layers.Dense(units, **layer),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+
+    def run():
+        began = time.perf_counter()
+        model.fit(matrix, label, batch_size=batch_size, epochs=1, verbose=0)
+        return time.perf_counter() - began
+
+    run()
+    return run
+
+
+def torch_peer(data, matrix, units, batch_size):
+    """`matrix` None: EmbeddingBag on the lists of words."""
+    import torch
+
+    class First(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bag = torch.nn.EmbeddingBag(
+                VOCABULARY + 1, units, mode="sum", padding_idx=VOCABULARY
+            )
+            self.bias = torch.nn.Parameter(torch.zeros(units))
+
+        def forward(self, words):
+            return self.bag(words) + self.bias
+
+    first = First() if matrix is None else torch.nn.Linear(VOCABULARY, units)
+    model = torch.nn.Sequential(
+        first,
+        torch.nn.ReLU(),
+        torch.nn.Linear(units, units),
+        torch.nn.ReLU(),
+        torch.nn.Linear(units, 1),
+    )
+    decay = [p for p in model.parameters() if p.ndim == 2][:-1]
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
+    x = torch.from_numpy(data["x"].astype(np.int32) if matrix is None else matrix)
+    y = torch.from_numpy(data["y"])
+
+    def run():
+        began = time.perf_counter()
+        for index in torch.randperm(len(y)).split(batch_size):
+            logits = model(x[index])[:, 0]
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, y[index])
+            loss = loss + L2 * sum(p.square().sum() for p in decay)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+        return time.perf_counter() - began
+
+    run()
+    return run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--units", type=int, default=16)
+    parser.add_argument("--batch-size", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=1, help="population trained by jaxdl")
+    parser.add_argument("--record", type=Path, help="Markdown document to put the table into")
+    args = parser.parse_args()
+    data = reviews()
+    matrix, shape = dense(data["x"]), (args.units, args.batch_size)
+    own = "jaxdl" if args.seeds == 1 else f"jaxdl, {args.seeds} seeds at once"
+    peers = build(
+        {
+            own: lambda: jaxdl_peer(data, *shape, args.seeds),
+            f"Keras, dense, {os.environ.get('KERAS_BACKEND', 'tensorflow')}": lambda: keras_peer(
+                matrix, data["y"], *shape
+            ),
+            "PyTorch, dense": lambda: torch_peer(data, matrix, *shape),
+            "PyTorch, EmbeddingBag": lambda: torch_peer(data, None, *shape),
+        }
+    )
+    title = (
+        f"multi-hot MLP {VOCABULARY:,}-{args.units}-{args.units}-1 with L2, {ROWS:,} simulated "
+        f"reviews, batch {args.batch_size}, seconds per epoch"
+    )
+    command = f"python benchmarks/imdb_epoch.py --units {args.units} --batch-size {args.batch_size}"
+    if args.seeds > 1:
+        command += f" --seeds {args.seeds}"
+    table = markdown(title, measure(peers, args.rounds))
+    publish(args.record, command.partition("/")[2], "Film reviews: one epoch", table, command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Networks for texts: a multi-hot MLP whose first layer is an embedding sum, and sequence models.
+
+A dense layer on a multi-hot vector adds up the kernel's rows of the words that occur. `bag_sum`
+does just that, one column of the list of words after the other, with the same value and gradient
+and no dense matrix of the data (benchmarks/imdb_epoch.py: how much faster).
+"""
+
+from collections.abc import Callable, Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.custom_batching import sequential_vmap
+from jaxtyping import Array, Float, Integer
+
+from jaxdl.models.autoencoder import glorot
+from jaxdl.models.conv1d import Conv1D
+
+
+@jax.custom_vjp
+def bag_sum(
+    kernel: Float[Array, "vocabulary units"], words: Integer[Array, "batch widest"]
+) -> Float[Array, "batch units"]:
+    """`multi_hot(words) @ kernel`: the sum of the kernel's rows named by each text.
+
+    Members of a vmapped population are computed one after the other, so that each may stop at its
+    own longest text.
+
+    Args:
+        kernel: of the layer.
+        words: distinct row numbers; those from `vocabulary` on stand for nothing
+            (`jaxdl.bags.multi_hot` makes such lists).
+    """
+    return _sum_rows(kernel, words)
+
+
+def _longest(words: Array, vocabulary: int) -> Array:
+    """Columns that hold a word at all."""
+    columns = jnp.arange(1, words.shape[1] + 1)
+    return jnp.where(words < vocabulary, columns, 0).max()
+
+
+@sequential_vmap
+def _sum_rows(kernel: Array, words: Array) -> Array:
+    def add_column(j, total):
+        column = jax.lax.dynamic_index_in_dim(words, j, 1, keepdims=False).astype(jnp.int32)
+        return total + kernel.at[column].get(mode="fill", fill_value=0)
+
+    start = jnp.zeros((words.shape[0], kernel.shape[1]), kernel.dtype)
+    return jax.lax.fori_loop(0, _longest(words, kernel.shape[0]), add_column, start)
+
+
+@sequential_vmap
+def _scatter_rows(kernel: Array, words: Array, gradient: Array) -> Array:
+    def add_column(j, total):
+        column = jax.lax.dynamic_index_in_dim(words, j, 1, keepdims=False).astype(jnp.int32)
+        return total.at[column].add(gradient, mode="drop")
+
+    longest = _longest(words, kernel.shape[0])
+    return jax.lax.fori_loop(0, longest, add_column, jnp.zeros_like(kernel))
+
+
+bag_sum.defvjp(
+    lambda kernel, words: (_sum_rows(kernel, words), (kernel, words)),
+    lambda saved, gradient: (_scatter_rows(*saved, gradient), None),
+)
+
+
+class MultiHotDense(nn.Module):
+    """A dense layer on multi-hot vectors that are given as lists of words.
+
+    Attributes:
+        features: units.
+        vocabulary: length of the multi-hot vector.
+        word_dropout: share of the ones that are set to zero in training, the rest being scaled up:
+            a dropped word simply leaves the sum.
+    """
+
+    features: int
+    vocabulary: int
+    word_dropout: float = 0.0
+
+    @nn.compact
+    def __call__(
+        self, words: Integer[Array, "batch widest"], train: bool
+    ) -> Float[Array, "batch units"]:
+        kernel = self.param("kernel", glorot, (self.vocabulary, self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        if not train or self.word_dropout == 0.0:
+            return bag_sum(kernel, words) + bias
+        keep = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.word_dropout, words.shape)
+        kept = jnp.where(keep, words, words.dtype.type(self.vocabulary))
+        return bag_sum(kernel, kept) / (1 - self.word_dropout) + bias
+
+
+def dropout(x: Array, rate: float | Float[Array, ""], key: Array | None) -> Array:
+    """Inverted dropout whose rate may be traced; `key` None (evaluation) drops nothing."""
+    if key is None:
+        return x
+    return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0)
+
+
+class BagMLP(nn.Module):
+    """Lab 040: multi-hot -> ReLU layers of the given widths, each with dropout -> one logit.
+
+    Attributes:
+        vocabulary: length of the multi-hot vector.
+        widths: of the hidden layers; (8, 8) has 80,089 parameters on 10,000 words.
+        word_dropout: see `MultiHotDense`.
+    """
+
+    vocabulary: int
+    widths: Sequence[int]
+    word_dropout: float = 0.0
+
+    @nn.compact
+    def __call__(
+        self,
+        words: Integer[Array, "batch widest"],
+        train: bool,
+        rate: float | Float[Array, ""] = 0.0,
+    ) -> Float[Array, " batch"]:
+        """`rate` is the dropout of hidden units, and may differ between members of a population."""
+        x = MultiHotDense(self.widths[0], self.vocabulary, self.word_dropout, name="hidden_0")(
+            words, train
+        )
+        for layer, width in enumerate(self.widths):
+            if layer:
+                x = nn.Dense(width, kernel_init=glorot, name=f"hidden_{layer}")(x)
+            x = dropout(nn.relu(x), rate, self.make_rng("dropout") if train else None)
+        return nn.Dense(1, kernel_init=glorot, name="output")(x)[:, 0]
+
+
+def keras_embedding(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+    """Uniform between -0.05 and 0.05, as Keras starts an embedding."""
+    return jax.random.uniform(key, shape, dtype, -0.05, 0.05)
+
+
+class TextCNN(nn.Module):
+    """Embedding -> convolution over neighbouring words -> largest value over time -> one logit.
+
+    Kim, "Convolutional neural networks for sentence classification" (2014), with one window size.
+
+    Attributes:
+        vocabulary: numbers of words; 0 is padding and has an embedding like any other.
+        embedding, filters, window: widths.
+        dropout_rate: of the embedded words and of the pooled features.
+    """
+
+    vocabulary: int
+    embedding: int = 50
+    filters: int = 128
+    window: int = 3
+    dropout_rate: float = 0.3
+
+    @nn.compact
+    def __call__(
+        self, tokens: Integer[Array, "batch length"], train: bool
+    ) -> Float[Array, " batch"]:
+        drop = nn.Dropout(self.dropout_rate, deterministic=not train)
+        embed = nn.Embed(self.vocabulary, self.embedding, embedding_init=keras_embedding)
+        x = drop(embed(tokens.astype(jnp.int32)))
+        x = Conv1D(self.filters, self.window)(x)
+        x = drop(nn.relu(x.max(axis=1)))
+        return nn.Dense(1, kernel_init=glorot, name="output")(x)[:, 0]
+
+
+class TextRNN(nn.Module):
+    """Embedding -> recurrent layer -> largest value over time of each unit -> one logit.
+
+    Attributes:
+        vocabulary: as in `TextCNN`.
+        cell: makes the recurrent cell from its number of units (`nn.GRUCell`, say).
+        embedding, units: widths; `units` in each direction.
+        bidirectional: a second layer reads from the end.
+        dropout_rate: of the embedded words and of the pooled features.
+    """
+
+    vocabulary: int
+    cell: Callable[[int], nn.RNNCellBase]
+    embedding: int = 32
+    units: int = 32
+    bidirectional: bool = False
+    dropout_rate: float = 0.3
+
+    @nn.compact
+    def __call__(
+        self, tokens: Integer[Array, "batch length"], train: bool
+    ) -> Float[Array, " batch"]:
+        drop = nn.Dropout(self.dropout_rate, deterministic=not train)
+        embed = nn.Embed(self.vocabulary, self.embedding, embedding_init=keras_embedding)
+        x = drop(embed(tokens.astype(jnp.int32)))
+        layer = nn.RNN(self.cell(self.units))
+        if self.bidirectional:
+            layer = nn.Bidirectional(layer, nn.RNN(self.cell(self.units)))
+        x = drop(layer(x).max(axis=1))
+        return nn.Dense(1, kernel_init=glorot, name="output")(x)[:, 0]

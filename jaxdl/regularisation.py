@@ -1,0 +1,213 @@
+"""One population for all regularisers of lab 040, and what they do to the weights.
+
+Every strength is a number in `Task.hyper`, so that members without a penalty, with L1, L2, elastic
+net or dropout train side by side in one vmapped program; a strength of zero switches a term off.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from jaxdl import losses, optim
+from jaxdl.models.text import BagMLP
+from jaxdl.training import Fitted, Task
+
+STRENGTHS = ("l1", "l2", "proximal", "dropout")
+NEAR_ZERO = 1e-3
+
+
+def hidden_kernel(names: tuple[str, ...]) -> bool:
+    """The layers that the lab penalises: all kernels but the output's."""
+    return names[-1] == "kernel" and names[0] != "output"
+
+
+def population(
+    methods: Mapping[str, Mapping[str, float]], seeds: Sequence[int]
+) -> tuple[dict[str, Float[np.ndarray, " members"]], np.ndarray]:
+    """Strengths and seeds of every method with every seed, the methods one after the other.
+
+    Args:
+        methods: name -> its strengths (`STRENGTHS`); what is not named is 0.
+
+    Raises:
+        ValueError: a strength that does not exist.
+    """
+    unknown = {name for given in methods.values() for name in given} - set(STRENGTHS)
+    if unknown:
+        raise ValueError(f"unknown strengths {sorted(unknown)}: there are {STRENGTHS}")
+    hyper = {
+        name: np.repeat([given.get(name, 0.0) for given in methods.values()], len(seeds))
+        for name in STRENGTHS
+    }
+    return hyper, np.tile(np.asarray(seeds), len(methods))
+
+
+def sentiment_task(model: BagMLP, hyper: Mapping[str, Any], learning_rate: float) -> Task:
+    """Binary cross-entropy on {"x": lists of words, "y": 0 or 1}; the penalty is not part of it.
+
+    The penalty enters as a gradient transform in front of Adam (as Keras adds it to the loss), the
+    proximal L1 step behind it, the dropout rate goes into the model.
+
+    Args:
+        hyper: the strengths, as `population` returns them.
+    """
+
+    def optimizer(hyper):
+        return optax.chain(
+            optim.elastic_net(hyper["l1"], hyper["l2"], hidden_kernel),
+            optim.adam(learning_rate),
+            optim.soft_threshold(hyper["proximal"], learning_rate, hidden_kernel),
+        )
+
+    def apply(variables, batch, key, train, hyper):
+        rngs = {"dropout": key} if train else {}
+        return model.apply(variables, batch["x"], train, hyper["dropout"], rngs=rngs), {}
+
+    return Task(
+        init=lambda key, batch: model.init(key, batch["x"], False),
+        apply=apply,
+        loss=lambda outputs, batch: losses.binary_cross_entropy(outputs, batch["y"]),
+        optimizer=optimizer,
+        metrics={"accuracy": lambda outputs, batch: losses.binary_accuracy(outputs, batch["y"])},
+        hyper=hyper,
+    )
+
+
+def judged(outputs: Any, batch: Mapping[str, Any]) -> dict[str, Array]:
+    """Cross-entropy, hit and probability of each review, for `Fitted.predict`."""
+    return {
+        "cross-entropy": losses.binary_cross_entropy(outputs, batch["y"]),
+        "accuracy": losses.binary_accuracy(outputs, batch["y"]),
+        "probability": jax.nn.sigmoid(outputs),
+    }
+
+
+def vote(probability: Float[np.ndarray, "seeds rows"], label: Float[np.ndarray, " rows"]) -> float:
+    """Accuracy of the seeds' mean probability."""
+    return float(np.mean((probability.mean(axis=0) > 0.5) == (label > 0.5)))
+
+
+def split_members(tree: Any, methods: Sequence[str]) -> dict[str, Any]:
+    """Method -> its part of arrays [methods * seeds, ...], laid out as by `population`."""
+    members = len(jax.tree.leaves(tree)[0]) // len(methods)
+    return {
+        name: jax.tree.map(lambda x, i=i: x[i * members : (i + 1) * members], tree)
+        for i, name in enumerate(methods)
+    }
+
+
+def by_method(fitted: Fitted, methods: Sequence[str]) -> dict[str, Fitted]:
+    """The members of each method, as fits of their own."""
+    history = {name: curve.T for name, curve in fitted.history.items()}
+    hyper = {name: np.asarray(value) for name, value in fitted.task.hyper.items()}
+    parts = (hyper, fitted.variables, history, fitted.seeds, fitted.best_epoch)
+    groups = {}
+    for name, (hyper, variables, history, seeds, best) in split_members(parts, methods).items():
+        groups[name] = Fitted(
+            task=dataclasses.replace(fitted.task, hyper=hyper),
+            variables=variables,
+            history={key: curve.T for key, curve in history.items()},
+            seeds=seeds,
+            best_epoch=best,
+            restored=fitted.restored,
+        )
+    return groups
+
+
+def learning_row(fitted: Fitted, valid_name: str) -> dict[str, Array]:
+    """Columns of a table: the epoch whose weights are kept, what they reach, what was reached.
+
+    Args:
+        fitted: one method, its seeds.
+        valid_name: what the validation curve was measured on ("validation" or "test").
+    """
+    kept = fitted.best_epoch - 1, np.arange(len(fitted.seeds))
+    loss, accuracy = (fitted.history[f"valid_{name}"] for name in ("loss", "accuracy"))
+    return {
+        "epoch": fitted.best_epoch,
+        "train cross-entropy": fitted.history["train_loss"][kept],
+        "train accuracy": fitted.history["train_accuracy"][kept],
+        "penalty": penalties(fitted),
+        "weight norm": weight_norms(fitted),
+        f"{valid_name} cross-entropy": loss[kept],
+        f"{valid_name} accuracy": accuracy[kept],
+        f"lowest {valid_name} cross-entropy": np.nanmin(loss, axis=0),
+        "in epoch": np.nanargmin(loss, axis=0) + 1,
+        f"highest {valid_name} accuracy": np.nanmax(accuracy, axis=0),
+    }
+
+
+def penalties(fitted: Fitted) -> Float[np.ndarray, " seeds"]:
+    """What L1 and L2 would add to each member's loss: `l1 * sum|w| + l2 * sum(w ** 2)`."""
+    members = len(fitted.seeds)
+    l1, l2 = (np.broadcast_to(fitted.task.hyper[name], members) for name in ("l1", "l2"))
+    penalty = jax.vmap(lambda params, l1, l2: optim.penalty(params, l1, l2, hidden_kernel))
+    return np.asarray(penalty(fitted.variables["params"], l1.astype("f4"), l2.astype("f4")))
+
+
+def kernel_of_words(fitted: Fitted) -> Float[np.ndarray, "seeds vocabulary units"]:
+    """The first layer's kernel, one row for each word."""
+    return np.asarray(fitted.variables["params"]["hidden_0"]["kernel"])
+
+
+def weight_norms(fitted: Fitted) -> Float[np.ndarray, " seeds"]:
+    """Euclidean norm of all penalised weights of each member."""
+    norm = jax.vmap(lambda params: optim.penalty(params, 0.0, 1.0, hidden_kernel))
+    return np.sqrt(np.asarray(norm(fitted.variables["params"])))
+
+
+def word_effects(fitted: Fitted, vocabulary: int) -> Float[np.ndarray, "seeds vocabulary"]:
+    """By how much a text of this one word is more positive than an empty text, in logits."""
+    alone = np.arange(vocabulary + 1, dtype=np.uint32)[:, None]  # the last one is the empty text
+    logits = fitted.predict(lambda outputs, batch: outputs, {"x": alone})
+    return logits[:, :-1] - logits[:, -1:]
+
+
+def strongest_words(
+    effects: Float[np.ndarray, "seeds vocabulary"], words: Sequence[str], count: int
+) -> dict[str, float]:
+    """The `count` most negative and `count` most positive words with their mean effect."""
+    mean = effects.mean(axis=0)
+    order = np.argsort(mean, kind="stable")
+    return {words[i]: float(mean[i]) for i in (*order[:count], *order[::-1][:count])}
+
+
+def sparsity(fitted: Fitted) -> dict[str, Array]:
+    """Shares of the first layer's weights that are exactly 0 and nearly 0, and words that are left.
+
+    A word is left where one of its weights is not 0.
+    """
+    kernel = kernel_of_words(fitted)
+    return {
+        "exact zeros": (kernel == 0).mean(axis=(1, 2)),
+        f"|w| < {NEAR_ZERO:g}": (np.abs(kernel) < NEAR_ZERO).mean(axis=(1, 2)),
+        "words left": (kernel != 0).any(axis=2).sum(axis=1),
+    }
+
+
+def sparsity_rows(
+    groups: Mapping[tuple[str, int], Fitted], methods: Sequence[str]
+) -> list[dict[str, Any]]:
+    """`sparsity` as rows of a table; `groups` maps (method, units) to the method's members."""
+    return [
+        {"method": name, "units": units} | sparsity(group)
+        for (name, units), group in groups.items()
+        if name in methods
+    ]
+
+
+def word_rows(strongest: Mapping[str, Mapping[str, float]]) -> list[dict[str, str]]:
+    """`strongest_words` of each method as rows of a table."""
+    return [
+        {
+            "method": name,
+            "against": ", ".join(word for word, effect in words.items() if effect < 0),
+            "for": ", ".join(word for word, effect in words.items() if effect > 0),
+        }
+        for name, words in strongest.items()
+    ]

@@ -1,0 +1,139 @@
+"""Lab 040: one population of all regularisers does what each does alone; the labs run."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxdl import bags, regularisation
+from jaxdl.cli import launch
+from jaxdl.models.text import BagMLP
+from jaxdl.training import Task, fit
+
+VOCABULARY = 30
+METHODS = {
+    "none": {},
+    "L1": {"l1": 3e-2},
+    "proximal": {"proximal": 0.5},
+    "L2": {"l2": 3e-2},
+    "dropout": {"dropout": 0.5},
+}
+
+
+@pytest.fixture(scope="module")
+def data():
+    """100 texts whose label is that word 3 occurs; the other words are noise."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(5, 15, 100)
+    tokens = rng.integers(0, VOCABULARY, lengths.sum()).astype(np.int32)
+    words = bags.multi_hot(tokens, np.cumsum([0, *lengths]), VOCABULARY)
+    return {"x": words, "y": (words == 3).any(axis=1).astype(np.float32)}
+
+
+def train(data, methods, seeds, epochs=60) -> regularisation.Fitted:
+    hyper, members = regularisation.population(methods, seeds)
+    task: Task = regularisation.sentiment_task(BagMLP(VOCABULARY, (4, 4)), hyper, 1e-2)
+    return fit(task, data, data, seeds=members, epochs=epochs, batch_size=25)
+
+
+@pytest.fixture(scope="module")
+def together(data):
+    return regularisation.by_method(train(data, METHODS, [0, 1]), list(METHODS))
+
+
+@pytest.mark.parametrize("method", ["L1", "dropout"])
+def test_a_member_of_the_population_is_the_method_alone(data, together, method):
+    alone = train(data, {method: METHODS[method]}, [0, 1])
+    group = together[method]
+    assert group.seeds.tolist() == [0, 1]
+    for ours, theirs in zip(
+        jax.tree.leaves(group.variables), jax.tree.leaves(alone.variables), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=2e-4)
+    np.testing.assert_allclose(
+        group.history["valid_loss"], alone.history["valid_loss"], rtol=2e-3, atol=1e-4
+    )
+
+
+def test_each_method_leaves_its_mark_on_the_weights(together):
+    norm = {name: regularisation.weight_norms(group).mean() for name, group in together.items()}
+    assert norm["L2"] < 0.7 * norm["none"]
+    assert norm["L1"] < norm["none"]
+    zeros = {name: regularisation.sparsity(group) for name, group in together.items()}
+    for name in ("none", "L1", "L2", "dropout"):
+        assert zeros[name]["exact zeros"].max() == 0, name
+        assert (zeros[name]["words left"] == VOCABULARY).all()
+    assert zeros["proximal"]["exact zeros"].min() > 0.3
+    assert zeros["proximal"]["words left"].max() < VOCABULARY
+    near = f"|w| < {regularisation.NEAR_ZERO:g}"
+    assert zeros["L1"][near].mean() > zeros["none"][near].mean()
+
+
+def test_penalty_is_reported_apart_from_the_cross_entropy(data, together):
+    group = together["L2"]
+    params = group.variables["params"]
+    squares = sum(
+        np.square(params[layer]["kernel"]).sum(axis=(1, 2)) for layer in ("hidden_0", "hidden_1")
+    )
+    np.testing.assert_allclose(regularisation.penalties(group), 3e-2 * squares, rtol=1e-5)
+    assert (regularisation.penalties(together["none"]) == 0).all()
+    judged = group.predict(regularisation.judged, data)
+    p, y = judged["probability"], data["y"]
+    plain = -(y * np.log(p) + (1 - y) * np.log(1 - p)).mean(axis=1)
+    row = regularisation.learning_row(group, "validation")
+    np.testing.assert_allclose(row["validation cross-entropy"], plain, rtol=1e-3)
+    assert row["epoch"].tolist() == [60, 60]
+
+
+def test_effect_of_a_word_is_what_it_adds_to_an_empty_text(together):
+    effects = regularisation.word_effects(together["none"], VOCABULARY)
+    assert effects.shape == (2, VOCABULARY)
+    words = [f"w{i}" for i in range(VOCABULARY)]
+    strongest = list(regularisation.strongest_words(effects, words, 2))
+    assert len(strongest) == 4
+    assert strongest[2] == "w3"
+
+
+def test_unknown_strength_is_refused():
+    with pytest.raises(ValueError, match="unknown strengths"):
+        regularisation.population({"x": {"l3": 1.0}}, [0])
+
+
+def test_vote_is_the_accuracy_of_the_mean_probability():
+    probability = np.array([[0.9, 0.1, 0.4], [0.2, 0.2, 0.9]])
+    assert regularisation.vote(probability, np.array([1, 0, 0])) == pytest.approx(2 / 3)
+
+
+def test_lab_runs_and_evaluates_to_the_same_tables(tmp_path, capsys):
+    lab = ["experiments/imdb_regularization.py", "--workdir", str(tmp_path / "run")]
+    results = launch([*lab, "--preset", "quick", "--source", "simulated", "--seeds", "2"])[0]
+    rows = {row["method"]: row for row in results.tables[0].rows}
+    assert rows["L1, proximal"]["test accuracy"].mean() > 0.65
+    assert rows["none"]["train accuracy"].mean() > 0.9
+    early, late = rows["early stopping"], rows["none"]
+    assert early["test cross-entropy"].mean() < late["test cross-entropy"].mean()
+    assert (early["epoch"] < late["epoch"]).all()
+    zeros = {row["method"]: row["exact zeros"].mean() for row in results.tables[2].rows}
+    assert zeros["L1"] == 0
+    assert zeros["L1, proximal"] > 0.01
+    figures = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
+    assert {"learning_curves.png", "norm_balls.png", "weights.png", "zeros.png"} <= figures
+    launch(["--eval", str(tmp_path / "run")])
+    assert "identical to its results.json" in capsys.readouterr().out
+
+
+def test_lecture_protocol_validates_on_the_test_half(tmp_path):
+    lab = ["experiments/imdb_regularization.py", "--workdir", str(tmp_path / "run")]
+    options = ["--preset", "quick", "--source", "simulated", "--protocol", "lecture"]
+    table = launch([*lab, *options])[0].tables[0]
+    assert [row["method"] for row in table.rows] == ["none", "L2", "dropout"]
+    assert "2,000 training, 2,000 test reviews" in table.title
+    assert "highest test accuracy" in table.rows[0]
+
+
+def test_readers_run_and_beat_chance(tmp_path):
+    lab = ["experiments/imdb_sequence.py", "--workdir", str(tmp_path / "run")]
+    table = launch([*lab, "--preset", "quick", "--source", "simulated"])[0].tables[0]
+    accuracy = {row["model"]: float(np.mean(row["test accuracy"])) for row in table.rows}
+    assert accuracy["pairs"] > 0.65
+    assert accuracy["logistic regression, pairs"] > 0.65
+    assert accuracy["cnn"] > 0.55
