@@ -3,13 +3,14 @@
     python benchmarks/conv1d_epoch.py --rounds 5
 
 3,370 windows of 288 steps, batch 128, Adam, dropout 0.2, two threads. All contestants run in one
-process and take turns, so that a busy machine slows them alike; the fastest round of each counts.
+process and take turns, so that a busy machine slows them alike; medians count.
 PyTorch and Keras are left out where they are not installed.
 """
 
 import argparse
 import os
 import time
+from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -18,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from harness import build, markdown, measure, publish
 
 from jaxdl.models import conv1d
 from jaxdl.training.task import module_functions
@@ -131,31 +133,39 @@ def keras_epoch():
     return lambda x: net.fit(x[:rows], x[:rows], batch_size=BATCH, epochs=1, verbose=0)
 
 
+def timed(make):
+    """A peer of the harness: builds and compiles, then returns the seconds of an epoch."""
+
+    def build_peer():
+        x = np.random.default_rng(0).normal(size=(WINDOWS, WINDOW, 1)).astype(np.float32)
+        epoch = make()
+        epoch(x)
+
+        def run():
+            began = time.perf_counter()
+            epoch(x)
+            return time.perf_counter() - began
+
+        return run
+
+    return build_peer
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds (default 5)")
-    rounds = parser.parse_args().rounds
-    x = np.random.default_rng(0).normal(size=(WINDOWS, WINDOW, 1)).astype(np.float32)
-    contestants = {}
-    for name, make in (
-        ("JAX, windowed matrix products (ours)", ours),
-        ("JAX, lax.conv", xla_convolutions),
-        ("PyTorch", torch_epoch),
-        ("Keras on TensorFlow", keras_epoch),
-    ):
-        try:
-            contestants[name] = make()
-            contestants[name](x)  # compiles
-        except ImportError as error:
-            print(f"{name}: left out ({error})")
-    seconds = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, epoch in contestants.items():
-            began = time.perf_counter()
-            epoch(x)
-            seconds[name].append(time.perf_counter() - began)
-    for name, times in seconds.items():
-        print(f"{name:38} best {min(times):.2f} s, median {np.median(times):.2f} s per epoch")
+    parser.add_argument("--record", type=Path, help="Markdown document to put the table into")
+    options = parser.parse_args()
+    makers = {
+        "jaxdl, windowed matrix products": timed(ours),
+        "JAX, lax.conv": timed(xla_convolutions),
+        "PyTorch": timed(torch_epoch),
+        "Keras, tensorflow": timed(keras_epoch),
+    }
+    title = f"Conv1D autoencoder, {WINDOWS:,} windows, batch {BATCH}, seconds per epoch"
+    table = markdown(title, measure(build(makers), options.rounds))
+    command = f"python benchmarks/conv1d_epoch.py --rounds {options.rounds}"
+    publish(options.record, "conv1d_epoch", "Conv1D autoencoder: one epoch", table, command)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-from harness import build, machine, markdown, measure
+from harness import build, machine, markdown, measure, publish
 
 WIDTHS = (30, 14, 7, 7, 30)
 LIMIT = 3.0
@@ -243,6 +243,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=524_288)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=1000)
+    parser.add_argument("--record", type=Path, help="Markdown document to put the tables into")
     options = parser.parse_args()
     raw = raw_rows(max(options.rows, 10 * options.calls + 1000))
     makers = {
@@ -256,17 +257,20 @@ def main() -> None:
         "scikit-learn IsolationForest": lambda: forest_peer(raw, False),
     }
     peers = build(makers)
-    print(latency(peers, raw, options.calls), "\n", flush=True)
+    parts = [latency(peers, raw, options.calls)]
     networks = {name: run for name, run in peers.items() if "orest" not in name}
     forests = {name: run for name, run in peers.items() if "orest" in name}
     for chosen, rows in ((networks, raw[: options.rows]), (forests, raw[: options.rows // 16])):
         seconds = measure({n: timed(run, rows) for n, run in chosen.items()}, options.rounds)
-        print(markdown(f"{len(rows):,} rows, raw columns to decisions", seconds), "\n")
-        print("| | rows/s |\n|---|---:|")
-        for name, values in seconds.items():
-            print(f"| {name} | {len(rows) / statistics.median(values):,.0f} |")
-        print(flush=True)
-    print(files(raw[:100_000]))
+        parts.append(markdown(f"{len(rows):,} rows, raw columns to decisions", seconds))
+        speeds = [
+            f"| {name} | {len(rows) / statistics.median(values):,.0f} |"
+            for name, values in seconds.items()
+        ]
+        parts.append("\n".join(["| | rows/s |", "|---|---:|", *speeds]))
+    parts.append(files(raw[:100_000]))
+    command = f"python benchmarks/score.py --rows {options.rows}"
+    publish(options.record, "score", "Scoring transactions", "\n\n".join(parts), command)
 
 
 if __name__ == "__main__":
