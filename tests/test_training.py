@@ -168,9 +168,12 @@ def test_early_stopping_gives_back_the_batch_statistics_of_the_best_epoch_too():
     assert tasks.same(stopped.variables["params"], straight.variables["params"])
 
 
-def test_padding_counts_for_nothing(rows):
-    """Batch 64 pads 103 rows with 25 copies of row 0; a huge row 0 must still count once."""
+def test_padding_counts_for_nothing(rows, monkeypatch):
+    """Batch 64 pads 103 rows with 25 copies of row 0; a huge row 0 must still count once.
+    Evaluation pads with the last row."""
+    monkeypatch.setattr("jaxdl.training.evaluate.BATCH_BYTES", 64 * 20)
     rows["x"][0] *= 50
+    rows["x"][-1] *= 50
     task = tasks.autoencoder(learning_rate=0.0)
     fitted = fit(task, rows, rows, seeds=[0], epochs=1, batch_size=64)
     error = fitted.predict(task.loss, rows)[0]
