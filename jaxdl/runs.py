@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from jaxdl import parallel
+from jaxdl.artifact import FILE_NAME as SCORER
 from jaxdl.checkpoint import Checkpoints, array_digest, digest
 from jaxdl.errors import UserError
 from jaxdl.progress import ProgressBar, StopRequest
@@ -23,7 +24,6 @@ from jaxdl.report import Results, html_report, save_figures
 from jaxdl.training import Fitted, Task, fit
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
-SCORER = "scorer.jaxdl"
 RECORDS = ("config.json", "environment.json", "data.json", "results.json", "report.html", SCORER)
 LOGS = ("metrics.jsonl", "timing.jsonl")
 
@@ -220,14 +220,12 @@ class Run:
             "timing": self.timing,
         }
         page = html_report(self.title, self.data_lines, self.command, results, pictures, records)
-        (self.folder / "report.html").write_text(page, encoding="utf-8")
+        self._write("report.html", page.encode())
         self._write_json("results.json", record)
         if results.scorer is not None:
             origin = ("lab", "command", "data", "simulated", "n_seeds")
             made = results.scorer({name: record[name] for name in origin})
-            temporary = self.folder / f".{SCORER}.tmp"
-            temporary.write_bytes(made)
-            temporary.replace(self.folder / SCORER)
+            self._write(SCORER, made)
 
     def results_record(self, results: Results) -> dict[str, Any]:
         """What results.json holds; the tables in it must come out the same under `--eval`."""
@@ -246,9 +244,13 @@ class Run:
     def _write_json(self, name: str, value: Any) -> None:
         if self.evaluating or not parallel.is_main():
             return
-        temporary = self.folder / f".{name}.tmp"
         text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-        temporary.write_text(text, encoding="utf-8")
+        self._write(name, text.encode())
+
+    def _write(self, name: str, content: bytes) -> None:
+        """A file of the run folder, whole or not at all."""
+        temporary = self.folder / f".{name}.tmp"
+        temporary.write_bytes(content)
         temporary.replace(self.folder / name)
 
 
