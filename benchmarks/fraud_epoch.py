@@ -9,11 +9,10 @@ Keras uses `fit` on arrays in memory, as the course's notebook does.
 
 import argparse
 import os
-import time
 from pathlib import Path
 
 import numpy as np
-from harness import build, markdown, measure, publish
+from harness import build, markdown, measure, publish, timed
 
 ROWS, COLUMNS, WIDTHS = 227_451, 30, (14, 7, 7)
 
@@ -61,19 +60,16 @@ def torch_peer(x, batch_size, threads):
     optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
     data = torch.from_numpy(x)
 
-    def run():
+    def epoch():
         torch.set_num_threads(threads)
-        began = time.perf_counter()
         for index in torch.randperm(len(data)).split(batch_size):
             batch = data[index]
             loss = torch.nn.functional.mse_loss(model(batch), batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-        return time.perf_counter() - began
 
-    run()
-    return run
+    return timed(epoch)
 
 
 def keras_peer(x, batch_size):
@@ -88,13 +84,7 @@ def keras_peer(x, batch_size):
     model = keras.Model(inputs, keras.layers.Dense(COLUMNS)(hidden))
     model.compile("adam", "mse")
 
-    def run():
-        began = time.perf_counter()
-        model.fit(x, x, batch_size=batch_size, epochs=1, verbose=0)
-        return time.perf_counter() - began
-
-    run()
-    return run
+    return timed(lambda: model.fit(x, x, batch_size=batch_size, epochs=1, verbose=0))
 
 
 def main() -> None:

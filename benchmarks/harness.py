@@ -29,6 +29,18 @@ def build(makers: Mapping[str, Callable[[], Peer]]) -> dict[str, Peer]:
     return peers
 
 
+def timed(work: Callable[[], object]) -> Peer:
+    """A peer out of one unit of work, which runs once here so that no round pays for a warm-up."""
+
+    def run() -> float:
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began
+
+    run()
+    return run
+
+
 def measure(peers: Mapping[str, Peer], rounds: int) -> dict[str, list[float]]:
     """Seconds of each peer in each round, peers interleaved."""
     seconds = {name: [] for name in peers}

@@ -10,11 +10,10 @@ float64); PyTorch is shown with a dense matrix and with its own sparse form, Emb
 
 import argparse
 import os
-import time
 from pathlib import Path
 
 import numpy as np
-from harness import build, markdown, measure, publish
+from harness import build, markdown, measure, publish, timed
 
 ROWS, VOCABULARY, L2 = 25_000, 10_000, 1e-3
 
@@ -77,13 +76,7 @@ def keras_peer(matrix, label, units, batch_size):
     )
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
 
-    def run():
-        began = time.perf_counter()
-        model.fit(matrix, label, batch_size=batch_size, epochs=1, verbose=0)
-        return time.perf_counter() - began
-
-    run()
-    return run
+    return timed(lambda: model.fit(matrix, label, batch_size=batch_size, epochs=1, verbose=0))
 
 
 def torch_peer(data, matrix, units, batch_size):
@@ -114,8 +107,7 @@ def torch_peer(data, matrix, units, batch_size):
     x = torch.from_numpy(data["x"].astype(np.int32) if matrix is None else matrix)
     y = torch.from_numpy(data["y"])
 
-    def run():
-        began = time.perf_counter()
+    def epoch():
         for index in torch.randperm(len(y)).split(batch_size):
             logits = model(x[index])[:, 0]
             loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, y[index])
@@ -123,10 +115,8 @@ def torch_peer(data, matrix, units, batch_size):
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-        return time.perf_counter() - began
 
-    run()
-    return run
+    return timed(epoch)
 
 
 def main() -> None:
