@@ -1,0 +1,195 @@
+"""Image augmentation inside jit: one affine warp for each image, drawn from a key of its own.
+
+The convention is that of Keras's ImageDataGenerator (lab 010): the matrix that maps a pixel of the
+result to a place in the original is rotation @ shift @ shear @ zoom, about the image's centre
+(size / 2 - 0.5), read by linear interpolation; the flip comes last. Keras feeds `tx` from its
+height range and `ty` from its width range although `tx` moves along the width; here the ranges do
+what their names say, which for square images with equal ranges is the same distribution.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.ndimage import map_coordinates
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+Fill = Literal["nearest", "constant", "reflect"]
+EDGE = 1e-3  # pixels: rounding must not count as leaving the image
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges to draw from, all uniform and symmetric.
+
+    Attributes:
+        rotation: degrees.
+        width_shift, height_shift: shares of the width and of the height.
+        shear: degrees.
+        zoom: both axes are scaled by independent numbers in [1 - zoom, 1 + zoom].
+        horizontal_flip: mirror every second image, by chance.
+        fill: what lies outside: the nearest pixel, `constant`, or the image mirrored at its edge.
+        constant: value outside for fill "constant".
+    """
+
+    rotation: float = 0.0
+    width_shift: float = 0.0
+    height_shift: float = 0.0
+    shear: float = 0.0
+    zoom: float = 0.0
+    horizontal_flip: bool = False
+    fill: Fill = "nearest"
+    constant: float = 0.0
+
+
+LECTURE = Augmentation(width_shift=0.1, height_shift=0.1, horizontal_flip=True)
+"""What lab 010 switches on."""
+
+DECK = Augmentation(40.0, 0.2, 0.2, 0.2, 0.2, horizontal_flip=True)
+"""The options that the deck lists; its shear of 0.2 is in degrees, so that it is hardly seen."""
+
+
+class Warp(NamedTuple):
+    """Parameters of one image's warp.
+
+    Attributes:
+        rotation, shear: degrees.
+        shift_x, shift_y: pixels along the width and the height; positive moves the picture left
+            and up, since the matrix maps results to originals.
+        zoom_x, zoom_y: factors; above 1 shows more of the original, smaller.
+        flip: mirror left and right, after all else.
+    """
+
+    rotation: Float[Array, ""] | float = 0.0
+    shift_x: Float[Array, ""] | float = 0.0
+    shift_y: Float[Array, ""] | float = 0.0
+    shear: Float[Array, ""] | float = 0.0
+    zoom_x: Float[Array, ""] | float = 1.0
+    zoom_y: Float[Array, ""] | float = 1.0
+    flip: Bool[Array, ""] | bool = False
+
+
+def draw(key: PRNGKeyArray, ranges: Augmentation, height: int, width: int) -> Warp:
+    """Random parameters for one image of the given size in pixels."""
+    keys = jax.random.split(key, 7)
+
+    def symmetric(key, reach):
+        return jax.random.uniform(key, (), minval=-reach, maxval=reach) if reach else 0.0
+
+    return Warp(
+        rotation=symmetric(keys[0], ranges.rotation),
+        shift_x=symmetric(keys[1], ranges.width_shift * width),
+        shift_y=symmetric(keys[2], ranges.height_shift * height),
+        shear=symmetric(keys[3], ranges.shear),
+        zoom_x=1.0 + symmetric(keys[4], ranges.zoom),
+        zoom_y=1.0 + symmetric(keys[5], ranges.zoom),
+        flip=jax.random.bernoulli(keys[6]) if ranges.horizontal_flip else False,
+    )
+
+
+def matrix(warp: Warp) -> Float[Array, "2 3"]:
+    """Maps (x, y, 1) of the result to (x, y) of the original, both from the image's centre."""
+    turn, lean = jnp.deg2rad(warp.rotation), jnp.deg2rad(warp.shear)
+    cos, sin = jnp.cos(turn), jnp.sin(turn)
+    rotation = jnp.array([[cos, -sin], [sin, cos]])
+    shear = jnp.array([[1.0, -jnp.sin(lean)], [0.0, jnp.cos(lean)]])
+    zoom = jnp.array([[warp.zoom_x, 0.0], [0.0, warp.zoom_y]])
+    mirror = jnp.array([[jnp.where(warp.flip, -1.0, 1.0), 0.0], [0.0, 1.0]])
+    shift = jnp.array([[warp.shift_x], [warp.shift_y]], jnp.float32)
+    # written out, not `@`: accelerators multiply matrices in lower precision
+    linear = _product(_product(rotation, _product(shear, zoom)), mirror)
+    return jnp.concatenate([linear, _product(rotation, shift)], axis=1)
+
+
+def _product(a: Array, b: Array) -> Array:
+    return (a[:, :, None] * b[None]).sum(axis=1)
+
+
+def warp_image(
+    image: Float[Array, "height width channels"],
+    warp: Warp,
+    fill: Fill = "nearest",
+    constant: float = 0.0,
+) -> Float[Array, "height width channels"]:
+    """One image after one warp, linear interpolation.
+
+    Args:
+        image: any range of values.
+        warp: the parameters.
+        fill: as SciPy's modes of the same names; "constant" does not interpolate across the edge.
+        constant: value for fill "constant".
+    """
+    height, width, _ = image.shape
+    x, y = jnp.arange(width) - (width - 1) / 2, jnp.arange(height)[:, None] - (height - 1) / 2
+    m = matrix(warp)
+    columns = m[0, 0] * x + m[0, 1] * y + m[0, 2] + (width - 1) / 2
+    rows = m[1, 0] * x + m[1, 1] * y + m[1, 2] + (height - 1) / 2
+    mode = "nearest" if fill == "constant" else fill
+    read = jax.vmap(
+        lambda channel: map_coordinates(channel, [rows, columns], order=1, mode=mode), -1, -1
+    )
+    result = read(image)
+    if fill != "constant":
+        return result
+    outside = (jnp.abs(rows - (height - 1) / 2) > (height - 1) / 2 + EDGE) | (
+        jnp.abs(columns - (width - 1) / 2) > (width - 1) / 2 + EDGE
+    )
+    return jnp.where(outside[..., None], constant, result)
+
+
+def augment(
+    key: PRNGKeyArray, images: Float[Array, "batch height width channels"], ranges: Augmentation
+) -> Float[Array, "batch height width channels"]:
+    """Every image warped by parameters of its own. With no range set, the images as they are.
+
+    Rescale bytes before: a warp of integers would round.
+    """
+    if ranges == Augmentation(fill=ranges.fill, constant=ranges.constant):
+        return images
+
+    def one(key, image):
+        return warp_image(image, draw(key, ranges, *image.shape[:2]), ranges.fill, ranges.constant)
+
+    return jax.vmap(one)(jax.random.split(key, len(images)), images)
+
+
+def pad_and_crop(
+    key: PRNGKeyArray, images: Float[Array, "batch height width channels"], pad: int = 4
+) -> Float[Array, "batch height width channels"]:
+    """Zeros around each image, a crop of the old size at a random place, a flip by chance.
+
+    The augmentation of He et al., "Deep residual learning for image recognition" (2015), section
+    4.2: whole pixels, nothing interpolated.
+
+    Args:
+        images: with the mean taken off, so that zero is grey.
+        pad: pixels on each side.
+    """
+    padded = jnp.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+
+    def one(key, image):
+        corner, flip = jax.random.split(key)
+        start = jax.random.randint(corner, (2,), 0, 2 * pad + 1)
+        crop = jax.lax.dynamic_slice(image, (*start, 0), images.shape[1:])
+        return jnp.where(jax.random.bernoulli(flip), crop[:, ::-1], crop)
+
+    return jax.vmap(one)(jax.random.split(key, len(images)), padded)
+
+
+def in_training(apply: Callable, change: Callable[[PRNGKeyArray, Array], Array]) -> Callable:
+    """A task's `apply` whose images go through `change(key, images)` first, in training only.
+
+    Args:
+        apply: as `Task.apply`, reading the images from batch["x"].
+        change: such as a partial of `augment`; its key is independent of the model's dropout.
+    """
+
+    def applied(variables, batch, key, train, hyper):
+        if train:
+            key, own = jax.random.split(key)
+            batch = {**batch, "x": change(own, batch["x"])}
+        return apply(variables, batch, key, train, hyper)
+
+    return applied

@@ -1,0 +1,151 @@
+"""Two-dimensional convolutions and pooling, channels last, and the CIFAR-10 nets of lab 010.
+
+Two operations are slow in XLA on a CPU, and so are done otherwise here, with the same values and
+gradients: the maximum over windows (its backward pass searches every window again) is a maximum of
+strided slices, and a convolution's filter gradient is taken over a few images at a time, because
+XLA's own becomes several times slower per image as the batch grows (benchmarks/cnn_step.py).
+Accelerators keep XLA's convolution as it is. Kernels start Glorot-uniform, biases at zero.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Num
+
+from jaxdl.models.autoencoder import glorot
+
+GRADIENT_IMAGES = 16  # images whose filter gradient XLA computes at once on a CPU
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+def _convolve(x: Array, kernel: Array, strides, padding, **options) -> Array:
+    return lax.conv_general_dilated(
+        x, kernel, strides, padding, dimension_numbers=LAYOUT, **options
+    )
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def convolve_in_parts(
+    x: Float[Array, "batch height width channels"],
+    kernel: Float[Array, "rows columns channels features"],
+    strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+) -> Float[Array, "batch out_height out_width features"]:
+    """XLA's convolution; only its filter gradient is added up from parts of the batch."""
+    return _convolve(x, kernel, strides, padding)
+
+
+def _forward(x, kernel, strides, padding):
+    return _convolve(x, kernel, strides, padding), (x, kernel)
+
+
+def _backward(strides, padding, saved, gradient):
+    x, kernel = saved
+    to_x = jax.linear_transpose(lambda x: _convolve(x, kernel, strides, padding), x)
+    total = jnp.zeros_like(kernel)
+    for start in range(0, len(x), GRADIENT_IMAGES):
+        part = slice(start, start + GRADIENT_IMAGES)
+        images = x[part]
+        to_kernel = jax.linear_transpose(
+            lambda kernel, images=images: _convolve(images, kernel, strides, padding), kernel
+        )
+        total += to_kernel(gradient[part])[0]
+    return to_x(gradient)[0], total
+
+
+convolve_in_parts.defvjp(_forward, _backward)
+
+
+def convolution(x, kernel, strides, padding, *, dimension_numbers=None, **options) -> Array:
+    """What `nn.Conv` takes in place of `lax.conv_general_dilated`: the form that suits the backend.
+
+    Any dilation, grouping or other layout than channels last falls back on XLA's.
+    """
+    plain = not any(_is_set(value) for value in options.values())
+    if jax.default_backend() != "cpu" or x.ndim != 4 or not plain:
+        return lax.conv_general_dilated(
+            x, kernel, strides, padding, dimension_numbers=dimension_numbers, **options
+        )
+    padding = padding if isinstance(padding, str) else tuple(map(tuple, padding))
+    return convolve_in_parts(x, kernel, tuple(strides), padding)
+
+
+def _is_set(option) -> bool:
+    """Whether an option of the convolution differs from its neutral value (None or ones)."""
+    values = option if isinstance(option, tuple | list) else (option,)
+    return any(value not in (None, 1) for value in values)
+
+
+Conv2D = partial(nn.Conv, kernel_init=glorot, conv_general_dilated=convolution)
+"""`nn.Conv` with Keras's initialisers and the backend's form: `Conv2D(features, (3, 3))`."""
+
+
+def max_pool(
+    x: Float[Array, "batch height width channels"], size: int = 2
+) -> Float[Array, "batch height_size width_size channels"]:
+    """Maximum over windows of size x size that do not overlap; rows that fill no window are left.
+
+    Where several places of a window share the maximum, they share the gradient too.
+
+    Args:
+        x: feature maps.
+        size: of the window, and the distance of two windows (Keras's "valid" pooling).
+    """
+    height, width = (n // size * size for n in x.shape[1:3])
+    slices = [x[:, i:height:size, j:width:size] for i in range(size) for j in range(size)]
+    while len(slices) > 1:  # pairwise: the tree is what shares a gradient evenly
+        pairs = zip(slices[::2], slices[1::2], strict=False)
+        odd = slices[-1:] if len(slices) % 2 else []
+        slices = [jnp.maximum(a, b) for a, b in pairs] + odd
+    return slices[0]
+
+
+def pixels(x: Num[Array, "batch height width channels"]) -> Float[Array, "batch h w channels"]:
+    """Bytes 0..255 as numbers 0..1, so that images stay bytes until a step reads them.
+
+    Numbers that are no integers have been rescaled before and pass as they are.
+    """
+    return x.astype(jnp.float32) / 255.0 if jnp.issubdtype(x.dtype, jnp.integer) else x
+
+
+class VGG(nn.Module):
+    """Blocks of 3x3 convolutions, each block followed by 2x2 pooling, then two dense layers.
+
+    Attributes:
+        convolutions: in each block; 1 is lab 010's notebook, 2 its slide.
+        widths: channels of the blocks.
+        hidden: units of the first dense layer.
+        classes: units of the last.
+    """
+
+    convolutions: int = 1
+    widths: Sequence[int] = (32, 64, 128)
+    hidden: int = 128
+    classes: int = 10
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch height width channels"], train: bool
+    ) -> Float[Array, "batch classes"]:
+        for width in self.widths:
+            for i in range(self.convolutions):
+                # behind the last one ReLU follows the pooling: the same values, a quarter the work
+                x = Conv2D(width, (3, 3))(nn.relu(x) if i else x)
+            x = nn.relu(max_pool(x))
+        x = x.reshape(x.shape[0], -1)
+        x = nn.relu(nn.Dense(self.hidden, kernel_init=glorot)(x))
+        return nn.Dense(self.classes, kernel_init=glorot)(x)
+
+
+def notebook_net() -> VGG:
+    """Lab 010's notebook: one convolution in each block, 356,810 parameters."""
+    return VGG(convolutions=1)
+
+
+def slide_net() -> VGG:
+    """Lab 010's slide: two convolutions in each block, 550,570 parameters."""
+    return VGG(convolutions=2)
