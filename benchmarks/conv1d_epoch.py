@@ -9,7 +9,7 @@ PyTorch and Keras are left out where they are not installed.
 
 import argparse
 import os
-import time
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -19,8 +19,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from harness import build, markdown, measure, publish
+from harness import build, markdown, measure, publish, timed
 
+from jaxdl import parallel
 from jaxdl.models import conv1d
 from jaxdl.training.task import module_functions
 
@@ -65,7 +66,9 @@ def jax_epoch(init, apply):
     optimizer = optax.adam(1e-3)
 
     @jax.jit
-    def step(params, state, key, x):
+    def step(params, state, key, start, x):
+        key = jax.random.fold_in(key, start)
+
         def loss(params):
             outputs, _ = apply({"params": params}, {"x": x}, key, True, {})
             return jnp.square(outputs - x).mean()
@@ -74,12 +77,11 @@ def jax_epoch(init, apply):
         return optax.apply_updates(params, updates), state
 
     params = init(jax.random.key(0), {"x": jnp.zeros((1, WINDOW, 1))})["params"]
-    kept = [params, optimizer.init(params)]
+    kept, key = [params, optimizer.init(params)], jax.random.key(1)
 
     def epoch(x):
         for start in range(0, len(x) - BATCH + 1, BATCH):
-            key = jax.random.fold_in(jax.random.key(1), start)
-            kept[:] = step(*kept, key, x[start : start + BATCH])
+            kept[:] = step(*kept, key, start, x[start : start + BATCH])
         jax.block_until_ready(kept)
 
     return epoch
@@ -133,22 +135,10 @@ def keras_epoch():
     return lambda x: net.fit(x[:rows], x[:rows], batch_size=BATCH, epochs=1, verbose=0)
 
 
-def timed(make):
-    """A peer of the harness: builds and compiles, then returns the seconds of an epoch."""
-
-    def build_peer():
-        x = np.random.default_rng(0).normal(size=(WINDOWS, WINDOW, 1)).astype(np.float32)
-        epoch = make()
-        epoch(x)
-
-        def run():
-            began = time.perf_counter()
-            epoch(x)
-            return time.perf_counter() - began
-
-        return run
-
-    return build_peer
+def epochs(make):
+    """Builds a contestant and gives it the windows; the harness times its epochs."""
+    x = np.random.default_rng(0).normal(size=(WINDOWS, WINDOW, 1)).astype(np.float32)
+    return lambda: timed(partial(make(), x))
 
 
 def main():
@@ -156,11 +146,12 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds (default 5)")
     parser.add_argument("--record", type=Path, help="Markdown document to put the table into")
     options = parser.parse_args()
+    parallel.keep_large_buffers()
     makers = {
-        "jaxdl, windowed matrix products": timed(ours),
-        "JAX, lax.conv": timed(xla_convolutions),
-        "PyTorch": timed(torch_epoch),
-        "Keras, tensorflow": timed(keras_epoch),
+        "jaxdl, windowed matrix products": epochs(ours),
+        "JAX, lax.conv": epochs(xla_convolutions),
+        "PyTorch": epochs(torch_epoch),
+        "Keras, tensorflow": epochs(keras_epoch),
     }
     title = f"Conv1D autoencoder, {WINDOWS:,} windows, batch {BATCH}, seconds per epoch"
     table = markdown(title, measure(build(makers), options.rounds))

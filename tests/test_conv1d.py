@@ -11,6 +11,7 @@ from jaxdl.models.conv1d import (
     conv1d_transpose,
     keras_net,
     lecture_net,
+    random_words,
     same_padding,
 )
 from jaxdl.models.recurrent import LSTMAutoencoder
@@ -29,33 +30,47 @@ def arrays(length, taps, inputs=3, features=4):
     return x, rng.normal(size=(taps, inputs, features)).astype(np.float32)
 
 
+def same_value_and_gradients(ours, theirs, x, kernel):
+    """Both functions and their gradients for both arguments, each in one program."""
+
+    def everything(function):
+        def loss(x, kernel):
+            output = function(x, kernel)
+            return jnp.sin(output).sum(), output
+
+        return jax.jit(jax.grad(loss, (0, 1), has_aux=True))(x, kernel)
+
+    (gradients, output), (their_gradients, their_output) = everything(ours), everything(theirs)
+    np.testing.assert_allclose(output, their_output, atol=1e-5)
+    for mine, other in zip(gradients, their_gradients, strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-4)
+
+
+@pytest.mark.parametrize("features", [2, 40])  # the product first, the windows first
 @pytest.mark.parametrize(("length", "taps", "stride"), SHAPES)
-def test_convolution_and_its_gradients_are_xlas(length, taps, stride):
-    x, kernel = arrays(length, taps)
-
-    def ours(x, kernel):
-        return conv1d(x, kernel, stride, same_padding(length, taps, stride))
-
-    def theirs(x, kernel):
-        return xla_conv(x, kernel, stride)
-
-    np.testing.assert_allclose(ours(x, kernel), theirs(x, kernel), atol=1e-5)
-    for argument in (0, 1):
-        grads = [
-            jax.grad(lambda x, k, f=f: jnp.sin(f(x, k)).sum(), argument)(x, kernel)
-            for f in (ours, theirs)
-        ]
-        np.testing.assert_allclose(*grads, atol=1e-4)
+def test_convolution_and_its_gradients_are_xlas(length, taps, stride, features):
+    x, kernel = arrays(length, taps, features=features)
+    same_value_and_gradients(
+        lambda x, kernel: conv1d(x, kernel, stride, same_padding(length, taps, stride)),
+        lambda x, kernel: xla_conv(x, kernel, stride),
+        x,
+        kernel,
+    )
 
 
+@pytest.mark.parametrize("features", [1, 4])
 @pytest.mark.parametrize(("length", "taps", "stride"), SHAPES)
-def test_transposed_convolution_is_the_adjoint(length, taps, stride):
-    x, kernel = arrays(length, taps)
-    output = jnp.zeros((2, length * stride, 4))
-    _, adjoint = jax.vjp(lambda y: xla_conv(y, kernel.transpose(0, 2, 1), stride), output)
-    ours = conv1d_transpose(x, kernel, stride)
-    assert ours.shape == output.shape
-    np.testing.assert_allclose(ours, adjoint(jnp.asarray(x))[0], atol=1e-5)
+def test_transposed_convolution_is_the_adjoint(length, taps, stride, features):
+    x, kernel = arrays(length, taps, features=features)
+    output = jnp.zeros((2, length * stride, features))
+
+    def adjoint(x, kernel):
+        _, backward = jax.vjp(lambda y: xla_conv(y, kernel.transpose(0, 2, 1), stride), output)
+        return backward(x)[0]
+
+    same_value_and_gradients(
+        lambda x, kernel: conv1d_transpose(x, kernel, stride), adjoint, x, kernel
+    )
 
 
 def test_arithmetic_of_slide_99():
@@ -90,7 +105,8 @@ def test_published_parameter_counts(net, parameters, layers):
 
 
 def test_start_is_glorot_uniform_with_zero_biases():
-    params = lecture_net().init(jax.random.key(0), jnp.zeros((1, 8, 1)), train=False)["params"]
+    init = jax.jit(lambda key: lecture_net().init(key, jnp.zeros((1, 8, 1)), train=False))
+    params = init(jax.random.key(0))["params"]
     kernel = np.asarray(params["Conv1D_1"]["kernel"])
     limit = np.sqrt(6 / (7 * 32 + 7 * 16))
     assert kernel.shape == (7, 32, 16)
@@ -105,3 +121,23 @@ def test_dropout_keeps_the_mean_and_is_off_in_evaluation():
     assert float((dropped == 0).mean()) == pytest.approx(0.2, abs=0.02)
     assert set(np.unique(dropped).tolist()) == {0.0, 1.25}
     assert (Dropout(0.2).apply({}, x, False) == x).all()
+    again = Dropout(0.2).apply({}, x, True, rngs={"dropout": jax.random.key(0)})
+    other = Dropout(0.2).apply({}, x, True, rngs={"dropout": jax.random.key(1)})
+    assert (again == dropped).all()
+    assert float((other == dropped).mean()) == pytest.approx(0.8**2 + 0.2**2, abs=0.02)
+
+
+def test_cheap_random_words_look_random():
+    """Every bit is fair, and independent of its neighbours, of the other bits and of other keys."""
+    keys = jax.random.split(jax.random.key(0), 64)
+    words = np.asarray(jax.vmap(lambda key: random_words(key, (32, 64)))(keys)).reshape(64, -1)
+    assert np.array_equal(random_words(keys[3], (2048,)), words[3])  # vmapped or alone
+    bits = ((words[:, :, None] >> np.arange(32, dtype=np.uint32)) & 1).astype(np.float64) - 0.5
+    noise = 5.5 * 0.5 / np.sqrt(bits[:, :, 0].size)
+    assert np.abs(bits.mean(axis=(0, 1))).max() < noise
+    pairs = 2 * np.einsum("kpi,kpj->ij", bits, bits) / bits[:, :, 0].size
+    assert np.abs(pairs - np.diag(np.diag(pairs))).max() < noise
+    for lag in (1, 2, 32, 64):
+        assert np.abs(2 * (bits[:, lag:] * bits[:, :-lag]).mean(axis=(0, 1))).max() < noise
+        assert np.abs(2 * (bits[1:] * bits[:-1]).mean(axis=(0, 1))).max() < noise
+    assert np.unique(words).size > words.size - 10
