@@ -36,14 +36,14 @@ def dense(words: np.ndarray) -> np.ndarray:
 
 
 def jaxdl_peer(data, units, batch_size, seeds):
-    from jaxdl import parallel, regularisation
+    from jaxdl import parallel, regularisation, sentiment
     from jaxdl.models.text import BagMLP
     from jaxdl.training import fit
     from jaxdl.training.watch import Silent
 
     parallel.keep_large_buffers()
     hyper, members = regularisation.population({"L2": {"l2": L2}}, range(seeds))
-    task = regularisation.sentiment_task(BagMLP(VOCABULARY, (units, units)), hyper, 1e-3)
+    task = sentiment.sentiment_task(BagMLP(VOCABULARY, (units, units)), hyper, 1e-3)
 
     class Seconds(Silent):
         def __init__(self):

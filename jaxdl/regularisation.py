@@ -10,20 +10,15 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
-from jaxdl import losses, optim
-from jaxdl.models.text import BagMLP
-from jaxdl.training import Fitted, Task
+from jaxdl import optim
+from jaxdl.report import Table
+from jaxdl.sentiment import hidden_kernel
+from jaxdl.training import Fitted
 
 STRENGTHS = ("l1", "l2", "proximal", "dropout")
 NEAR_ZERO = 1e-3
-
-
-def hidden_kernel(names: tuple[str, ...]) -> bool:
-    """The layers that the lab penalises: all kernels but the output's."""
-    return names[-1] == "kernel" and names[0] != "output"
 
 
 def population(
@@ -45,51 +40,6 @@ def population(
         for name in STRENGTHS
     }
     return hyper, np.tile(np.asarray(seeds), len(methods))
-
-
-def sentiment_task(model: BagMLP, hyper: Mapping[str, Any], learning_rate: float) -> Task:
-    """Binary cross-entropy on {"x": lists of words, "y": 0 or 1}; the penalty is not part of it.
-
-    The penalty enters as a gradient transform in front of Adam (as Keras adds it to the loss), the
-    proximal L1 step behind it, the dropout rate goes into the model.
-
-    Args:
-        hyper: the strengths, as `population` returns them.
-    """
-
-    def optimizer(hyper):
-        return optax.chain(
-            optim.elastic_net(hyper["l1"], hyper["l2"], hidden_kernel),
-            optim.adam(learning_rate),
-            optim.soft_threshold(hyper["proximal"], learning_rate, hidden_kernel),
-        )
-
-    def apply(variables, batch, key, train, hyper):
-        rngs = {"dropout": key} if train else {}
-        return model.apply(variables, batch["x"], train, hyper["dropout"], rngs=rngs), {}
-
-    return Task(
-        init=lambda key, batch: model.init(key, batch["x"], False),
-        apply=apply,
-        loss=lambda outputs, batch: losses.binary_cross_entropy(outputs, batch["y"]),
-        optimizer=optimizer,
-        metrics={"accuracy": lambda outputs, batch: losses.binary_accuracy(outputs, batch["y"])},
-        hyper=hyper,
-    )
-
-
-def judged(outputs: Any, batch: Mapping[str, Any]) -> dict[str, Array]:
-    """Cross-entropy, hit and probability of each review, for `Fitted.predict`."""
-    return {
-        "cross-entropy": losses.binary_cross_entropy(outputs, batch["y"]),
-        "accuracy": losses.binary_accuracy(outputs, batch["y"]),
-        "probability": jax.nn.sigmoid(outputs),
-    }
-
-
-def vote(probability: Float[np.ndarray, "seeds rows"], label: Float[np.ndarray, " rows"]) -> float:
-    """Accuracy of the seeds' mean probability."""
-    return float(np.mean((probability.mean(axis=0) > 0.5) == (label > 0.5)))
 
 
 def split_members(tree: Any, methods: Sequence[str]) -> dict[str, Any]:
@@ -190,24 +140,35 @@ def sparsity(fitted: Fitted) -> dict[str, Array]:
     }
 
 
-def sparsity_rows(
-    groups: Mapping[tuple[str, int], Fitted], methods: Sequence[str]
-) -> list[dict[str, Any]]:
-    """`sparsity` as rows of a table; `groups` maps (method, units) to the method's members."""
-    return [
+def weight_tables(
+    groups: Mapping[tuple[str, int], Fitted],
+    strongest: Mapping[str, Mapping[str, float]],
+    epochs: int,
+    split: str,
+) -> list[Table]:
+    """What is left of the first layer's weights, and the words that say most.
+
+    Args:
+        groups: (method, units) -> the method's members.
+        strongest: method -> `strongest_words` of its largest size; these methods are shown.
+        epochs, split: for the titles.
+    """
+    largest = max(units for _, units in groups)
+    zeros = [
         {"method": name, "units": units} | sparsity(group)
         for (name, units), group in groups.items()
-        if name in methods
+        if name in strongest
     ]
-
-
-def word_rows(strongest: Mapping[str, Mapping[str, float]]) -> list[dict[str, str]]:
-    """`strongest_words` of each method as rows of a table."""
-    return [
+    words = [
         {
             "method": name,
-            "against": ", ".join(word for word, effect in words.items() if effect < 0),
-            "for": ", ".join(word for word, effect in words.items() if effect > 0),
+            "against": ", ".join(word for word, effect in effects.items() if effect < 0),
+            "for": ", ".join(word for word, effect in effects.items() if effect > 0),
         }
-        for name, words in strongest.items()
+        for name, effects in strongest.items()
+    ]
+    title = "Words that move the logit most, mean of the seeds"
+    return [
+        Table(f"Weights of the first layer after {epochs} epochs; {split}", zeros),
+        Table(f"{title}; {largest} units, {epochs} epochs", words),
     ]

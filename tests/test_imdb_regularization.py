@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxdl import bags, regularisation
+from jaxdl import bags, regularisation, sentiment
 from jaxdl.cli import launch
 from jaxdl.models.text import BagMLP
 from jaxdl.training import Task, fit
@@ -31,7 +31,7 @@ def data():
 
 def train(data, methods, seeds, epochs=60) -> regularisation.Fitted:
     hyper, members = regularisation.population(methods, seeds)
-    task: Task = regularisation.sentiment_task(BagMLP(VOCABULARY, (4, 4)), hyper, 1e-2)
+    task: Task = sentiment.sentiment_task(BagMLP(VOCABULARY, (4, 4)), hyper, 1e-2)
     return fit(task, data, data, seeds=members, epochs=epochs, batch_size=25)
 
 
@@ -76,7 +76,7 @@ def test_penalty_is_reported_apart_from_the_cross_entropy(data, together):
     )
     np.testing.assert_allclose(regularisation.penalties(group), 3e-2 * squares, rtol=1e-5)
     assert (regularisation.penalties(together["none"]) == 0).all()
-    judged = group.predict(regularisation.judged, data)
+    judged = group.predict(sentiment.judged, data)
     p, y = judged["probability"], data["y"]
     plain = -(y * np.log(p) + (1 - y) * np.log(1 - p)).mean(axis=1)
     row = regularisation.learning_row(group, "validation")
@@ -100,7 +100,7 @@ def test_unknown_strength_is_refused():
 
 def test_vote_is_the_accuracy_of_the_mean_probability():
     probability = np.array([[0.9, 0.1, 0.4], [0.2, 0.2, 0.9]])
-    assert regularisation.vote(probability, np.array([1, 0, 0])) == pytest.approx(2 / 3)
+    assert sentiment.vote(probability, np.array([1, 0, 0])) == pytest.approx(2 / 3)
 
 
 def test_lab_runs_and_evaluates_to_the_same_tables(tmp_path, capsys):
@@ -135,5 +135,6 @@ def test_readers_run_and_beat_chance(tmp_path):
     table = launch([*lab, "--preset", "quick", "--source", "simulated"])[0].tables[0]
     accuracy = {row["model"]: float(np.mean(row["test accuracy"])) for row in table.rows}
     assert accuracy["pairs"] > 0.65
+    assert accuracy["weighted_words"] > 0.65
     assert accuracy["logistic regression, pairs"] > 0.65
     assert accuracy["cnn"] > 0.55

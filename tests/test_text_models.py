@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import bags
+from jaxdl import bags, regularisation, sentiment
 from jaxdl.models import text
 
 VOCABULARY = 50
@@ -115,20 +115,38 @@ def test_gaps_between_words_stand_for_nothing(texts):
     np.testing.assert_allclose(text.bag_sum(kernel, gaps), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_dropped_words_leave_the_sum(texts):
+def test_sum_by_length_is_the_dense_layer_on_scaled_vectors(texts):
     words = bags.multi_hot(*texts, VOCABULARY)
-    layer = text.MultiHotDense(3, VOCABULARY, word_dropout=0.25)
-    params = {"kernel": jnp.ones((VOCABULARY, 3)), "bias": jnp.zeros(3)}
-    counts = (words < VOCABULARY).sum(axis=1)
-    repeated = np.tile(words, (400, 1))
-    outputs = layer.apply({"params": params}, repeated, True, rngs={"dropout": jax.random.key(0)})
-    outputs = np.asarray(outputs)[:, 0].reshape(400, -1)
-    np.testing.assert_allclose(outputs.mean(axis=0), counts, rtol=0.1)
-    kept = outputs * 0.75
-    np.testing.assert_allclose(kept, kept.round(), atol=1e-4)
-    assert (kept.max(axis=0) <= counts + 1e-4).all()
-    assert kept.std() > 0.5
-    np.testing.assert_allclose(layer.apply({"params": params}, words, False)[:, 0], counts)
+    matrix = bags.sparse_matrix(words, VOCABULARY).toarray()
+    kernel = np.asarray(jax.random.normal(jax.random.key(0), (VOCABULARY, 3)))
+    params = {"kernel": kernel, "bias": np.array([1.0, 2.0, 3.0])}
+    count = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    expected = (matrix * np.sqrt(text.USUAL_WORDS / count)) @ kernel + params["bias"]
+    layer = text.MultiHotDense(3, VOCABULARY, by_length=True)
+    np.testing.assert_allclose(layer.apply({"params": params}, words), expected, rtol=1e-4)
+
+
+def test_class_weights_are_log_ratios_of_smoothed_shares():
+    words = np.array([[0, 1], [0, 3], [1, 2]], np.uint16)  # 3 stands for nothing
+    weights = bags.class_weights(words, np.array([1.0, 1.0, 0.0]), 3)
+    shares_for, shares_against = np.array([3, 2, 1]) / 6, np.array([1, 2, 2]) / 5
+    np.testing.assert_allclose(weights, 2 * np.abs(np.log(shares_for / shares_against)))
+
+
+def test_word_weights_scale_the_ones_of_the_vector(texts):
+    words = bags.multi_hot(*texts, VOCABULARY)
+    weights = np.random.default_rng(0).uniform(0, 2, VOCABULARY)
+    hyper, _ = regularisation.population({"plain": {}}, [0])
+    model = text.BagMLP(VOCABULARY, (4, 4))
+    task = sentiment.sentiment_task(model, hyper, 1e-3, weights)
+    variables = task.init(jax.random.key(1), {"x": words})
+    params = variables["params"]
+    x = bags.sparse_matrix(words, VOCABULARY).toarray() * weights
+    for layer in ("hidden_0", "hidden_1"):
+        x = np.maximum(x @ params[layer]["kernel"] + params[layer]["bias"], 0)
+    expected = x @ params["output"]["kernel"] + params["output"]["bias"]
+    logits, _ = task.apply(variables, {"x": words}, None, False, {"dropout": 0.0})
+    np.testing.assert_allclose(logits, expected[:, 0], rtol=1e-4, atol=1e-5)
 
 
 def test_pairs_are_neighbours_inside_one_text():

@@ -16,6 +16,8 @@ from jaxtyping import Array, Float, Integer
 from jaxdl.models.autoencoder import glorot
 from jaxdl.models.conv1d import Conv1D
 
+USUAL_WORDS = 100  # distinct words; near the median of the film reviews
+
 
 @jax.custom_vjp
 def bag_sum(
@@ -72,25 +74,23 @@ class MultiHotDense(nn.Module):
     Attributes:
         features: units.
         vocabulary: length of the multi-hot vector.
-        word_dropout: share of the ones that are set to zero in training, the rest being scaled up:
-            a dropped word simply leaves the sum.
+        by_length: divide the sum by the square root of the number of distinct words, so that a
+            long text does not speak louder; a text of `USUAL_WORDS` is left as it is.
     """
 
     features: int
     vocabulary: int
-    word_dropout: float = 0.0
+    by_length: bool = False
 
     @nn.compact
-    def __call__(
-        self, words: Integer[Array, "batch widest"], train: bool
-    ) -> Float[Array, "batch units"]:
+    def __call__(self, words: Integer[Array, "batch widest"]) -> Float[Array, "batch units"]:
         kernel = self.param("kernel", glorot, (self.vocabulary, self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        if not train or self.word_dropout == 0.0:
-            return bag_sum(kernel, words) + bias
-        keep = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.word_dropout, words.shape)
-        kept = jnp.where(keep, words, words.dtype.type(self.vocabulary))
-        return bag_sum(kernel, kept) / (1 - self.word_dropout) + bias
+        total = bag_sum(kernel, words)
+        if self.by_length:
+            count = (words < self.vocabulary).sum(axis=1, keepdims=True)
+            total = total * jnp.sqrt(USUAL_WORDS / jnp.maximum(count, 1))
+        return total + bias
 
 
 def dropout(x: Array, rate: float | Float[Array, ""], key: Array | None) -> Array:
@@ -106,12 +106,12 @@ class BagMLP(nn.Module):
     Attributes:
         vocabulary: length of the multi-hot vector.
         widths: of the hidden layers; (8, 8) has 80,089 parameters on 10,000 words.
-        word_dropout: see `MultiHotDense`.
+        by_length: see `MultiHotDense`.
     """
 
     vocabulary: int
     widths: Sequence[int]
-    word_dropout: float = 0.0
+    by_length: bool = False
 
     @nn.compact
     def __call__(
@@ -121,9 +121,8 @@ class BagMLP(nn.Module):
         rate: float | Float[Array, ""] = 0.0,
     ) -> Float[Array, " batch"]:
         """`rate` is the dropout of hidden units, and may differ between members of a population."""
-        x = MultiHotDense(self.widths[0], self.vocabulary, self.word_dropout, name="hidden_0")(
-            words, train
-        )
+        first = MultiHotDense(self.widths[0], self.vocabulary, self.by_length, name="hidden_0")
+        x = first(words)
         for layer, width in enumerate(self.widths):
             if layer:
                 x = nn.Dense(width, kernel_init=glorot, name=f"hidden_{layer}")(x)
