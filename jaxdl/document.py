@@ -48,6 +48,7 @@ def record_run(path: Path, run: Any, results: Results) -> None:
         results: what its experiment returned.
     """
     from jaxdl.runs import environment
+    from jaxdl.summary import refresh
 
     if not parallel.is_main():
         return
@@ -63,6 +64,15 @@ def record_run(path: Path, run: Any, results: Results) -> None:
         *results.notes,
     ]
     record_section(path, f"{run.lab}-{digest(command)[:8]}", run.title, "\n\n".join(lines))
+    refresh(path)
+
+
+_SECTION = re.compile(r"<!-- run: (.+?) -->\n(.*?)<!-- end -->\n", re.DOTALL)
+
+
+def sections(path: Path) -> dict[str, str]:
+    """Key -> text of every section of a document."""
+    return {match[1]: match[2] for match in _SECTION.finditer(path.read_text("utf-8"))}
 
 
 def record_section(path: Path, key: str, title: str, body: str) -> None:
@@ -71,15 +81,14 @@ def record_section(path: Path, key: str, title: str, body: str) -> None:
     Sections are kept between HTML comments and sorted by key, so the file does not depend on the
     order in which runs finish.
     """
-    pattern = re.compile(r"<!-- run: (.+?) -->\n(.*?)<!-- end -->\n", re.DOTALL)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # runs may finish side by side
         file.seek(0)
         text = file.read()
-        head = pattern.split(text, maxsplit=1)[0].rstrip()
-        sections = {match[1]: match[2] for match in pattern.finditer(text)}
-        sections[key] = f"\n## {title}\n\n{body.strip()}\n\n"
-        blocks = [f"<!-- run: {k} -->\n{sections[k]}<!-- end -->\n" for k in sorted(sections)]
+        head = _SECTION.split(text, maxsplit=1)[0].rstrip()
+        kept = {match[1]: match[2] for match in _SECTION.finditer(text)}
+        kept[key] = f"\n## {title}\n\n{body.strip()}\n\n"
+        blocks = [f"<!-- run: {k} -->\n{kept[k]}<!-- end -->\n" for k in sorted(kept)]
         file.truncate(0)
         file.write(f"{head}\n\n" + "\n".join(blocks))
