@@ -1,0 +1,86 @@
+"""The summary copies numbers out of recorded sections, and says what it cannot find."""
+
+from pathlib import Path
+
+import pytest
+
+from jaxdl import document, summary
+from jaxdl.report import Table
+
+ROOT = Path(__file__).parents[1]
+TOML = """
+[[line]]
+lab = "A"
+what = "accuracy of b"
+reference = "0.5"
+command = "python run.py experiments/a.py --seeds 3 --csv x/y.csv"
+where = { model = "b" }
+column = "accuracy|all"
+
+[[line]]
+lab = "B"
+what = "not there"
+reference = "-"
+command = "python run.py experiments/b.py"
+column = "accuracy"
+"""
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A document with one section, and its summary.toml."""
+    table = Table(
+        "Results", [{"model": "a", "accuracy|all": 0.25}, {"model": "b", "accuracy|all": 0.75}]
+    )
+    body = (
+        "data: digits, local mirror (x), sha256 00\n\n"
+        "`python run.py experiments/a.py --csv y.csv --seeds 3`\n\n"
+        "n = 3 seeds; cpu (cpu, 2 cores), jax 0.10.2; 1234 s; 2026-01-01\n\n" + table.markdown()
+    )
+    path = tmp_path / "results.md"
+    document.record_section(path, "a-1", "Lab A", body)
+    (tmp_path / "summary.toml").write_text(TOML)
+    return path
+
+
+def test_numbers_are_copied_and_gaps_are_named(recorded):
+    summary.refresh(recorded)
+    text = recorded.read_text()
+    assert text.index("## Summary") < text.index("## Lab A")
+    line = next(line for line in text.splitlines() if line.startswith("| A |"))
+    expected = (
+        "| A | accuracy of b | 0.5 | 0.750 | 3 | local mirror | cpu (cpu, 2 cores); 1,234 s |"
+    )
+    assert line == expected
+    assert "| B | not there | - | not recorded |" in text
+    summary.refresh(recorded)
+    assert recorded.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("accuracy|all", "loss", "has no column 'loss'"),
+        ('"b" }', '"c" }', "no row {'model': 'c'}"),
+        ('reference = "0.5"\n', "", "needs"),
+        ("[[line]]", "[[line", "cannot be read"),
+    ],
+)
+def test_a_wrong_entry_is_one_line(recorded, capsys, old, new, message):
+    toml = recorded.parent / "summary.toml"
+    toml.write_text(TOML.replace(old, new))
+    before = recorded.read_text()
+    assert summary.main([str(recorded)]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert recorded.read_text() == before
+
+
+def test_the_summary_of_the_results_is_up_to_date(tmp_path):
+    for name in ("results.md", "summary.toml"):
+        (tmp_path / name).write_text((ROOT / "docs" / name).read_text("utf-8"), "utf-8")
+    summary.refresh(tmp_path / "results.md")
+    assert (tmp_path / "results.md").read_text("utf-8") == (ROOT / "docs/results.md").read_text(
+        "utf-8"
+    )
