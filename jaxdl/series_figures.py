@@ -1,12 +1,15 @@
 """Figures of time series, for lab 170 and the NAB benchmark."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from jaxdl.figures import subplots
+from jaxdl.anomaly import windows
+from jaxdl.anomaly.window_decisions import Errors, Protocol
+from jaxdl.figures import loss_curves, subplots
+from jaxdl.models import conv1d
 
 
 def series(curves: Mapping[str, Float[np.ndarray, " n"]], ylabel: str = "value") -> Any:
@@ -93,3 +96,71 @@ def conv1d_arithmetic(
     axis.set_title(f"kernel {[float(weight) for weight in kernel]}, stride 1, no padding")
     axis.axis("off")
     return figure
+
+
+def layers(rows: Sequence[Mapping[str, Any]], title: str) -> Any:
+    """A net as a column of boxes: layer, output shape, number of parameters."""
+    figure, axis = subplots(height=0.5 * len(rows) + 0.6)
+    box = {"boxstyle": "round,pad=0.35", "fc": "#cfe2f3", "ec": "0.4"}
+    for i, row in enumerate(rows):
+        text = f"{row['layer']}: {row['output']}, {row['parameters']:,} parameters"
+        axis.text(0, -i, text, ha="center", va="center", fontsize=8, bbox=box)
+        if i:
+            arrow = {"arrowstyle": "->", "color": "0.4"}
+            axis.annotate("", (0, -i + 0.25), (0, -i + 0.75), arrowprops=arrow)
+    axis.set(xlim=(-1, 1), ylim=(0.6 - len(rows), 0.5), title=title)
+    axis.axis("off")
+    return figure
+
+
+def lab_170(
+    train: Float[np.ndarray, " n"],
+    test: Float[np.ndarray, " m"],
+    window: int,
+    fits: Mapping[tuple[str, Protocol], tuple[Any, Sequence[Errors]]],
+    truth: Bool[np.ndarray, " m"] | None = None,
+) -> dict[str, Callable[[], Any]]:
+    """The notebook's figures for the first seed of the first net, and the flagged points of all.
+
+    Args:
+        train: the series that was learnt.
+        test: the other one.
+        window: points in a window.
+        fits: (net, protocol) -> its fit, and the errors of its training, validation and test
+            windows; the published protocol of the first net comes first, the sound one second.
+        truth: the points that should be flagged, where they are known.
+    """
+    (_, published), (_, sound) = list(fits)[:2]
+    (fitted, errors), (_, sound_errors) = list(fits.values())[:2]
+    mean, deviation = train.mean(), train.std(ddof=1)
+    first = windows.sliding((train[:window] - mean) / deviation, window)
+    output = fitted.predict(lambda outputs, batch: outputs, {"x": first})[0, 0, :, 0]
+    curves = {f"{net}, {protocol.name}": fit.history for (net, protocol), (fit, _) in fits.items()}
+    cuts = {p: p.flag(e, p.kinds[0], 0, window)[0] for (_, p), (_, e) in list(fits.items())[:2]}
+    panels = {
+        f"{net}, {p.name} protocol": (test, p.flag(e, p.kinds[0], 0, window)[2])
+        for (net, p), (_, e) in fits.items()
+    }
+    block = np.flatnonzero(truth) if truth is not None else np.array([], int)
+    spans = {title: [(block[0], block[-1])] for title in panels if block.size}
+    signal, kernel = np.array([1.0, 1.0, 3.0, 4.0, 3.0]), np.array([1.0, 2.0, 1.0])
+    feature = np.asarray(conv1d.conv1d(signal[None, :, None], kernel[:, None, None]))[0, :, 0]
+    net = conv1d.layers(conv1d.lecture_net(), window)
+    return {
+        "raw_series": lambda: series({"training series": train, "test series": test}),
+        "net": lambda: layers(net, "the lecture's net: output shapes without the batch"),
+        "loss": lambda: loss_curves(curves, log=True),
+        "training_errors": lambda: histogram(
+            errors[0]["MAE"][0], "training window MAE", cuts[published]
+        ),
+        "first_window": lambda: reconstruction(first[0, :, 0], output),
+        "scaled_test_series": lambda: series(
+            {"test series": (test - mean) / deviation}, "scaled value"
+        ),
+        "test_errors": lambda: histogram(errors[2]["MAE"][0], "test window MAE", cuts[published]),
+        "test_errors_sound": lambda: histogram(
+            sound_errors[2]["MSE"][0], "test window MSE", cuts[sound]
+        ),
+        "flagged_points": lambda: flagged_points(panels, spans),
+        "conv1d_arithmetic": lambda: conv1d_arithmetic(signal, kernel, feature),
+    }

@@ -10,6 +10,7 @@ from jaxdl.models.conv1d import (
     conv1d,
     conv1d_transpose,
     keras_net,
+    layers,
     lecture_net,
     random_words,
     same_padding,
@@ -102,6 +103,12 @@ def test_published_parameter_counts(net, parameters, layers):
     counts = [sum(leaf.size for leaf in jax.tree.leaves(layer)) for layer in shapes.values()]
     assert sum(counts) == parameters
     assert layers is None or sorted(counts) == sorted(layers)
+
+
+def test_layers_are_listed_in_order_with_shapes():
+    rows = layers(lecture_net(), 288)
+    assert [row["parameters"] for row in rows] == [256, 0, 3_600, 0, 1_808, 3_616, 33]
+    assert [row["output"] for row in rows][::6] == ["144 x 32", "288 x 1"]
 
 
 def test_start_is_glorot_uniform_with_zero_biases():

@@ -36,7 +36,7 @@ def test_own_series(tmp_path):
     rows = [f"{start + 5 * i},{v}" for i, v in enumerate(value)]
     path = tmp_path / "own.csv"
     path.write_text("\n".join(["timestamp,value", *rows]))
-    own = [*SHORT, "--series-file", str(path), "--workdir", str(tmp_path / "run")]
+    own = [*SHORT, "--series", str(path), "--workdir", str(tmp_path / "run")]
     results = launch([LAB, *own, "--window", "32"])[0]
     row = next(r for r in results.tables[0].rows if r["model"].startswith("PCA"))
     assert "points found" not in row  # nobody knows the truth of a user's series

@@ -9,6 +9,7 @@ after the other: for ten seeds on two cores 1.3 to 1.6 times faster than one bat
 """
 
 import math
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -276,3 +277,22 @@ def lecture_net() -> ConvAutoencoder:
 def keras_net() -> ConvAutoencoder:
     """The Keras example that the lab comes from: 9,505 parameters for one channel."""
     return ConvAutoencoder(second_dropout="decoder", output_kernel=7)
+
+
+def layers(net: nn.Module, window: int) -> list[dict[str, Any]]:
+    """Name, output shape (without the batch) and parameters of each layer, in call order."""
+    rows = []
+
+    def record(layer, args, kwargs, context):
+        output = layer(*args, **kwargs)
+        if context.method_name == "__call__" and context.module.path:
+            params = context.module.variables.get("params", {})
+            size = sum(leaf.size for leaf in jax.tree.leaves(params))
+            shape = " x ".join(str(n) for n in output.shape[1:])
+            rows.append({"layer": context.module.name, "output": shape, "parameters": size})
+        return output
+
+    with nn.intercept_methods(record):
+        x = jnp.zeros((1, window, 1))
+        jax.eval_shape(lambda key: net.init(key, x, train=False), jax.random.key(0))
+    return rows
