@@ -1,0 +1,41 @@
+"""Every benchmark, one after the other, into one document: docs/benchmarks.md.
+
+    python benchmarks/all.py [--rounds 5] [--only fraud_epoch score] [--record docs/benchmarks.md]
+
+Run it on a machine that does nothing else. Each benchmark is a process of its own, in which its
+peers take turns; one whose packages are missing leaves those peers out and names them. Peers:
+
+    pip install torch keras tensorflow-cpu
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+NO_BENCHMARK = ("all", "harness")
+
+
+def main() -> int:
+    names = sorted(p.stem for p in HERE.glob("*.py") if p.stem not in NO_BENCHMARK)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, help="timed rounds (default: each benchmark's own)")
+    parser.add_argument("--only", nargs="+", choices=names, default=names, help="these alone")
+    document = HERE.parent / "docs" / "benchmarks.md"
+    parser.add_argument("--record", type=Path, default=document, help="document (%(default)s)")
+    args = parser.parse_args()
+    failed = []
+    for name in args.only:
+        command = [sys.executable, str(HERE / f"{name}.py"), "--record", str(args.record)]
+        command += ["--rounds", str(args.rounds)] if args.rounds else []
+        print(f"\n== {name}", flush=True)
+        if subprocess.run(command, check=False).returncode:
+            failed.append(name)
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return len(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
