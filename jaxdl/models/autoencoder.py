@@ -1,4 +1,11 @@
-"""Autoencoders of dense layers."""
+"""Autoencoders of dense layers.
+
+`encode` and `decode` stand beside the call, so that a trained model can be used in halves:
+
+    model.apply(variables, x, method="encode")
+
+Convolutional ones: `jaxdl.models.conv_autoencoder` (images), `jaxdl.models.conv1d` (series).
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -7,6 +14,11 @@ import jax
 from jaxtyping import Array, Float
 
 glorot = nn.initializers.glorot_uniform()
+
+
+def identity(x: Array) -> Array:
+    """No activation: a linear layer."""
+    return x
 
 
 class DenseAutoencoder(nn.Module):
@@ -19,6 +31,7 @@ class DenseAutoencoder(nn.Module):
         features: columns in and out.
         widths: of the encoder; the last is the code.
         activation: of every layer but the last one, the code included.
+        code_activation: of the code, if another one is wanted; `identity` leaves it linear.
         noise: standard deviation of Gaussian noise added to the input in training (denoising).
     """
 
@@ -26,6 +39,7 @@ class DenseAutoencoder(nn.Module):
     widths: Sequence[int]
     activation: Callable[[Array], Array] = nn.relu
     noise: float = 0.0
+    code_activation: Callable[[Array], Array] | None = None
 
     def setup(self):
         back = [*self.widths[-2::-1], self.features]
@@ -42,9 +56,9 @@ class DenseAutoencoder(nn.Module):
 
     def encode(self, x: Float[Array, "batch features"]) -> Float[Array, "batch code"]:
         """The code."""
-        for layer in self.encoder:
+        for layer in self.encoder[:-1]:
             x = self.activation(layer(x))
-        return x
+        return (self.code_activation or self.activation)(self.encoder[-1](x))
 
     def decode(self, code: Float[Array, "batch code"]) -> Float[Array, "batch features"]:
         """The reconstruction of a code."""

@@ -1,0 +1,158 @@
+"""What the image autoencoder labs share: from bytes to a task, its errors, its codes.
+
+A batch holds flat images: "x" as bytes or as numbers between 0 and 1, and, where the input is not
+the target (denoising), "input" beside it. Models give logits of pixels.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray, UInt8
+
+from jaxdl import losses, optim
+from jaxdl.anomaly.scores import fit_pca, pca_score
+from jaxdl.errors import UserError
+from jaxdl.training import Fitted, Task
+from jaxdl.training.task import Batch
+
+Corrupt = Callable[[PRNGKeyArray, Float[Array, "batch pixels"]], Float[Array, "batch pixels"]]
+PEAK = 1.0  # the largest value of a pixel
+
+
+class Copy(NamedTuple):
+    """What a model makes of a batch; `logits` are before the sigmoid."""
+
+    logits: Float[Array, "batch pixels"]
+    code: Float[Array, "batch code"]
+
+
+def unit(x: Array) -> Float[Array, " *shape"]:
+    """Bytes as float32 between 0 and 1; numbers as they are."""
+    return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
+
+
+def flat(images: UInt8[np.ndarray, "rows height width"]) -> UInt8[np.ndarray, "rows pixels"]:
+    """One row per image."""
+    return images.reshape(len(images), -1)
+
+
+def hold_out(data: Batch, rows: int) -> tuple[Batch, Batch]:
+    """All but the last `rows` rows, and those.
+
+    Raises:
+        UserError: one of the two would be empty.
+    """
+    total = len(data["x"])
+    if not 0 < rows < total:
+        raise UserError(f"{rows:,} of {total:,} images cannot be held out: one side is empty")
+    return {k: x[:-rows] for k, x in data.items()}, {k: x[-rows:] for k, x in data.items()}
+
+
+def bce(copy: Copy, batch: Batch) -> Float[Array, " batch"]:
+    """Binary cross-entropy in nats, mean over pixels: what lab 460 trains and reports."""
+    return losses.binary_cross_entropy(copy.logits, unit(batch["x"]))
+
+
+def mse(copy: Copy, batch: Batch) -> Float[Array, " batch"]:
+    """Squared error of pixels between 0 and 1, mean over pixels."""
+    return losses.mse(jax.nn.sigmoid(copy.logits), unit(batch["x"]))
+
+
+def code(copy: Copy, batch: Batch) -> Float[Array, "batch code"]:
+    """The code; for `Fitted.predict`."""
+    del batch
+    return copy.code
+
+
+def pixels(copy: Copy, batch: Batch) -> Float[Array, "batch pixels"]:
+    """The reconstruction; for `Fitted.predict`."""
+    del batch
+    return jax.nn.sigmoid(copy.logits)
+
+
+def errors_and_code(copy: Copy, batch: Batch) -> dict[str, Array]:
+    """All three of "bce", "mse" and "code" at once; for `Fitted.predict`."""
+    return {"bce": bce(copy, batch), "mse": mse(copy, batch), "code": copy.code}
+
+
+def copy_task(
+    module: Any,
+    loss: Literal["bce", "mse"],
+    learning_rate: float | optax.Schedule,
+    corrupt: Corrupt | None = None,
+) -> Task:
+    """A task that copies images through `module.encode` and `module.decode`.
+
+    Args:
+        module: an autoencoder of `jaxdl.models.autoencoder` that decodes to logits.
+        loss: what is minimised; both are reported.
+        learning_rate: of Adam.
+        corrupt: spoils the input in training, afresh in every step (Vincent et al., "Extracting and
+            composing robust features with denoising autoencoders", 2008). The target stays clean.
+    """
+
+    def init(key, batch):
+        return module.init({"params": key}, unit(batch["x"]), train=False)
+
+    def apply(variables, batch, key, train, hyper):
+        del hyper
+        x = unit(batch.get("input", batch["x"]))
+        if train and corrupt is not None:
+            x = corrupt(key, x)
+        inner = module.apply(variables, x, method="encode")
+        return Copy(module.apply(variables, inner, method="decode"), inner), {}
+
+    errors = {"bce": bce, "mse": mse}
+    return Task(init, apply, errors[loss], lambda hyper: optim.adam(learning_rate), errors)
+
+
+def cosine(peak: float, epochs: int, rows: int, batch_size: int) -> optax.Schedule:
+    """A learning rate that rises over the first twentieth of the steps and falls to 0 at the end.
+
+    Args:
+        peak: the highest rate.
+        epochs, rows, batch_size: of the fit; they give the number of steps.
+    """
+    steps = max(epochs * -(-rows // batch_size), 1)
+    return optax.warmup_cosine_decay_schedule(0.0, peak, max(steps // 20, 1), max(steps, 2))
+
+
+def decode(module: Any, fitted: Fitted, codes: Float[np.ndarray, "seeds rows code"]) -> np.ndarray:
+    """Images of codes, each member decoding its own: [seeds, rows, pixels], between 0 and 1."""
+
+    @jax.jit
+    def images(variables, codes):
+        return jax.nn.sigmoid(module.apply(variables, codes, method="decode"))
+
+    members = [jax.tree.map(lambda x, m=m: x[m], fitted.variables) for m in range(len(codes))]
+    return np.stack([np.asarray(images(v, c)) for v, c in zip(members, codes, strict=True)])
+
+
+def psnr(squared_error: np.ndarray | Sequence[float]) -> np.ndarray:
+    """Peak signal-to-noise ratio in dB of mean squared errors of pixels between 0 and 1."""
+    return 10 * np.log10(PEAK**2 / np.maximum(np.asarray(squared_error, np.float64), 1e-12))
+
+
+def pca_errors(
+    known: UInt8[np.ndarray, "rows pixels"],
+    unseen: UInt8[np.ndarray, "others pixels"],
+    counts: Sequence[int],
+) -> dict[int, float]:
+    """Mean squared error on `unseen` of PCA fitted to `known`, for each number of components.
+
+    0 components is the mean image.
+    """
+    train, test = (unit(jnp.asarray(x)) for x in (known, unseen))
+    pca = fit_pca(train, max(counts))
+    cut = {k: pca._replace(components=pca.components[:k]) for k in counts}
+    return {k: float(pca_score(fewer, test).mean()) for k, fewer in cut.items()}
+
+
+def goal_line(what: str, values: np.ndarray, goal: float) -> str:
+    """A sentence that says whether the mean over seeds is at most the goal."""
+    mean = float(np.mean(values))
+    return f"{what}: {mean:.4g}, goal at most {goal:g}: {'met' if mean <= goal else 'missed'}."
