@@ -27,12 +27,12 @@ import jax
 import numpy as np
 
 from datasets import cifar10
-from jaxdl import augment, figures, image_figures, losses, optim
+from jaxdl import augment, classification, figures, image_figures, optim
 from jaxdl.models import cnn
 from jaxdl.models.mlp import MLP
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-from jaxdl.training import Task, module_functions, parameter_count
+from jaxdl.training import Task, parameter_count
 
 NETS = {"notebook": cnn.notebook_net, "slide": cnn.slide_net}
 RANGES = {"none": augment.Augmentation(), "lecture": augment.LECTURE, "deck": augment.DECK}
@@ -64,46 +64,14 @@ class Config:
     """Training and test images of the simulated twin, where no real file is found."""
 
 
-PRESETS = {"quick": Config(nets=("notebook",), epochs=3, twin_rows=(2_000, 400))}
+PRESETS = {"quick": Config(nets=("notebook",), epochs=3, twin_rows=(1_000, 200))}
 
 
-def classifier(module, config: Config, ranges=RANGES["none"]) -> Task:
-    """Cross-entropy on {"x": bytes, "y": class}; images are changed in training steps only."""
-    init, apply = module_functions(module, lambda batch: cnn.pixels(batch["x"]))
-    return Task(
-        init=init,
-        apply=augment.in_training(
-            apply, lambda key, images: augment.augment(key, cnn.pixels(images), ranges)
-        ),
-        loss=lambda outputs, batch: losses.softmax_cross_entropy(outputs, batch["y"]),
-        optimizer=lambda hyper: optim.adam(config.learning_rate),
-        metrics={"accuracy": lambda outputs, batch: losses.accuracy(outputs, batch["y"])},
-    )
-
-
-def logits(outputs, batch):
-    """What `Fitted.predict` shall hand back."""
-    return outputs
-
-
-def row(fitted, test, held: str) -> dict:
-    """Columns of the table: the kept epoch, what it reaches, and the best epoch seen."""
-    kept = fitted.best_epoch - 1, np.arange(len(fitted.seeds))
-    history = fitted.history
-    outputs = fitted.predict(logits, test)
-    accuracy = (outputs.argmax(axis=-1) == test["y"]).mean(axis=1)
-    seen = history["train_accuracy"][kept]
-    return {
-        "epoch": fitted.best_epoch,
-        "train loss": history["train_loss"][kept],
-        "train accuracy": seen,
-        f"{held} loss": history["valid_loss"][kept],
-        "test accuracy": accuracy,
-        "train - test": seen - accuracy,
-        f"best {held} accuracy": history["valid_accuracy"].max(axis=0),
-        "in epoch": history["valid_accuracy"].argmax(axis=0) + 1,
-        f"lowest {held} loss in epoch": history["valid_loss"].argmin(axis=0) + 1,
-    }
+def net_task(module, config: Config, ranges=RANGES["none"]) -> Task:
+    """Keras's Adam on cross-entropy, with the augmentation's ranges."""
+    change = partial(augment.augment, ranges=ranges)
+    adam = lambda hyper: optim.adam(config.learning_rate)  # noqa: E731
+    return classification.image_task(module, adam, change=change)
 
 
 def main(config: Config, run: Run) -> Results:
@@ -116,51 +84,47 @@ def main(config: Config, run: Run) -> Results:
         train, valid = ({k: v[rows] for k, v in train.items()} for rows in (rest, chosen))
         held, keep_best = "validation", {"patience": config.epochs}
     size = {"epochs": config.epochs, "batch_size": config.batch_size}
+    fit = partial(run.fit, train=train, valid=valid, **size, **keep_best)
 
-    rows, notes, pictures, fits = [], [], {}, {}
-    linear = run.fit("linear", classifier(MLP((10,)), config), train, valid, **size, **keep_best)
-    rows.append({"model": "linear, on pixels", "augmentation": "none", "parameters": 30_730})
-    rows[-1] |= row(linear, test, held)
+    linear = fit("linear", net_task(MLP((10,)), config))
+    rows = [{"model": "linear, on pixels", "augmentation": "none", "parameters": 30_730}]
+    rows[0] |= classification.learning_columns(linear, test, held)
+    notes, pictures = [], {}
     for net in config.nets:
+        fits = {}
         for name in config.augmentations:
-            task = classifier(NETS[net](), config, RANGES[name])
-            fitted = run.fit(f"{net}_{name}", task, train, valid, **size, **keep_best)
-            member = jax.tree.map(lambda x: x[0], fitted.variables)
-            rows.append({"model": net, "augmentation": name, "parameters": parameter_count(member)})
-            rows[-1] |= row(fitted, test, held)
-            fits.setdefault(net, {})[name] = fitted
+            task = net_task(NETS[net](), config, RANGES[name])
+            fits[name] = fitted = fit(f"{net}_{name}", task)
+            count = parameter_count(jax.tree.map(lambda x: x[0], fitted.variables))
+            rows.append({"model": net, "augmentation": name, "parameters": count})
+            rows[-1] |= classification.learning_columns(fitted, test, held)
             if (net, name) in REFERENCE and data.provenance.kind != "simulated":
-                got, reference = rows[-1]["test accuracy"].mean(), REFERENCE[net, name]
-                verdict = "reached" if got >= reference else "missed"
-                notes.append(
-                    f"{net}, {name}: stored run {reference:.4f}, here {got:.4f}: {verdict}."
-                )
+                got, stored = rows[-1]["test accuracy"].mean(), REFERENCE[net, name]
+                word = "reached" if got >= stored else "missed"
+                notes.append(f"{net}, {name}: stored run {stored:.4f}, here {got:.4f}: {word}.")
         untrained = run.fit(f"{net}_untrained", task, train, epochs=0, batch_size=32)
-        guess = untrained.predict(logits, test).argmax(axis=-1)
-        rows.append({"model": f"{net}, untrained", "augmentation": "-", "parameters": "-"})
-        rows[-1]["test accuracy"] = (guess == test["y"]).mean(axis=1)
-        pictures |= net_figures(net, fits[net], test, data.classes)
+        rows.append({"model": f"{net}, untrained", "augmentation": "-", "parameters": count})
+        rows[-1]["test accuracy"] = classification.test_accuracy(untrained, test)
+        pictures |= net_figures(net, fits, test, data.classes)
     first = data.train.image[:21], [data.classes[i] for i in data.train.label[:21]]
     pictures["images"] = partial(image_figures.image_grid, *first)
-    for name in config.augmentations:
-        if name != "none":
-            pictures[f"images_{name}"] = partial(augmented_grid, *first, RANGES[name])
+    for name in set(config.augmentations) - {"none"}:
+        pictures[f"images_{name}"] = partial(augmented_grid, *first, RANGES[name])
     split = f"{len(train['y']):,} training, {len(valid['y']):,} {held} images"
     title = f"CIFAR-10, protocol {config.protocol}: {split}, {config.epochs} epochs"
-    headline = {f"{r['model']} {r['augmentation']}": r["test accuracy"] for r in rows[1:3]}
+    headline = {f"{r['model']}, {r['augmentation']}": r["test accuracy"] for r in rows[1:-1]}
     return Results([Table(title, rows, digits=4)], pictures, headline, notes)
 
 
 def net_figures(net: str, fits: dict, test: dict, classes) -> dict:
     """Loss curves of all augmentations; confusion and examples of the last one's first seed."""
-    predicted = list(fits.values())[-1].predict(logits, test)[0].argmax(axis=-1)
+    said = classification.predicted(list(fits.values())[-1], test)[0]
     curves = {name: fitted.history for name, fitted in fits.items()}
+    examples = test["x"], test["y"], said, classes
     return {
         f"{net}_loss": partial(figures.loss_curves, curves, ylabel="cross-entropy"),
-        f"{net}_confusion": partial(image_figures.confusion, test["y"], predicted, classes),
-        f"{net}_right_wrong": partial(
-            image_figures.right_and_wrong, test["x"], test["y"], predicted, classes
-        ),
+        f"{net}_confusion": partial(image_figures.confusion, *examples[1:]),
+        f"{net}_right_wrong": partial(image_figures.right_and_wrong, *examples),
     }
 
 

@@ -183,7 +183,7 @@ def in_training(apply: Callable, change: Callable[[PRNGKeyArray, Array], Array])
 
     Args:
         apply: as `Task.apply`, reading the images from batch["x"].
-        change: such as a partial of `augment`; its key is independent of the model's dropout.
+        change: such as a partial of `augment`; its key is not the one that dropout draws from.
     """
 
     def applied(variables, batch, key, train, hyper):

@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Num
+from jaxtyping import Array, Float, UInt8
 
 from jaxdl.models.autoencoder import glorot
 
@@ -104,12 +104,11 @@ def max_pool(
     return slices[0]
 
 
-def pixels(x: Num[Array, "batch height width channels"]) -> Float[Array, "batch h w channels"]:
-    """Bytes 0..255 as numbers 0..1, so that images stay bytes until a step reads them.
-
-    Numbers that are no integers have been rescaled before and pass as they are.
-    """
-    return x.astype(jnp.float32) / 255.0 if jnp.issubdtype(x.dtype, jnp.integer) else x
+def pixels(
+    x: UInt8[Array, "batch height width channels"],
+) -> Float[Array, "batch height width channels"]:
+    """Bytes 0..255 as numbers 0..1; images stay bytes until a step reads them."""
+    return x.astype(jnp.float32) / 255.0
 
 
 class VGG(nn.Module):

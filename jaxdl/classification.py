@@ -1,0 +1,78 @@
+"""What the image classifiers share: the task, and the columns of a table of results."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int
+
+from jaxdl import augment, losses
+from jaxdl.models import cnn
+from jaxdl.training import Fitted, Task, module_functions
+
+
+def image_task(
+    module: Any,
+    optimizer: Callable[[Mapping], optax.GradientTransformation],
+    prepare: Callable[[Array], Array] = cnn.pixels,
+    change: Callable[[Array, Array], Array] | None = None,
+) -> Task:
+    """Cross-entropy on {"x": bytes, "y": class}; the hit rate as metric.
+
+    Args:
+        module: a Linen module that gives logits.
+        optimizer: as `Task.optimizer`.
+        prepare: makes numbers of the bytes, always.
+        change: (key, prepared images) -> images, in training steps only; `augment.augment`, say.
+    """
+    init, apply = module_functions(module)
+    if change is not None:
+        apply = augment.in_training(apply, change)
+
+    def prepared(batch):
+        return {**batch, "x": prepare(batch["x"])}
+
+    return Task(
+        init=lambda key, batch: init(key, prepared(batch)),
+        apply=lambda variables, batch, *rest: apply(variables, prepared(batch), *rest),
+        loss=lambda outputs, batch: losses.softmax_cross_entropy(outputs, batch["y"]),
+        optimizer=optimizer,
+        metrics={"accuracy": lambda outputs, batch: losses.accuracy(outputs, batch["y"])},
+    )
+
+
+def predicted(fitted: Fitted, data: Mapping[str, np.ndarray]) -> Int[np.ndarray, "seeds rows"]:
+    """The class that each member gives to each row."""
+    return fitted.predict(lambda outputs, batch: outputs.argmax(axis=-1), data)
+
+
+def test_accuracy(fitted: Fitted, data: Mapping[str, np.ndarray]) -> Float[np.ndarray, " seeds"]:
+    """Share of rows whose class each member names."""
+    return (predicted(fitted, data) == data["y"]).mean(axis=1)
+
+
+def learning_columns(fitted: Fitted, test: Mapping[str, np.ndarray], held: str) -> dict[str, Array]:
+    """Columns of a table: the epoch whose weights are kept, what they reach, the best epoch.
+
+    The training columns are averages over the epoch, as Keras prints them, augmentation included.
+
+    Args:
+        fitted: the population.
+        test: rows that the test accuracy is of.
+        held: what the validation curve was measured on ("validation" or "test").
+    """
+    kept = fitted.best_epoch - 1, np.arange(len(fitted.seeds))
+    history, accuracy = fitted.history, test_accuracy(fitted, test)
+    seen = history["train_accuracy"][kept]
+    return {
+        "epoch": fitted.best_epoch,
+        "train loss": history["train_loss"][kept],
+        "train accuracy": seen,
+        f"{held} loss": history["valid_loss"][kept],
+        "test accuracy": accuracy,
+        "train - test": seen - accuracy,
+        f"best {held} accuracy": history["valid_accuracy"].max(axis=0),
+        "in epoch": history["valid_accuracy"].argmax(axis=0) + 1,
+        f"lowest {held} loss in epoch": history["valid_loss"].argmin(axis=0) + 1,
+    }
