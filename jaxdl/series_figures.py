@@ -46,6 +46,22 @@ def flagged_points(
     return figure
 
 
+def nab_alarms(series: Sequence[Any], flags: Mapping[str, Bool[np.ndarray, " n"]]) -> Any:
+    """Alarms in red, labelled windows shaded: the first twelve series with a window, and the taxis.
+
+    Args:
+        series: each with `name`, `time`, `value` and `windows` of time stamps.
+        flags: name -> rows in which an alarm begins.
+    """
+    shown = [s for s in series if s.windows][:12] + [s for s in series if "taxi" in s.name]
+    panels, spans = {}, {}
+    for s in shown:
+        panels[s.name] = (s.value, flags[s.name])
+        inside = [np.flatnonzero((s.time >= a) & (s.time <= b)) for a, b in s.windows]
+        spans[s.name] = [(rows[0], rows[-1]) for rows in inside]
+    return flagged_points(panels, spans)
+
+
 def histogram(
     errors: Float[np.ndarray, " windows"], xlabel: str, threshold: float | None = None
 ) -> Any:

@@ -17,6 +17,7 @@ def test_quick_preset(tmp_path):
     assert streaming["standard"].item() > 60
     assert streaming["standard"].item() > weak["standard"].item() + 40
     assert streaming["range AP x 100"].item() > 2 * weak["range AP x 100"].item()
+    assert streaming["VUS-PR x 100"].item() > 2 * weak["VUS-PR x 100"].item()
     for row in table.rows:
         assert np.all(row["low FP"] <= row["standard"] + 1e-9)
     series = {row["series"]: row for row in per_series.rows}

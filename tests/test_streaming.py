@@ -79,6 +79,15 @@ def test_many_series_at_once_are_the_single_ones(taxi):
     assert ends.rows.tolist() == [700, 700, 700]
 
 
+def test_backtest_of_series_of_different_lengths(taxi):
+    series, days = {"long": taxi[:500], "short": taxi[100:400]}, {"long": 48, "short": 24}
+    scores = streaming.backtest(series, days)
+    for name, values in series.items():
+        _, alone, _ = advance(streaming.start(days[name], 48), values)
+        assert scores[name].shape == values.shape
+        np.testing.assert_allclose(scores[name], alone, atol=0.05)
+
+
 def test_a_thousand_series():
     states = streaming.stack([streaming.start(4)] * 1000)
     values = np.random.default_rng(0).normal(size=(1000, 6)).astype(np.float32)

@@ -13,6 +13,7 @@ everything seen so far the tail is continued as a power law. A flag marks the be
 """
 
 import bisect
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
@@ -252,6 +253,26 @@ def advance_many(
         values: one row for each series.
     """
     return jax.vmap(lambda state, row: advance(state, row, settings))(states, values)
+
+
+def backtest(
+    series: Mapping[str, Float[np.ndarray, " n"]], days: Mapping[str, int]
+) -> dict[str, Float[np.ndarray, " n"]]:
+    """Scores of whole series of different lengths, all at once.
+
+    Args:
+        series: name -> values.
+        days: name -> events in a day.
+    """
+    longest, slots = max(len(values) for values in series.values()), max(days.values())
+    table = np.full((len(series), longest), np.nan, np.float32)
+    for row, values in zip(table, series.values(), strict=True):
+        row[: len(values)] = values
+    states = stack([start(days[name], slots) for name in series])
+    scores = np.asarray(jax.jit(advance_many)(states, table)[1])
+    return {
+        name: row[: len(values)] for (name, values), row in zip(series.items(), scores, strict=True)
+    }
 
 
 def stack(states: list[State]) -> State:

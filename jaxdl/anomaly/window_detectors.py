@@ -1,0 +1,111 @@
+"""Detectors of sub-sequences for a live series: fitted on its first rows, then scoring the rest.
+
+A population's scores of several series are a mapping: series -> [seeds, rows]. A window's score
+stands at the row that completes it, so nothing looks ahead.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+from sklearn.neighbors import NearestNeighbors
+
+from jaxdl.anomaly import nab_scoring, streaming, windows
+
+Series = Mapping[str, Float[np.ndarray, " n"]]
+Scores = dict[str, Float[np.ndarray, "seeds n"]]
+
+FARTHEST = 20.0  # standard deviations; a value far beyond all that was learnt is not farther
+
+
+def scaled_windows(
+    values: Float[np.ndarray, " n"], window: int
+) -> tuple[Float[np.ndarray, "windows window 1"], int]:
+    """Windows of a series, scaled by its learning rows, and how many of them are for learning."""
+    rows = nab_scoring.learning_rows(len(values))
+    mean, deviation = values[:rows].mean(), values[:rows].std()
+    floor = 1e-3 * max(abs(mean), 1.0)
+    scaled = np.clip((values - mean) / max(deviation, floor), -FARTHEST, FARTHEST)
+    return windows.sliding(scaled, window), rows - window + 1
+
+
+def at_last_row(
+    errors: Float[np.ndarray, "seeds windows"], window: int
+) -> Float[np.ndarray, "seeds n"]:
+    """Window scores at the row that completes the window; earlier rows 0."""
+    return np.pad(errors, ((0, 0), (window - 1, 0)))
+
+
+def split_by_series(
+    errors: Float[np.ndarray, "seeds windows"], lengths: Mapping[str, int], window: int
+) -> Scores:
+    """Scores of the windows of several series, one behind the other, taken apart again.
+
+    Args:
+        errors: one row for each seed.
+        lengths: series -> number of its windows, in order.
+        window: points in a window.
+    """
+    parts = np.split(errors, np.cumsum(list(lengths.values()))[:-1], axis=1)
+    return {name: at_last_row(part, window) for name, part in zip(lengths, parts, strict=True)}
+
+
+def classical(
+    values: Float[np.ndarray, " n"],
+    window: int,
+    components: int,
+    neighbours: int,
+    seeds: Sequence[int],
+) -> Scores:
+    """Sub-sequence PCA, kNN and isolation forest, fitted on the learning windows of a series.
+
+    Args:
+        values: one series.
+        window: points in a window.
+        components: of the PCA, whose score is the mean absolute error.
+        neighbours: of the kNN, whose score is their mean distance.
+        seeds: of the forests; the others are not random.
+
+    Returns:
+        detector -> [seeds, n].
+    """
+    x, count = scaled_windows(values, window)
+    flat, learning = x[:, :, 0], x[:count, :, 0]
+    with np.errstate(invalid="ignore"):  # a constant series has no variance to explain
+        pca = PCA(components, svd_solver="full").fit(learning)
+    error = np.abs(pca.inverse_transform(pca.transform(flat)) - flat).mean(axis=1)
+    near = NearestNeighbors(n_neighbors=neighbours + 1).fit(learning)
+    distance = near.kneighbors(flat)[0]
+    # a learning window is its own first neighbour
+    own = np.arange(len(flat)) < count
+    distance = np.where(own, distance[:, 1:].mean(1), distance[:, :-1].mean(1))
+    forests = [
+        -IsolationForest(random_state=int(seed)).fit(learning).score_samples(flat) for seed in seeds
+    ]
+    scores = {"sub-sequence PCA": error[None], "sub-sequence kNN": distance[None]}
+    scores["isolation forest"] = np.stack(forests)
+    return {name: at_last_row(members, window) for name, members in scores.items()}
+
+
+def random_scores(series: Series, seeds: Sequence[int]) -> Scores:
+    """The weakest detector: a uniform number for each row."""
+    return {
+        key: np.stack([np.random.default_rng(int(seed)).random(len(values)) for seed in seeds])
+        for key, values in series.items()
+    }
+
+
+def rarity(scores: Scores) -> Scores:
+    """Every detector on one scale: how rare a score is among the series' earlier ones, in decades.
+
+    Scores of the first half of the learning rows only count as earlier ones.
+    """
+    first = {
+        key: nab_scoring.learning_rows(members.shape[1]) // 2 for key, members in scores.items()
+    }
+    return {
+        key: np.stack([streaming.surprise(member, first[key]) for member in members])
+        for key, members in scores.items()
+    }
