@@ -1,4 +1,4 @@
-"""Figures of time series, for lab 170 and the NAB benchmark."""
+"""Figures of time series: labs 060 and 170, and the NAB benchmark."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from jaxdl.anomaly import windows
+from jaxdl.anomaly import seasonal, windows
 from jaxdl.anomaly.window_decisions import Errors, Protocol
 from jaxdl.figures import loss_curves, subplots
 from jaxdl.models import conv1d
+
+RED, ORANGE = "#d62728", "#ff7f0e"
 
 
 def series(curves: Mapping[str, Float[np.ndarray, " n"]], ylabel: str = "value") -> Any:
@@ -180,3 +182,72 @@ def lab_170(
         "flagged_points": lambda: flagged_points(panels, spans),
         "conv1d_arithmetic": lambda: conv1d_arithmetic(signal, kernel, feature),
     }
+
+
+def cycles(dates: np.ndarray, days: Float[np.ndarray, "days 24"]) -> Any:
+    """Mean of each weekday and of each hour of the day."""
+    figure, axes = subplots(1, 2)
+    kind = seasonal.weekday(dates)
+    names = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+    axes[0].bar(names, [days[kind == k].mean() for k in range(7)])
+    axes[1].bar(np.arange(24), days.mean(axis=0))
+    axes[0].set(xlabel="weekday", ylabel="passengers in half an hour")
+    axes[1].set(xlabel="hour of day")
+    return figure
+
+
+def flagged_hours(
+    time: np.ndarray,
+    hours: Float[np.ndarray, " n"],
+    flagged: Bool[np.ndarray, " n"],
+    windows: Sequence[tuple],
+) -> Any:
+    """The taxi series with the flagged hours in red: all of it, its end, and the hours alone."""
+    figure, axes = subplots(4, 1, width=11, height=2.3)
+    spans = [(time[0], time[-1]), ("2014-10-01", "2014-12-31"), ("2015-01-01", "2015-01-31")]
+    for axis, (start, end) in zip(axes, spans, strict=False):
+        part = (time >= np.datetime64(start)) & (time <= np.datetime64(end))
+        axis.plot(time[part], hours[part], lw=0.6, color="0.35")
+        both = part & flagged
+        axis.plot(time[both], hours[both], "o", ms=4, color=RED)
+        axis.set(ylabel="passengers", xlim=(time[part][0], time[part][-1]))
+        for low, high in windows:
+            axis.axvspan(low, high, color=ORANGE, alpha=0.2, lw=0)
+    axes[3].plot(time[flagged], hours[flagged], "o-", ms=4, lw=0.8, color=RED)
+    axes[3].set(ylabel="flagged hours only", xlim=(time[0], time[-1]))
+    axes[0].set_title("flagged by the lecture's protocol (red); NAB's windows (orange)")
+    return figure
+
+
+def decisions(values: Float[np.ndarray, " n"]) -> Any:
+    """Histogram of a forest's decision function with the deck's two thresholds."""
+    figure, axis = subplots()
+    axis.hist(values, bins=50)
+    for cut in (-0.16, 0.0):
+        axis.axvline(cut, color=RED, ls="--")
+    axis.set(xlabel="decision function, no contamination (lower is worse)", ylabel="hours")
+    return figure
+
+
+def day_scores(
+    dates: np.ndarray,
+    panels: Mapping[str, tuple[Float[np.ndarray, " days"], Bool[np.ndarray, " days"]]],
+    events: Mapping[str, tuple],
+) -> Any:
+    """Scores of days with the flagged ones in red, the events' windows shaded and named.
+
+    Args:
+        dates: of the days.
+        panels: title -> (scores, flags).
+        events: name -> (first, last) time stamp.
+    """
+    figure, axes = subplots(len(panels), 1, width=11, height=2.6)
+    for axis, (title, (scores, flags)) in zip(axes, panels.items(), strict=True):
+        axis.plot(dates, scores, lw=0.8, color="0.35")
+        axis.plot(dates[flags], scores[flags], "o", ms=5, color=RED)
+        for i, (event, (low, high)) in enumerate(events.items()):
+            axis.axvspan(low, high, color=ORANGE, alpha=0.2, lw=0)
+            axis.annotate(event, (high, 0.88 - 0.05 * (i % 2)), ha="right", fontsize=8)
+        axis.set(ylabel="score of the day", ylim=(0.3, 0.93), title=title)
+        axis.set(xlim=(dates[0], dates[-1]))
+    return figure
