@@ -63,11 +63,11 @@ def histogram_by_class(
         axes.hist(
             values, bins, histtype="step", color=colour, lw=1.6, label=f"{label} ({len(values)})"
         )
-    for name, value in (thresholds or {}).items():
+    for i, (name, value) in enumerate((thresholds or {}).items()):
         axes.axvline(value, color="0.4", ls="--", lw=1)
         axes.annotate(
             name,
-            (value, 1),
+            (value, 1 - 0.24 * (i % 4)),  # thresholds lie close together: one below the other
             xycoords=("data", "axes fraction"),
             rotation=90,
             va="top",
