@@ -13,6 +13,7 @@ Runtime on two CPU cores: about 10 s for one seed. Numbers: docs/results.md.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import numpy as np
@@ -23,7 +24,7 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from datasets.source import Provenance, array_digest
 from datasets.toy import shapes
 from jaxdl import clustering
-from jaxdl.figures import COLOURS, subplots
+from jaxdl import clustering_figures as figures
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 
@@ -69,12 +70,14 @@ def main(config: Config, run: Run) -> Results:
         for name, (x, truth) in questions.items()
     ]
     moons = sets[0]["moons"][0]
-    figures = {
-        "kmeans_step_by_step": lambda: _steps(blobs),
-        "dendrogram": lambda: _dendrogram(irises.data),
-        "shapes": lambda: _shapes(config, sets[0]),
-        "how_many": lambda: _how_many(config, answers),
-        "dbscan_distances": lambda: _distances(config, moons),
+    drawn = {
+        "kmeans_step_by_step": partial(figures.kmeans_steps, blobs, len(FIVE)),
+        "dendrogram": partial(figures.dendrograms, irises.data, "irises"),
+        "shapes": partial(figures.partitions, sets[0], partial(methods, config)),
+        "how_many": partial(figures.numbers_of_clusters, answers),
+        "dbscan_distances": partial(
+            figures.neighbour_distances, moons, config.min_points, config.eps, "moons"
+        ),
     }
     table = _agreement(config, sets)
     headline = {"DBSCAN on moons, ARI": table.rows[0]["DBSCAN"]}
@@ -85,7 +88,7 @@ def main(config: Config, run: Run) -> Results:
         "where there are none. The irises are measured in centimetres, not standardised.",
     ]
     choice = Table("number of clusters by four rules (unsupervised)", rows)
-    return Results([table, choice], figures, headline, notes)
+    return Results([table, choice], drawn, headline, notes)
 
 
 def methods(config: Config, k: int) -> dict:
@@ -124,77 +127,3 @@ def how_many(config: Config, run: Run, x: np.ndarray) -> dict:
         "highest gap": int(gap.gap.argmax()) + 1,
         "curves": (ks, inertia, silhouette, gap),
     }
-
-
-def _colours(labels):
-    return [COLOURS[k % len(COLOURS)] if k >= 0 else "0.75" for k in labels]
-
-
-def _steps(x):
-    """Starting centres, then assignment and new centres in turn, until nothing moves."""
-    centres = x[np.random.default_rng(1).choice(len(x), 5, replace=False)].astype(np.float32)
-    figure, axes = subplots(1, 5, width=3, height=3)
-    labels = np.full(len(x), -1)
-    titles = ("1 choose k, draw centres", "2 assign to the nearest", "3 move to the mean")
-    pictures = [(titles[0], labels, centres)]
-    labels = np.asarray(clustering.nearest(x.astype(np.float32), centres))
-    pictures.append((titles[1], labels, centres))
-    moved = np.stack([x[labels == k].mean(axis=0) for k in range(5)]).astype(np.float32)
-    pictures.append((titles[2], labels, moved))
-    labels = np.asarray(clustering.nearest(x.astype(np.float32), moved))
-    pictures.append(("4 assign and move again", labels, moved))
-    done = KMeans(5, init=moved, n_init=1).fit(x)
-    pictures.append(
-        (f"5 no more change (step {done.n_iter_ + 1})", done.labels_, done.cluster_centers_)
-    )
-    for axis, (title, labels, centres) in zip(axes, pictures, strict=True):
-        axis.scatter(*x.T, s=6, c=_colours(labels))
-        axis.scatter(*centres.T, marker="X", s=90, c="black", edgecolors="white")
-        axis.set(title=title, xticks=[], yticks=[])
-    return figure
-
-
-def _dendrogram(x):
-    from scipy.cluster.hierarchy import dendrogram, linkage
-
-    figure, axes = subplots(1, 2, width=6)
-    for axis, method in zip(axes, ("ward", "single"), strict=True):
-        dendrogram(linkage(x, method), ax=axis, no_labels=True, truncate_mode="lastp", p=40)
-        axis.set(title=f"irises, {method} linkage", ylabel="distance at which clusters merge")
-    return figure
-
-
-def _shapes(config, made):
-    figure, axes = subplots(len(made), 4, width=2.6, height=2.4)
-    for line, (name, (x, y)) in zip(axes, made.items(), strict=True):
-        for axis, (method, model) in zip(
-            line, methods(config, max(len(set(y)), 2)).items(), strict=True
-        ):
-            axis.scatter(*x.T, s=5, c=_colours(model.fit_predict(x)))
-            axis.set(title=f"{name}: {method}", xticks=[], yticks=[])
-    return figure
-
-
-def _how_many(config, answers):
-    figure, axes = subplots(len(answers), 3, width=4, height=2.8)
-    for line, (name, found) in zip(axes, answers.items(), strict=True):
-        ks, inertia, silhouette, gap = found["curves"]
-        line[0].plot(ks, inertia, "o-")
-        line[1].plot(ks[1:], silhouette, "o-")
-        line[2].errorbar(ks, gap.gap, gap.error, fmt="o-", capsize=3)
-        for axis, rule in zip(line, ("elbow", "silhouette", "gap"), strict=True):
-            axis.axvline(found[rule], color="#d62728", ls="--")
-            axis.set(title=f"{name}: {rule} says {found[rule]}", xlabel="clusters")
-    return figure
-
-
-def _distances(config, x):
-    from sklearn.neighbors import NearestNeighbors
-
-    distance, _ = NearestNeighbors(n_neighbors=config.min_points).fit(x).kneighbors(x)
-    figure, axes = subplots()
-    axes.plot(np.sort(distance[:, -1]))
-    axes.axhline(config.eps, color="#d62728", ls="--", label=f"eps = {config.eps}")
-    axes.set(xlabel="points, sorted", ylabel=f"distance to neighbour {config.min_points} (moons)")
-    axes.legend()
-    return figure
