@@ -26,13 +26,11 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_sample_image
 
 from datasets.source import Provenance, array_digest
-from jaxdl import clustering
+from jaxdl import clustering, pictures
 from jaxdl.errors import UserError
-from jaxdl.figures import subplots
+from jaxdl.image_figures import in_few_colours
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-
-MAX_PIXELS = 40_000_000
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def main(config: Config, run: Run) -> Results:
         tables += [_quality(name, pixels, segmented, config, int(run.seeds[0]))]
         tables += [_palette(name, pixels, segmented, config)]
         figures[f"{Path(name).stem}_side_by_side"] = partial(
-            _side_by_side, pixels, segmented, config
+            in_few_colours, pixels, config.ks, segmented["palette"], segmented["labels"]
         )
     headline = {row["k"]: row["PSNR dB"] for row in tables[0].rows if row["k"] in (4, 8)}
     headline = {f"PSNR, {k} colours": value for k, value in headline.items()}
@@ -77,67 +75,17 @@ def load(config: Config, run: Run) -> dict[str, np.ndarray]:
         UserError: no such file, not a picture, broken, or of more than 40 million pixels.
     """
     if config.image is None:
-        pictures = {name: load_sample_image(name) for name in ("china.jpg", "flower.jpg")}
+        found = {name: load_sample_image(name) for name in ("china.jpg", "flower.jpg")}
         detail = "bundled with scikit-learn"
     else:
-        pictures, detail = {config.image.name: _read(config.image)}, "your file"
+        found, detail = {config.image.name: pictures.read(config.image)}, "your file"
     step = slice(None, None, config.reduce)
-    pictures = {name: np.ascontiguousarray(image[step, step]) for name, image in pictures.items()}
-    for name, image in pictures.items():
+    found = {name: np.ascontiguousarray(image[step, step]) for name, image in found.items()}
+    for name, image in found.items():
         kind = "real" if config.image is None else "user file"
         size = f"{image.shape[1]} x {image.shape[0]} pixels, {detail}"
         run.uses(Provenance(name, kind, array_digest({"image": image}), size))
-    return pictures
-
-
-def _read(path: Path) -> np.ndarray:
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                size = f"{image.width} x {image.height}"
-                raise UserError(
-                    f"{path} has {size} pixels; at most {MAX_PIXELS:,} are read: shrink it"
-                )
-            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; --image needs a picture file") from error
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path} is no picture that can be read ({error})") from error
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow's words for truncated and broken
-        raise UserError(f"{path} is a broken picture ({error})") from error
-
-
-def colours_of(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct colours, scaled to 0..1 [n, 3], how often each occurs, and each pixel's index."""
-    flat = pixels.reshape(-1, 3).astype(np.int32)
-    code = (flat[:, 0] << 16) | (flat[:, 1] << 8) | flat[:, 2]
-    counts = np.bincount(code, minlength=1 << 24)
-    present = np.flatnonzero(counts)
-    place = np.zeros(1 << 24, np.int32)
-    place[present] = np.arange(present.size)
-    colours = np.stack([present >> 16, (present >> 8) & 255, present & 255], axis=1)
-    return (colours / 255).astype(np.float32), counts[present].astype(np.float32), place[code]
-
-
-def cells_of(colours: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean colour and number of pixels of the occupied cells of a 32 x 32 x 32 cube."""
-    cell = (colours * 255).round().astype(np.int64) // 8 @ np.array([1024, 32, 1])
-    weights = np.bincount(cell, counts, minlength=32**3)
-    sums = np.stack([np.bincount(cell, counts * c, minlength=32**3) for c in colours.T], axis=1)
-    full = weights > 0
-    return (sums[full] / weights[full, None]).astype(np.float32), weights[full].astype(np.float32)
-
-
-@jax.jit
-def finish(colours, counts, centres, used, tolerance):
-    """Lloyd's iteration on all colours, from the centres of every k in turn."""
-
-    def one(start):
-        return clustering.lloyd(colours, counts, start[0], start[1], tolerance=tolerance)
-
-    return jax.lax.map(one, (centres, used))
+    return found
 
 
 def segment(pixels: np.ndarray, config: Config, seed: int) -> dict:
@@ -146,20 +94,20 @@ def segment(pixels: np.ndarray, config: Config, seed: int) -> dict:
     Returns:
         "palette" [ks, most, 3] in 0..1, "labels" [ks, rows, columns], "inertia" [ks].
     """
-    colours, counts, index = colours_of(pixels)
+    colours, counts, index = pictures.colours_of(pixels)
     if len(colours) < max(config.ks):
         raise UserError(f"the picture has only {len(colours)} colours; lower --ks")
     mean = np.average(colours, axis=0, weights=counts)
     spread = np.average((colours - mean) ** 2, axis=0, weights=counts).mean()
     tolerance = jnp.float32(config.tolerance * spread)
     centred = jnp.asarray(colours - mean, jnp.float32)
-    coarse, weights = cells_of(colours, counts)
+    coarse, weights = pictures.cells_of(colours, counts)
     coarse = (coarse - mean).astype(np.float32)
     start = clustering.kmeans(
         jax.random.key(seed), coarse, weights, config.ks, config.starts, tolerance=tolerance
     )
     used = clustering.used_centres(config.ks)
-    centres, inertia, _ = finish(centred, jnp.asarray(counts), start.centres, used, tolerance)
+    centres, inertia = clustering.finish(centred, counts, start.centres, used, tolerance)
     nearest = jax.jit(jax.vmap(clustering.nearest, (None, 0, 0)))
     labels = np.asarray(nearest(centred, centres, used), np.uint8)[:, index]
     return {
@@ -199,21 +147,3 @@ def _palette(name, pixels, segmented, config):
         pairs = [f"{name} {size:,}" for name, size in zip(names, sizes[order], strict=True)]
         rows.append({"k": f"{k}", "colours and their pixels": ", ".join(pairs)})
     return Table(f"{name}: palette and sizes", rows)
-
-
-def _side_by_side(pixels, segmented, config):
-    count = len(config.ks) + 1
-    columns = min(count, 5)
-    height = 3.2 * pixels.shape[0] / pixels.shape[1] + 0.3
-    figure, axes = subplots(-(-count // columns), columns, width=3.2, height=height)
-    axes = np.atleast_1d(axes).reshape(-1)
-    for axis in axes:
-        axis.axis("off")
-    axes[0].imshow(pixels)
-    axes[0].set_title("original")
-    for axis, k, palette, labels in zip(
-        axes[1:], config.ks, segmented["palette"], segmented["labels"], strict=False
-    ):
-        axis.imshow(palette.clip(0, 1)[labels])
-        axis.set_title(f"{k} colours")
-    return figure

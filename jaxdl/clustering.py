@@ -139,6 +139,25 @@ def kmeans(
     return Clusters(centres[row, best], inertia[row, best], iterations[row, best])
 
 
+@jax.jit
+def finish(
+    x: Points,
+    weights: Float[Array, " n"],
+    centres: Float[Array, "ks most features"],
+    used: Bool[Array, "ks most"],
+    tolerance: float | Array,
+) -> tuple[Float[Array, "ks most features"], Float[Array, " ks"]]:
+    """Lloyd's iteration from given centres for every k in turn: (centres, inertia).
+
+    For more points than `kmeans` can hold for all k at once; take its centres of fewer points.
+    """
+
+    def one(start):
+        return lloyd(x, weights, *start, tolerance=tolerance)[:2]
+
+    return jax.lax.map(one, (centres, used))
+
+
 class Gap(NamedTuple):
     """The gap statistic.
 
