@@ -137,7 +137,7 @@ def main(config: Config, run: Run) -> Results:
         figures[kind] = partial(loss_curves, histories, name=kind, ylabel=f"{kind.upper()}, pixels")
     errors = {row["model"]: row["test MSE"] for row in rows}
     notes = ["BCE has a floor that no copy reaches: grey pixels carry entropy of their own."]
-    if config.data == "fashion_mnist":
+    if config.data == "fashion_mnist" and data.provenance.kind != "simulated":
         wanted = [name for name in fits if BETTER.get(name)]
         notes += [images.goal_line(f"{n}, test MSE", errors[n], BETTER[n]) for n in wanted]
     title = f"{data.provenance.name}, {len(test['x']):,} test images; better protocol: "

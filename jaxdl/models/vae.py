@@ -1,4 +1,4 @@
-"""Variational autoencoders of dense layers."""
+"""Variational autoencoders."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxdl import losses
 from jaxdl.models.autoencoder import glorot
@@ -97,3 +97,41 @@ def bernoulli_bound(
     """Negative evidence lower bound in nats for columns between 0 and 1 (pixels)."""
     pixels = losses.binary_cross_entropy(outputs.reconstruction, x) * (x.size // x.shape[0])
     return pixels + beta * losses.gaussian_kl(*outputs.posterior)
+
+
+class VAE(nn.Module):
+    """A variational autoencoder out of any autoencoder of `jaxdl.models`: dense or convolutional.
+
+    Of the body's code one half is the mean, the other the log variance; the body decodes codes of
+    half that width. `VAE(DenseAutoencoder(784, (200, 200, 40), code_activation=identity))` has 20
+    latent dimensions.
+
+    Attributes:
+        body: has `encode` and `decode`; its code must not be cut by an activation.
+    """
+
+    body: nn.Module
+
+    def __call__(self, x: Float[Array, "batch features"], train: bool) -> VaeOutput:
+        """Logits of a draw in training (stream "dropout"), of the mean in evaluation."""
+        posterior = self.encode(x)
+        drawn = reparametrise(self.make_rng("dropout"), posterior) if train else posterior.mean
+        return VaeOutput(self.decode(drawn), posterior)
+
+    def encode(self, x: Float[Array, "batch features"]) -> Posterior:
+        """The posterior of the code."""
+        mean, spread = jnp.split(self.body.encode(x), 2, axis=-1)
+        return Posterior(mean, WIDEST * jnp.tanh(spread / WIDEST))
+
+    def decode(self, code: Float[Array, "batch latent"]) -> Float[Array, "batch features"]:
+        """Logits of a code."""
+        return self.body.decode(code)
+
+
+def warmed(step: Int[Array, ""], steps: int, beta: float = 1.0) -> Float[Array, ""]:
+    """Weight of the KL term at a step: rises on a line to `beta` over the first `steps` steps.
+
+    Bowman et al., "Generating sentences from a continuous space" (2016); Sonderby et al., "Ladder
+    variational autoencoders" (2016). 0 steps: `beta` at once.
+    """
+    return beta * jnp.minimum(1.0, (step + 1.0) / max(steps, 1))
