@@ -1,0 +1,151 @@
+"""Batch normalisation: the net against NumPy, populations against single nets, the lab."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxdl import normalisation as norm
+from jaxdl import probes
+from jaxdl.cli import launch
+from jaxdl.models.normed import NormedMLP
+from jaxdl.training import fit, parameter_count
+
+
+def rows(count=96, inputs=12, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(1, 2, size=(count, inputs)).astype(np.float32)
+    return {"x": x, "y": (x[:, :3].argmax(axis=1)).astype(np.int32)}
+
+
+def small(placement):
+    return NormedMLP(placement, inputs=12, widths=(8, 6), classes=3)
+
+
+@pytest.mark.parametrize(("placement", "count"), [("none", 89_610), ("after", 90_010)])
+def test_parameters_and_pytorchs_start(placement, count):
+    model = NormedMLP(placement)
+    params = model.init(jax.random.key(0), np.zeros((1, 784), np.float32), False)["params"]
+    assert parameter_count({"params": params}) == count
+    for layer, fan in (("hidden_0", 784), ("hidden_1", 100), ("output", 100)):
+        limit = 1 / np.sqrt(fan)
+        for leaf in params[layer].values():
+            assert np.abs(leaf).max() <= limit
+        assert np.abs(params[layer]["kernel"]).max() > 0.98 * limit
+        assert np.std(params[layer]["kernel"]) == pytest.approx(limit / np.sqrt(3), rel=0.05)
+        assert np.std(params[layer]["bias"]) > 0.3 * limit
+
+
+@pytest.mark.parametrize("placement", ["before", "after"])
+def test_net_in_training_equals_numpy(placement):
+    data, model = rows(), small(placement)
+    variables = model.init(jax.random.key(1), data["x"], False)
+    outputs, changed = model.apply(
+        variables, data["x"], True, rngs={"dropout": jax.random.key(0)}, mutable=["batch_stats"]
+    )
+    params = jax.tree.map(np.asarray, variables["params"])
+    x = data["x"]
+
+    def normalise(x):
+        return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-5)
+
+    for i in range(2):
+        x = x @ params[f"hidden_{i}"]["kernel"] + params[f"hidden_{i}"]["bias"]
+        seen = x
+        x = normalise(x) if placement == "before" else x
+        x = 1 / (1 + np.exp(-x))
+        seen = seen if placement == "before" else x
+        x = normalise(x) if placement == "after" else x
+        stats = changed["batch_stats"][f"norms_{i}"]
+        np.testing.assert_allclose(stats["mean"], 0.1 * seen.mean(axis=0), atol=1e-5)
+        np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * seen.var(axis=0), atol=1e-4)
+    x = x @ params["output"]["kernel"] + params["output"]["bias"]
+    np.testing.assert_allclose(outputs, x, rtol=1e-3, atol=1e-4)
+
+
+def test_bias_counts_for_nothing_only_where_normalisation_follows_it():
+    data = rows()
+    effect = {}
+    for placement in ("none", "after", "before"):
+        model = small(placement)
+        start = jax.vmap(lambda key, model=model: model.init(key, data["x"], False))
+        variables = start(jax.random.split(jax.random.key(0), 2))
+        effect[placement] = norm.bias_effect(model, variables, data["x"], 2.0)
+    assert (effect["before"] < 1e-4).all()
+    assert (effect["none"] > 1e-2).all()
+    assert (effect["after"] > 1e-2).all()
+
+
+def test_members_are_what_they_are_alone_and_losses_are_kept():
+    data = rows()
+    values, seeds = norm.population([0.01, 0.1], [0, 1])
+    assert values.tolist() == pytest.approx([0.01, 0.01, 0.1, 0.1])
+    assert seeds.tolist() == [0, 1, 0, 1]
+    task = norm.classifier_task(small("after"), values, traced_steps=12)
+    together = fit(task, data, data, seeds=seeds, epochs=4, batch_size=32)
+    alone = norm.classifier_task(small("after"), 0.1)
+    alone = fit(alone, data, data, seeds=np.array([1]), epochs=4, batch_size=32)
+    np.testing.assert_allclose(
+        together.history["valid_loss"][:, 3], alone.history["valid_loss"][:, 0], rtol=1e-3
+    )
+    trace = np.asarray(together.variables[probes.TRACE]["loss"])
+    assert trace.shape == (4, 12)
+    np.testing.assert_allclose(
+        trace.reshape(4, 4, 3).mean(axis=2).T, together.history["train_loss"], rtol=1e-5
+    )
+
+
+def test_without_biases_they_stay_where_they_started():
+    data = rows()
+    task = norm.classifier_task(small("none"), 0.05, bias=np.array([1.0, 0.0]))
+    fitted = fit(task, data, data, seeds=np.array([4, 4]), epochs=2, batch_size=32)
+    start = small("none").init(jax.random.key(4), data["x"], False)["params"]
+    biases = fitted.variables["params"]["hidden_1"]["bias"]
+    assert np.abs(biases[0] - start["hidden_1"]["bias"]).min() > 0
+    np.testing.assert_array_equal(biases[1], start["hidden_1"]["bias"])
+    logits = fitted.predict(lambda outputs, batch: outputs, data)[1]
+    params = jax.tree.map(lambda x: x[1], fitted.variables["params"])
+    bare = norm.scale_biases(params, 0.0)
+    assert all((bare[f"hidden_{i}"]["bias"] == 0).all() for i in range(2))
+    np.testing.assert_allclose(
+        logits, small("none").apply({"params": bare}, data["x"], False), atol=1e-5
+    )
+
+
+def test_verdicts_and_usable_rates():
+    clear = np.array([0.02, 0.021, 0.019])
+    assert norm.verdict(clear).endswith("helps")
+    assert norm.verdict(-clear).endswith("hurts")
+    assert norm.verdict(np.array([0.02, -0.02, 0.001])).endswith("no difference")
+    assert "one seed" in norm.verdict(np.array([0.1]))
+    accuracy = {0.1: np.array([0.90, 0.91]), 0.3: np.array([0.9, 0.9]), 1.0: np.array([0.8, 0.99])}
+    assert norm.best_value(accuracy) == 0.1
+    assert norm.usable(accuracy) == [0.1, 0.3, 1.0]
+    accuracy[1.0] -= 0.01
+    assert norm.usable(accuracy) == [0.1, 0.3]
+
+
+def test_standardised_slide_values():
+    # recomputed by hand from the slide's five activations
+    given = np.array([1, 3, 5.1, 7.5, 9])
+    np.testing.assert_allclose(
+        norm.standardise(given), [-1.418, -0.730, -0.007, 0.819, 1.336], atol=1e-3
+    )
+
+
+def test_lab_runs_and_evaluates_to_the_same_tables(tmp_path, capsys):
+    lab = ["experiments/batch_norm.py", "--workdir", str(tmp_path / "run"), "--seeds", "2"]
+    results = launch([*lab, "--preset", "quick", "--source", "simulated"])[0]
+    epochs, by_rate, chosen, varied, moved, claims = results.tables
+    assert (by_rate.rows[1]["BN in front"] > by_rate.rows[1]["no BN"]).all()
+    size = {row["net"]: row["parameters"] for row in chosen.rows}
+    assert size == {"no BN": 89_610, "BN behind": 90_010, "BN in front": 90_010, "linear": 7_850}
+    assert all(row["test accuracy"].min() > 0.7 for row in chosen.rows)
+    assert (np.asarray(moved.rows[0]["BN in front"]) < 1e-3).all()
+    assert (np.asarray(moved.rows[0]["BN behind"]) > 0.1).all()
+    assert len(varied.rows) == 9
+    assert len(claims.rows) == 3
+    assert "BN behind, slide" in epochs.columns
+    figures = {path.stem for path in (tmp_path / "run" / "figures").iterdir()}
+    assert {"loss_by_iteration", "activations", "learning_rates", "slopes"} <= figures
+    launch(["--eval", str(tmp_path / "run")])
+    assert "identical to its results.json" in capsys.readouterr().out
