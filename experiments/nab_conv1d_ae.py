@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 
 from datasets import nab
-from datasets.source import DataError
 from jaxdl import optim, series_figures
-from jaxdl.anomaly import window_decisions, windows
+from jaxdl.anomaly import window_decisions
+from jaxdl.errors import UserError
 from jaxdl.models import conv1d
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
@@ -73,18 +73,12 @@ NETS = {"lecture net": conv1d.lecture_net, "Keras net": conv1d.keras_net}
 
 
 def main(config: Config, run: Run) -> Results:
+    if config.epochs < 1:
+        raise UserError(f"--epochs {config.epochs}: give 1 or more")
     train, test = _load(config, run)
-    mean, deviation = train.mean(), train.std(ddof=1)
-    scaled, size = (train - mean) / deviation, config.window
-    everything = windows.sliding(scaled, size)
-    overlap = round(0.9 * len(everything))
-    cut = round((1 - config.valid_share) * len(scaled))
-    published, sound = window_decisions.published(), window_decisions.sound(config.alarm_rate)
-    parts = {
-        published: (everything[:overlap], everything[overlap:]),
-        sound: (windows.sliding(scaled[:cut], size), windows.sliding(scaled[cut:], size)),
-    }
-    test_windows = windows.sliding((test - mean) / deviation, size)
+    split = (config.window, config.valid_share, config.alarm_rate)
+    parts, test_windows = window_decisions.split(train, test, *split)
+    published, sound = parts
     truth = test > config.truth_above if config.series is None else None
     rows, shown = [], {}
     for (net_name, net), protocol in product(list(NETS.items())[: 1 + config.keras_net], parts):
@@ -92,7 +86,7 @@ def main(config: Config, run: Run) -> Results:
         loss = window_decisions.window_loss
         task = Task(init, apply, loss, lambda hyper: optim.adam(config.learning_rate))
         fit_windows, valid = parts[protocol]
-        patience = config.patience if protocol is sound else config.published_patience
+        patience = config.published_patience if protocol is published else config.patience
         for epochs in (0,) * (config.untrained and protocol is sound) + (config.epochs,):
             state = "trained" if epochs else "untrained"
             fitted = run.fit(
@@ -113,17 +107,19 @@ def main(config: Config, run: Run) -> Results:
                 fitted.predict(window_decisions.window_errors, {"x": x})
                 for x in (fit_windows, valid, test_windows)
             ]
-            rows += window_decisions.table_rows(row, protocol, errors, size, truth)
+            rows += window_decisions.table_rows(row, protocol, errors, config.window, truth)
             if epochs:
                 shown[net_name, protocol] = (fitted, errors)
-    errors = window_decisions.pca_errors(16, *parts[sound], test_windows)
-    row = {"model": "PCA, 16 components", "parameters": 17 * size, "best epoch": None}
-    rows += window_decisions.table_rows(row, sound, errors, size, truth)
+    components = min(16, config.window // 2)
+    errors = window_decisions.pca_errors(components, *parts[sound], test_windows)
+    row = {"model": f"PCA, {components} components", "best epoch": None}
+    row["parameters"] = (components + 1) * config.window
+    rows += window_decisions.table_rows(row, sound, errors, config.window, truth)
     title = "Flagged points of the test series; thresholds from training or validation windows only"
     found = next(r for r in rows if r["protocol"] == "sound, MSE" and r["best epoch"] is not None)
     return Results(
         tables=[Table(title, rows, digits=4)],
-        figures=series_figures.lab_170(train, test, size, shown, truth),
+        figures=series_figures.lab_170(train, test, config.window, shown, truth),
         headline={key: found[key] for key in list(found)[-3:]},
         notes=[
             "Both protocols give back the weights of the best validation loss; the published "
@@ -133,18 +129,13 @@ def main(config: Config, run: Run) -> Results:
     )
 
 
-def _load(config: Config, run: Run) -> tuple[np.ndarray, np.ndarray]:
+def _load(config: Config, run: Run) -> list[np.ndarray]:
     """Training and test values; a user's file is cut in half."""
     if config.series is None:
         series = [nab.load(run.source, name) for name in (config.train_series, config.test_series)]
         for each in series:
             run.uses(each.provenance)
-        return series[0].value, series[1].value
+        return [each.value for each in series]
     series = nab.load(run.source, "", config.series)
     run.uses(series.provenance)
-    half = len(series.value) // 2
-    need = int(2 * (config.window + 1 / config.alarm_rate) / config.valid_share) + 2
-    if 2 * half < need:
-        problem = f"has {2 * half} rows, and --window {config.window} needs {need}"
-        raise DataError(f"{problem}: use a smaller --window", file=config.series)
-    return series.value[:half], series.value[half:]
+    return np.split(series.value[: len(series.value) // 2 * 2], 2)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from datasets.source import DataError
+from jaxdl.anomaly import window_decisions
 from jaxdl.cli import launch
+from jaxdl.errors import UserError
 
 LAB = "experiments/nab_conv1d_ae.py"
 SHORT = ["--preset", "quick", "--source", "simulated", "--batch-size", "512"]
@@ -41,5 +42,25 @@ def test_own_series(tmp_path):
     row = next(r for r in results.tables[0].rows if r["model"].startswith("PCA"))
     assert "points found" not in row  # nobody knows the truth of a user's series
     assert 10 <= row["points flagged"].item() <= 60
-    with pytest.raises(DataError, match="smaller --window"):
+    with pytest.raises(UserError, match="smaller --window"):
         launch([LAB, *own, "--window", "288", "--fresh"])
+
+
+def test_what_cannot_work_is_said_in_one_line():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=600)
+    constant = np.append(np.ones(300), noise[:300])
+    for words, train, numbers in (
+        ("multiple of 4", noise, (30, 0.2, 0.1)),
+        ("--valid-share 1.5", noise, (32, 1.5, 0.1)),
+        ("--alarm-rate 0", noise, (32, 0.2, 0.0)),
+        ("600 to test are too few", noise, (32, 0.2, 0.001)),
+        ("too few", noise, (400, 0.5, 0.1)),
+        ("constant", np.ones(600), (32, 0.2, 0.1)),
+        ("out of all range", 1e300 * noise, (32, 0.2, 0.1)),
+    ):
+        with pytest.raises(UserError, match=words):
+            window_decisions.split(train, noise, *numbers)
+    parts, test = window_decisions.split(constant, noise, 32, 0.2, 0.1)
+    assert test.shape == (569, 32, 1)
+    assert [[len(x) for x in pair] for pair in parts.values()] == [[512, 57], [449, 89]]

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float
 from sklearn.decomposition import PCA
 
 from jaxdl.anomaly import thresholds, windows
+from jaxdl.errors import UserError
 from jaxdl.losses import mae, mse
 
 Errors = Mapping[str, Float[np.ndarray, "seeds windows"]]
@@ -64,6 +65,56 @@ def sound(alarm_rate: float) -> Protocol:
         lambda _, valid: quantile(valid, alarm_rate).value,
         windows.points_in_flagged_windows,
     )
+
+
+def split(
+    train: Float[np.ndarray, " n"],
+    test: Float[np.ndarray, " m"],
+    window: int,
+    valid_share: float,
+    alarm_rate: float,
+) -> tuple[dict[Protocol, tuple[np.ndarray, np.ndarray]], np.ndarray]:
+    """Windows of both series, scaled by the mean and deviation of the first.
+
+    Args:
+        train: the series to learn from.
+        test: the other one.
+        window: points in a window, a multiple of 4.
+        valid_share: share of the first series, at its end, that validates in the sound protocol.
+        alarm_rate: share of validation windows that the sound threshold lets through.
+
+    Returns:
+        protocol -> (training windows, validation windows), and the test windows. The published
+        protocol validates on the last tenth of all windows, which overlap the others.
+
+    Raises:
+        UserError: the series are too short for these numbers, or the first is constant.
+    """
+    if window < 4 or window % 4:
+        raise UserError(f"--window {window}: give a multiple of 4")
+    for name, share in (("valid-share", valid_share), ("alarm-rate", alarm_rate)):
+        if not 0 < share < 1:
+            raise UserError(f"--{name} {share}: give a number between 0 and 1")
+    cut = round((1 - valid_share) * len(train))
+    validating = len(train) - cut
+    if validating - window + 1 < 1 / alarm_rate or min(cut, len(test)) < 2 * window:
+        raise UserError(
+            f"{cut} + {validating} rows to learn and validate and {len(test)} to test are too few "
+            f"for --window {window}, --valid-share {valid_share} and --alarm-rate {alarm_rate}: "
+            "use a smaller --window, or a longer series"
+        )
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        mean, deviation = train.mean(), train.std(ddof=1)
+        scaled, scaled_test = ((x - mean) / deviation for x in (train, test))
+        farthest = np.abs(np.append(scaled, scaled_test)).max()
+    if not (np.isfinite(deviation) and farthest < np.finfo(np.float32).max):  # NaN is not less
+        raise UserError("the series to learn from is constant, or its values are out of all range")
+    everything, overlap = windows.sliding(scaled, window), round(0.9 * (len(train) - window + 1))
+    parts = {
+        published(): (everything[:overlap], everything[overlap:]),
+        sound(alarm_rate): tuple(windows.sliding(x, window) for x in (scaled[:cut], scaled[cut:])),
+    }
+    return parts, windows.sliding(scaled_test, window)
 
 
 def window_errors(
