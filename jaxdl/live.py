@@ -7,16 +7,20 @@ line of JSON, written at once: {"row", "time", "value", "score", "alarm"}. With 
 that are missing are filled in as missing; a time stamp that goes back, or a line that is no number,
 is answered with {"error"} and skipped. `--state` is read if it exists and written at the end and
 every `--save-every` rows, so that a restart goes on where it stopped.
+
+`python -m jaxdl.score --series` is the same. Exit status: 0 at the end of the input; 2 for a
+mistake in the call or the state file; 130 after Ctrl-C and 143 after SIGTERM, with the state saved.
 """
 
 import contextlib
 import json
 import math
 import os
+import signal
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +31,7 @@ import numpy as np
 from jaxdl.errors import UserError
 
 MOST_MISSING_DAYS = 7
+MOST_CHARACTERS = 4096
 FORMAT = 1
 
 
@@ -61,17 +66,26 @@ class Live:
         if options.save_every < 1:
             raise UserError(f"--save-every {options.save_every}: give 1 or more")
         self.options = options
+        if options.threshold is not None and not math.isfinite(options.threshold):
+            raise UserError(f"--threshold {options.threshold}: give a finite number")
+        if options.state is not None and not options.state.absolute().parent.is_dir():
+            raise UserError(f"--state {options.state}: there is no such folder")
         settings = streaming.DEFAULT
         if options.threshold is not None:
             settings = settings._replace(threshold=options.threshold)
         self.step = jax.jit(lambda state, value: streaming.step(state, value, settings))
         self.detector = streaming.start(86400 // options.step_seconds)
         self.last: datetime | None = None
+        self.unsaved = 0
         if options.state is not None and options.state.exists():
             self.detector, self.last = load(options.state, options.step_seconds)
 
     def answers(self, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-        """One record for each line; empty lines and a header give none."""
+        """One record for each line; empty lines and a header give none.
+
+        Raises:
+            OSError: the state file cannot be written.
+        """
         first = True
         for line in lines:
             text = line.strip().lstrip("\ufeff")
@@ -80,7 +94,7 @@ class Live:
             try:
                 time, value = parse(text)
                 yield self.event(time, value)
-                if int(self.detector.rows) % self.options.save_every == 0:
+                if self.unsaved >= self.options.save_every:
                     self.save()
             except ValueError as error:
                 header = first and not any(ch.isdigit() for ch in text)
@@ -103,9 +117,11 @@ class Live:
                     f"{time} is more than {MOST_MISSING_DAYS} days after {self.last}; start a "
                     "fresh state for the new stretch"
                 )
-            for _ in range(late - 1):
-                self.detector, _, _ = self.step(self.detector, np.float32(np.nan))
+            # what the step makes of a missing value
+            missing = np.int32(late - 1)
+            self.detector = self.detector._replace(rows=self.detector.rows + missing)
         self.detector, score, flag = self.step(self.detector, np.float32(value))
+        self.unsaved += 1
         self.last = time if time is not None else self.last
         return {
             "row": int(self.detector.rows) - 1,
@@ -117,6 +133,7 @@ class Live:
 
     def save(self) -> None:
         """Write the state file in one move; nothing without `--state`."""
+        self.unsaved = 0
         if self.options.state is not None:
             save(self.options.state, self.detector, self.last, self.options.step_seconds)
 
@@ -147,8 +164,13 @@ def save(path: Path, detector: Any, last: datetime | None, step_seconds: int) ->
     arrays = {name: np.asarray(leaf) for name, leaf in streaming.to_arrays(detector).items()}
     clock = np.datetime64("NaT", "us") if last is None else np.datetime64(last, "us")
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        np.savez(file, **arrays, clock=clock.astype(np.int64), step=step_seconds, format=FORMAT)
-    os.replace(file.name, path)  # noqa: PTH105 - one atomic move
+        try:
+            np.savez(file, **arrays, clock=clock.astype(np.int64), step=step_seconds, format=FORMAT)
+            file.close()
+            os.replace(file.name, path)  # noqa: PTH105 - one atomic move
+        except OSError:
+            Path(file.name).unlink(missing_ok=True)
+            raise
 
 
 def load(path: Path, step_seconds: int) -> tuple[Any, datetime | None]:
@@ -159,6 +181,8 @@ def load(path: Path, step_seconds: int) -> tuple[Any, datetime | None]:
     """
     from jaxdl.anomaly import streaming
 
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path} is not a state of this detector")
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
@@ -174,27 +198,68 @@ def load(path: Path, step_seconds: int) -> tuple[Any, datetime | None]:
     return detector, None if np.isnat(stamp) else stamp.astype(datetime)
 
 
-def main() -> int:
-    """Read standard input to its end; exit status 2 for a mistake in the call."""
+class _Stopped(Exception):
+    """A signal came while the program waited for a line."""
+
+
+class _Lines:
+    """Lines of standard input until its end or a signal, which never cuts an event in two."""
+
+    def __init__(self):
+        self.signum, self.waiting = 0, False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(ValueError):  # only the main thread may do this
+                signal.signal(number, self._stop)
+        if hasattr(sys.stdin, "reconfigure"):
+            sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+
+    def _stop(self, number, frame):
+        self.signum = number
+        if self.waiting:
+            raise _Stopped
+
+    def __iter__(self) -> Iterator[str]:
+        with contextlib.suppress(_Stopped):
+            while not self.signum:
+                self.waiting = True
+                line = sys.stdin.readline(MOST_CHARACTERS)
+                self.waiting = False
+                if not line:
+                    return
+                yield line
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status."""
     import tyro
 
     options = tyro.cli(
-        Annotated[Options, tyro.conf.OmitArgPrefixes], description=__doc__, prog="jaxdl.live"
+        Annotated[Options, tyro.conf.OmitArgPrefixes],
+        description=__doc__,
+        prog="python -m jaxdl.live",
+        args=argv,
     )
+    lines = _Lines()
+    rows = alarms = errors = 0
     try:
         live = Live(options)
+        try:
+            for record in live.answers(lines):
+                rows += "row" in record
+                errors += "error" in record
+                alarms += record.get("alarm", False)
+                print(json.dumps(record), flush=True)
+        except BrokenPipeError:  # `... | head` closed the pipe: nothing more to say
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        live.save()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
-        for record in live.answers(sys.stdin):
-            print(json.dumps(record), flush=True)
-    try:
-        live.save()
     except OSError as error:
         print(f"error: {options.state} cannot be written ({error.strerror})", file=sys.stderr)
         return 2
-    return 0
+    print(f"{rows:,} rows, {alarms:,} alarms, {errors:,} lines skipped", file=sys.stderr)
+    return 128 + lines.signum if lines.signum else 0
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
     python -m jaxdl.score RUN_OR_FILE transactions.parquet --output alerts.jsonl --only-flagged
     some_source | python -m jaxdl.score RUN_OR_FILE - --format jsonl
     python -m jaxdl.score RUN_OR_FILE --describe
+    some_source | python -m jaxdl.score --series     (a live time series; see jaxdl.live)
 
 RUN_OR_FILE is a scorer file, or the folder of a run that wrote one (scorer.jaxdl). It holds the
 columns' arithmetic, the model or ensemble, and the threshold; its sum is checked and its stored
@@ -53,6 +54,11 @@ good; 130 after Ctrl-C, 143 after SIGTERM.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if argv[:1] == ["--series"]:
+        from jaxdl import live
+
+        return live.main(argv[1:])
     with contextlib.suppress(ValueError):  # only the main thread may do this
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:

@@ -66,6 +66,8 @@ class Wanted:
         Raises:
             UserError: a column is missing, stands twice or is unknown.
         """
+        if sorted(header) == ["timestamp", "value"] and "timestamp" not in self.columns:
+            raise UserError("this is a time series: give it to python -m jaxdl.score --series")
         for name in (*self.columns, *self.keep, *header):
             if name not in header:
                 raise UserError(f"column {name[:40]!r} is missing; needed: {self.listing()}")

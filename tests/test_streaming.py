@@ -2,8 +2,10 @@
 
 import io
 import json
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 
 from datasets import nab
 from datasets.source import Request
-from jaxdl import live
+from jaxdl import live, streams
 from jaxdl.anomaly import streaming
 from jaxdl.errors import UserError
 
@@ -179,12 +181,56 @@ def test_live_fills_gaps_and_answers_bad_lines(taxi):
         live.Live(live.Options(0))
 
 
-def test_the_program_answers_each_line_at_once():
-    command = [sys.executable, "-m", "jaxdl.live", "--step-seconds", "3600"]
-    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as process:
+def test_a_long_gap_is_only_a_later_clock(taxi):
+    given = lines(taxi[:200])
+    short = live.Live(live.Options(1800))
+    list(short.answers(given[:100]))
+    list(short.answers(given[150:151]))
+    state, _, _ = advance(streaming.start(48), np.append(taxi[:100], np.full(50, np.nan)))
+    state, _, _ = step(state, taxi[150])
+    assert same(short.detector, state)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"threshold": float("nan")}, "threshold"),
+        ({"save_every": 0}, "save-every"),
+        ({"state": Path("/no/such/folder/s.npz")}, "no such folder"),
+        ({"state": Path(__file__)}, "not a state"),
+    ],
+)
+def test_live_refuses_in_one_line(options, words):
+    with pytest.raises(UserError, match=words) as error:
+        live.Live(live.Options(**options))
+    assert "\n" not in str(error.value)
+
+
+def test_live_saves_every_so_often(taxi, tmp_path):
+    path = tmp_path / "state.npz"
+    program = live.Live(live.Options(1800, state=path, save_every=4))
+    given = lines(taxi[:9])
+    answers = program.answers([*given[:3], *given[5:]])
+    saved = [path.exists() for _ in answers]
+    assert saved == [False] * 4 + [True] * 3  # the state is written when the next line is asked for
+    assert int(live.load(path, 1800)[0].rows) == 6
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_the_program_answers_at_once_and_saves_when_it_is_stopped(signum, tmp_path):
+    command = [sys.executable, "-m", "jaxdl.score", "--series", "--step-seconds", "3600"]
+    command += ["--state", str(tmp_path / "state.npz")]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, text=True) as process:
         process.stdin.write("5\n")
         process.stdin.flush()
         answer = json.loads(process.stdout.readline())  # the input is still open
-        process.stdin.close()
+        process.send_signal(signum)
+        assert process.wait(30) == 128 + signum
+        assert process.stderr.read() == "1 rows, 0 alarms, 0 lines skipped\n"
     assert (answer["row"], answer["value"], answer["alarm"]) == (0, 5.0, False)
-    assert process.returncode == 0
+    assert int(live.load(tmp_path / "state.npz", 3600)[0].rows) == 1
+
+
+def test_a_series_in_the_wrong_place_is_sent_on():
+    with pytest.raises(UserError, match=r"time series.*--series"):
+        streams.Wanted(("Time", "Amount")).places(["timestamp", "value"])
