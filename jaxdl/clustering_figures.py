@@ -105,16 +105,16 @@ def neighbour_distances(x: Points, neighbour: int, eps: float, name: str) -> Any
     return figure
 
 
-def label_budgets(curves: Mapping[str, Mapping[int, Sequence[float]]]) -> Any:
+def label_budgets(rows: Sequence[Mapping[str, Any]]) -> Any:
     """Mean accuracy by number of labels, a line for each method, the band from worst to best seed.
 
     Args:
-        curves: method -> number of labels -> accuracy of each seed.
+        rows: for each number of labels {"labels": it, method: accuracy [seeds]}.
     """
     figure, axes = subplots()
-    for colour, (name, values) in zip(COLOURS, curves.items(), strict=False):
-        budgets = list(values)
-        accuracy = np.array([values[budget] for budget in budgets])
+    budgets = [row["labels"] for row in rows]
+    for colour, name in zip(COLOURS, list(rows[0])[1:], strict=False):
+        accuracy = np.array([row[name] for row in rows])
         axes.plot(budgets, accuracy.mean(axis=1), "o-", color=colour, label=name)
         low, high = accuracy.min(axis=1), accuracy.max(axis=1)
         axes.fill_between(budgets, low, high, color=colour, alpha=0.15, lw=0)
