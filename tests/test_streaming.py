@@ -83,7 +83,8 @@ def test_many_series_at_once_are_the_single_ones(taxi):
 
 def test_backtest_of_series_of_different_lengths(taxi):
     series, days = {"long": taxi[:500], "short": taxi[100:400]}, {"long": 48, "short": 24}
-    scores = streaming.backtest(series, days)
+    states = {name: streaming.start(day, 48) for name, day in days.items()}
+    scores = streaming.backtest(series, states)
     for name, values in series.items():
         _, alone, _ = advance(streaming.start(days[name], 48), values)
         assert scores[name].shape == values.shape

@@ -13,8 +13,8 @@ everything seen so far the tail is continued as a power law. A flag marks the be
 """
 
 import bisect
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -167,15 +167,14 @@ def _step(state: State, x: Array, settings: Settings):
     level = jnp.abs(x - state.mean) / deviation
     statistics = jnp.stack([level, novelty, jnp.abs(mean_z[0]), mean_abs[0], mean_abs[1]])
 
-    surprise, histogram, largest = _surprise(state, statistics, settings)
+    surprise, histogram, largest = tail_surprise(
+        state.histogram, state.largest, statistics, day, settings
+    )
     live = age > settings.learning * day
     scored = age > 2 * settings.learning * day
     score = jnp.where(scored, surprise.mean(), 0.0)
 
-    above = score > settings.threshold
-    flag = above & (state.rows > state.quiet_until)
-    silence = jnp.where(flag, settings.silence, jnp.where(above, settings.calm, 0.0)) * day
-    quiet = jnp.maximum(state.quiet_until, state.rows + silence.astype(jnp.int32))
+    flag, quiet = begin_alarm(score, state.rows, state.quiet_until, day, settings)
 
     slow = jnp.maximum(1.0 / (age + 1.0), 1.0 / (settings.memory * day))
     bound = jnp.where(age > 1.5 * day, settings.reach * usual, jnp.inf)
@@ -214,20 +213,48 @@ def _step(state: State, x: Array, settings: Settings):
     return new, score, flag
 
 
-def _surprise(state: State, statistics: Array, settings: Settings):
-    """-log10 of the share of earlier values as high, and the histogram with these added."""
-    width = (HIGHEST - LOWEST) / BINS
+def tail_surprise(
+    histogram: Float[Array, "statistics bins"],
+    largest: Float[Array, " statistics"],
+    statistics: Float[Array, " statistics"],
+    day: Float[Array, ""],
+    settings: Settings,
+) -> tuple[Array, Array, Array]:
+    """-log10 of the share of earlier values as high, and the histogram with these added.
+
+    Args:
+        histogram: how often each decade of a statistic occurred, fading with `tail_memory`.
+        largest: of each statistic so far; beyond it the tail goes on as a power law.
+        statistics: the new values, not negative.
+        day: events in a day.
+        settings: of the detector.
+    """
+    bins = histogram.shape[-1]
+    width = (HIGHEST - LOWEST) / bins
     place = (jnp.log10(statistics + TINY) - LOWEST) / width
-    place = jnp.clip(place, 0, BINS - 1).astype(jnp.int32)
-    as_high = jnp.arange(BINS) >= place[:, None]
-    count = jnp.where(as_high, state.histogram, 0.0).sum(axis=1)
-    share = (count + 1.0) / (state.histogram.sum(axis=1) + 1.0)
-    beyond = jnp.log10((statistics + 1e-6) / (state.largest + 1e-6))
+    place = jnp.clip(place, 0, bins - 1).astype(jnp.int32)
+    as_high = jnp.arange(bins) >= place[:, None]
+    count = jnp.where(as_high, histogram, 0.0).sum(axis=1)
+    share = (count + 1.0) / (histogram.sum(axis=1) + 1.0)
+    beyond = jnp.log10((statistics + 1e-6) / (largest + 1e-6))
     beyond = jnp.clip(settings.power * beyond, 0.0, settings.cap)
-    forget = 1.0 - 1.0 / (settings.tail_memory * state.day.astype(jnp.float32))
-    here = jnp.arange(BINS) == place[:, None]
-    histogram = state.histogram * forget + here
-    return beyond - jnp.log10(share), histogram, jnp.maximum(state.largest, statistics)
+    forget = 1.0 - 1.0 / (settings.tail_memory * day)
+    here = jnp.arange(bins) == place[:, None]
+    return beyond - jnp.log10(share), histogram * forget + here, jnp.maximum(largest, statistics)
+
+
+def begin_alarm(
+    score: Float[Array, ""],
+    rows: Int[Array, ""],
+    quiet_until: Int[Array, ""],
+    day: Float[Array, ""],
+    settings: Settings,
+) -> tuple[Bool[Array, ""], Int[Array, ""]]:
+    """Whether an alarm begins in this row, and the row up to which none may begin after it."""
+    above = score > settings.threshold
+    flag = above & (rows > quiet_until)
+    silence = jnp.where(flag, settings.silence, jnp.where(above, settings.calm, 0.0)) * day
+    return flag, jnp.maximum(quiet_until, rows + silence.astype(jnp.int32))
 
 
 def advance(
@@ -256,26 +283,29 @@ def advance_many(
 
 
 def backtest(
-    series: Mapping[str, Float[np.ndarray, " n"]], days: Mapping[str, int]
+    series: Mapping[str, Float[np.ndarray, " n"]],
+    states: Mapping[str, Any],
+    advance: Callable = advance,
 ) -> dict[str, Float[np.ndarray, " n"]]:
     """Scores of whole series of different lengths, all at once.
 
     Args:
         series: name -> values.
-        days: name -> events in a day.
+        states: name -> the state before the first event; all of one shape.
+        advance: (state, values) -> (state, scores, flags).
     """
-    longest, slots = max(len(values) for values in series.values()), max(days.values())
+    longest = max(len(values) for values in series.values())
     table = np.full((len(series), longest), np.nan, np.float32)
     for row, values in zip(table, series.values(), strict=True):
         row[: len(values)] = values
-    states = stack([start(days[name], slots) for name in series])
-    scores = np.asarray(jax.jit(advance_many)(states, table)[1])
+    together = stack([states[name] for name in series])
+    scores = np.asarray(jax.jit(jax.vmap(advance))(together, table)[1])
     return {
         name: row[: len(values)] for (name, values), row in zip(series.items(), scores, strict=True)
     }
 
 
-def stack(states: list[State]) -> State:
+def stack(states: list[Any]) -> Any:
     """Many states of the same number of slots as one pytree with a leading axis."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 

@@ -5,14 +5,18 @@ stands at the row that completes it, so nothing looks ahead.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
+import jax
 import numpy as np
 from jaxtyping import Float
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import NearestNeighbors
 
-from jaxdl.anomaly import nab_scoring, streaming, windows
+from jaxdl.anomaly import nab_scoring, streaming, streaming_model, windows
+from jaxdl.losses import mae
+from jaxdl.training import Fitted
 
 Series = Mapping[str, Float[np.ndarray, " n"]]
 Scores = dict[str, Float[np.ndarray, "seeds n"]]
@@ -87,6 +91,34 @@ def classical(
     scores = {"sub-sequence PCA": error[None], "sub-sequence kNN": distance[None]}
     scores["isolation forest"] = np.stack(forests)
     return {name: at_last_row(members, window) for name, members in scores.items()}
+
+
+def streamed(
+    fitted: Fitted, series: Series, days: Mapping[str, int], window: int, member: int = 0
+) -> Scores:
+    """Scores of one member of a fitted autoencoder, from the step that a live series would use.
+
+    Args:
+        fitted: its batch is {"x": [batch, window, 1]}; the score is the mean absolute error.
+        series: what is scored.
+        days: series -> rows in a day.
+        window: points in a window.
+        member: which seed.
+    """
+    variables = jax.tree.map(lambda leaf: leaf[member], fitted.variables)
+
+    def error(scaled):
+        batch = {"x": scaled[None, :, None]}
+        outputs, _ = fitted.task.apply(variables, batch, jax.random.key(0), False, {})
+        return mae(outputs, batch["x"])[0]
+
+    states = {
+        name: streaming_model.start(days[name], nab_scoring.learning_rows(len(values)), window)
+        for name, values in series.items()
+    }
+    advance = partial(streaming_model.advance, streaming_model.step_of(error))
+    scores = streaming.backtest(series, states, advance)
+    return {name: row[None] for name, row in scores.items()}
 
 
 def random_scores(series: Series, seeds: Sequence[int]) -> Scores:
