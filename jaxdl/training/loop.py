@@ -194,8 +194,7 @@ class _Loop:
     def _train(self, state: FitState) -> FitState:
         self.data = parallel.replicate(self.train)
         self.evaluator = Evaluator(self.task, self.valid, self.seeds) if self.valid else None
-        lanes = programs.lanes_of(state.train.params, len(self.seeds))
-        self.lanes = lanes
+        lanes = self.lanes = programs.lanes_of(state.train.params, len(self.seeds))
         trains = [_cut(state.train, lane) for lane in lanes]
         selections = [_cut(state.selection, lane) for lane in lanes]
         member_params = _cut(state.train.params, slice(0, 1))
