@@ -23,9 +23,10 @@ import numpy as np
 
 from datasets import fraud
 from datasets.fraud_split import row_weights, split_three
-from jaxdl import figures, losses, optim
-from jaxdl.anomaly import detectors, evaluation, thresholds
+from jaxdl import fraud_figures, losses, optim
+from jaxdl.anomaly import detectors, thresholds
 from jaxdl.anomaly.evaluation import AmountCost, FixedCost
+from jaxdl.anomaly.recalibration import Decided, promise_row, recalibrated
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
@@ -69,47 +70,6 @@ def residual(outputs, batch):
     return batch["x"] - outputs
 
 
-def recalibrated(
-    first: np.ndarray, later: np.ndarray, label: np.ndarray, rate: float, config: Config
-) -> np.ndarray:
-    """Flags of a threshold that follows the stream, with a reviewer's verdict on each alert.
-
-    The threshold is the `level` quantile of the last scores; after each block the level moves
-    against the false alarms seen (adaptive conformal inference, Gibbs and Candes 2021, here on the
-    logarithm of the level). So long as it stays between its bounds, the realised rate is
-    `rate * (1 - log(last level / rate) / (gain * blocks))`, however the scores drift.
-
-    Args:
-        first: normal scores to start from, in order of time.
-        later, label: the stream, in order of time; labels are looked at for flagged rows only.
-    """
-    window, flags, level = first[-config.window :], [], rate
-    for start in range(0, len(later), config.block):
-        scores = later[start : start + config.block]
-        lowest = 2 / (len(window) + 1)
-        level = min(max(level, lowest), 0.5)
-        limit = thresholds.quantile(window, level, fitted_on="preceding rows", resamples=0)
-        flags.append(limit.label(scores))
-        confirmed = flags[-1] & (label[start : start + config.block] == 1)
-        false = (flags[-1] & ~confirmed).sum() / max((~confirmed).sum(), 1)
-        level *= np.exp(config.gain * len(scores) / config.block * (1 - false / rate))
-        window = np.concatenate([window, scores[~confirmed]])[-config.window :]
-    return np.concatenate(flags)
-
-
-def rates_over_time(curves: dict[str, np.ndarray], hours: np.ndarray, asked: float):
-    """Share of normal rows flagged, hour by hour of the later half."""
-    figure, axes = figures.subplots(width=7)
-    bins = np.floor(hours - hours.min()).astype(int)
-    for colour, (name, flags) in zip(figures.COLOURS, curves.items(), strict=False):
-        share = np.bincount(bins, flags) / np.maximum(np.bincount(bins), 1)
-        axes.plot(share, color=colour, marker="o", ms=3, label=name)
-    axes.axhline(asked, color="0.4", ls="--", label=f"asked for: {asked:g}")
-    axes.set(xlabel="hour of the later half", ylabel="share of normal rows flagged", ylim=(0, None))
-    axes.legend()
-    return figure
-
-
 def main(config: Config, run: Run) -> Results:
     data = fraud.load(run.source, config.csv, twin_rows=config.twin_rows)
     run.uses(data.provenance)
@@ -121,27 +81,19 @@ def main(config: Config, run: Run) -> Results:
         loss=lambda outputs, batch: losses.mse(outputs, batch["x"]),
         optimizer=lambda hyper: optim.adam(),
     )
-    fitted = run.fit(
-        "autoencoder",
-        task,
-        normal,
-        epochs=-(-config.steps // -(-len(normal["x"]) // config.batch_size)),
-        batch_size=config.batch_size,
-    )
+    epochs = -(-config.steps // -(-len(normal["x"]) // config.batch_size))
+    fitted = run.fit("autoencoder", task, normal, epochs=epochs, batch_size=config.batch_size)
     usual = fitted.predict(residual, normal)
-    scales = [detectors.fit_error_scale(member) for member in usual]
+    trained = detectors.whitened_population(usual, usual)
 
     def score(x: np.ndarray) -> np.ndarray:
         errors = fitted.predict(residual, {"x": x})
-        pairs = zip(scales, errors, strict=True)
-        return np.stack([np.asarray(detectors.whitened_score(*pair)) for pair in pairs])
+        return detectors.ensemble_score(detectors.whitened_population(usual, errors), trained)
 
-    pairs = zip(scales, usual, strict=True)
-    trained = np.stack([np.asarray(detectors.whitened_score(*pair)) for pair in pairs])
     in_time = np.argsort(data.time[parts.test.rows], kind="stable")
     label, rows = parts.test.label[in_time], parts.test.rows[in_time]
-    later = detectors.ensemble_score(score(parts.test.x[in_time]), trained)
-    known = detectors.ensemble_score(score(parts.valid.x), trained)
+    later = score(parts.test.x[in_time])
+    known = score(parts.valid.x)
     calm = known[parts.valid.label == 0]
 
     seen, on = parts.valid.rows, "normal rows of the validation part"
@@ -168,35 +120,15 @@ def main(config: Config, run: Run) -> Results:
         ),
         ("fixed cost, labels", None, rule.cost_minimal(known, truth, fixed, **whole)),
     ]
-    decided = [
-        (name, asked, fit.value, fit.interval, fit.label(later)) for name, asked, fit in fits
-    ]
+    decided = [Decided(name, asked, fit, fit.label(later)) for name, asked, fit in fits]
     first = calm[np.argsort(data.time[seen[truth == 0]], kind="stable")]
+    pace = {"window": config.window, "block": config.block, "gain": config.gain}
     for rate in config.rates:
-        flags = recalibrated(first, later, label, rate, config)
-        decided.append((f"recalibrated {rate:g}", rate, None, None, flags))
-    flagged = rule.Threshold("flag", 0.5, {}, "flags", 1)  # judges any decision, moving or not
-    table = []
-    for name, asked, value, interval, flags in decided:
-        found = rule.realised_rate(flagged, flags[label == 0].astype(np.float64))
-        hit = evaluation.confusion(flags.astype(np.float64), label, 0.5, weights[rows])
-        ratio = np.nan if asked is None else found.rate / asked
-        table.append(
-            {
-                "rule": name,
-                "threshold": np.nan if value is None else value,
-                "its 95 %": "moves" if interval is None else "{:.2f} .. {:.2f}".format(*interval),
-                "rate asked": np.nan if asked is None else asked,
-                "realised": found.rate,
-                "realised, 95 %": f"{found.low:.4f} .. {found.high:.4f}",
-                "realised / asked": ratio,
-                "within 20 %": "" if asked is None else "yes" if 0.8 <= ratio <= 1.2 else "no",
-                "precision": float(hit.precision()),
-                "recall": float(hit.recall()),
-            }
-        )
+        flags = recalibrated(first, later, label, rate, **pace)
+        decided.append(Decided(f"recalibrated {rate:g}", rate, None, flags))
+    table = [promise_row(one, label, weights[rows]) for one in decided]
     middle = config.rates[len(config.rates) // 2]
-    shown = {name: flags[label == 0] for name, asked, *_, flags in decided if asked == middle}
+    shown = {one.rule: one.flags[label == 0] for one in decided if one.asked == middle}
     hours = data.time[rows][label == 0] / 3600
     title = f"False alarms on the later half; temporal 50/50 split; {len(later):,} later rows, "
     title += f"{label.sum()} frauds; {len(calm):,} normal rows calibrate"
@@ -205,7 +137,7 @@ def main(config: Config, run: Run) -> Results:
     kept = {row["rule"]: row["realised / asked"] for row in table}
     return Results(
         tables=[Table(title, table, digits=3)],
-        figures={"false_alarms": partial(rates_over_time, shown, hours, middle)},
+        figures={"false_alarms": partial(fraud_figures.rates_over_time, shown, hours, middle)},
         headline={f"realised / asked at {middle:g}": kept[f"recalibrated {middle:g}"]},
         notes=[
             f"The score is the vote of {len(run.seeds)} seeds, so there is one value per rule. An "

@@ -180,6 +180,14 @@ def whitened_score(
     return whitened_contributions(scale, residual).sum(axis=-1)
 
 
+def whitened_population(
+    usual: Float[np.ndarray, "seeds m features"], errors: Float[np.ndarray, "seeds n features"]
+) -> Float[np.ndarray, "seeds n"]:
+    """`whitened_score` of each member, by its own residuals of normal training rows (`usual`)."""
+    pairs = zip(map(fit_error_scale, usual), errors, strict=True)
+    return np.stack([np.asarray(whitened_score(*pair)) for pair in pairs])
+
+
 def ensemble_score(
     members: Float[np.ndarray, "seeds n"], normal: Float[np.ndarray, "seeds m"]
 ) -> Float[np.ndarray, " n"]:
