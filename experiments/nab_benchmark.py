@@ -62,13 +62,14 @@ PRESETS = {"quick": Config(only_twins=True, epochs=1, lstm_epochs=0, batch_size=
 def main(config: Config, run: Run) -> Results:
     series = _load(config, run)
     values = {s.name: s.value for s in series}
+    sizes = (config.window, config.components, config.neighbours)
+    window_detectors.check(values, *sizes)
     layouts = {s.name: nab_scoring.layout(s.time, s.windows) for s in series}
     days = {s.name: max(86400 // s.step_seconds, 1) for s in series}
     slots = max(days.values())
     states = {name: streaming.start(day, slots) for name, day in days.items()}
     live = {name: each[None] for name, each in streaming.backtest(values, states).items()}
     raw, fitted = _learned(config, run, values)
-    sizes = (config.window, config.components, config.neighbours)
     for name in tqdm(values, "classical detectors", leave=False, disable=None):
         scores = window_detectors.classical(values[name], *sizes, run.seeds)
         for detector, members in scores.items():

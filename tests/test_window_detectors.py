@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxdl.anomaly import nab_scoring, nab_tables, window_detectors
+from jaxdl.errors import UserError
 
 SEEDS = (0, 1)
 
@@ -38,6 +39,20 @@ def test_classical_detectors_find_the_bump_and_do_not_look_ahead(wave):
     for name, members in window_detectors.classical(changed, 12, 4, 3, SEEDS).items():
         np.testing.assert_array_equal(members[:, :800], scores[name][:, :800])
         assert not np.array_equal(members, scores[name])
+
+
+def test_sizes_that_cannot_work_are_refused(wave):
+    window_detectors.check({"a": wave}, 12, 4, 3)
+    for sizes, words in (
+        ((14, 4, 3), "--window 14: give a multiple of 4, at most 90"),
+        ((0, 4, 3), "--window 0"),
+        ((92, 4, 3), "--window 92"),
+        ((12, 13, 3), "--components 13: give 1 to 12"),
+        ((12, 4, 169), "--neighbours 169: give 1 to 168"),
+    ):
+        with pytest.raises(UserError, match=words):
+            window_detectors.check({"a": wave, "b": wave}, *sizes)
+    window_detectors.classical(wave, 12, 12, 168, [0])  # the largest that it allows
 
 
 def test_scores_of_joined_windows_are_taken_apart():

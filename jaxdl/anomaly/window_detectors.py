@@ -15,6 +15,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import NearestNeighbors
 
 from jaxdl.anomaly import nab_scoring, streaming, streaming_model, windows
+from jaxdl.errors import UserError
 from jaxdl.losses import mae
 from jaxdl.training import Fitted
 
@@ -22,6 +23,21 @@ Series = Mapping[str, Float[np.ndarray, " n"]]
 Scores = dict[str, Float[np.ndarray, "seeds n"]]
 
 FARTHEST = 20.0  # standard deviations; a value far beyond all that was learnt is not farther
+
+
+def check(series: Series, window: int, components: int, neighbours: int) -> None:
+    """Whether the learning rows of every series suffice.
+
+    Raises:
+        UserError: the window is no multiple of 4, or one of the numbers is too large or small.
+    """
+    rows = min(nab_scoring.learning_rows(len(values)) for values in series.values())
+    if window % 4 or not 4 <= window <= rows // 2:
+        raise UserError(f"--window {window}: give a multiple of 4, at most {rows // 2}")
+    most = {"components": min(window, rows - window + 1), "neighbours": rows - window}
+    for name, value in (("components", components), ("neighbours", neighbours)):
+        if not 1 <= value <= most[name]:
+            raise UserError(f"--{name} {value}: give 1 to {most[name]}")
 
 
 def scaled_windows(
