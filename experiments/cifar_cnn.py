@@ -88,7 +88,9 @@ def main(config: Config, run: Run) -> Results:
 
     linear = fit("linear", net_task(MLP((10,)), config))
     rows = [{"model": "linear, on pixels", "augmentation": "none", "parameters": 30_730}]
-    rows[0] |= classification.learning_columns(linear, test, held)
+    hits = partial(classification.accuracy_of, label=test["y"])
+    said = classification.predicted(linear, test)
+    rows[0] |= classification.learning_columns(linear, hits(said), held)
     notes, pictures = [], {}
     for net in config.nets:
         fits = {}
@@ -97,15 +99,16 @@ def main(config: Config, run: Run) -> Results:
             fits[name] = fitted = fit(f"{net}_{name}", task)
             count = parameter_count(jax.tree.map(lambda x: x[0], fitted.variables))
             rows.append({"model": net, "augmentation": name, "parameters": count})
-            rows[-1] |= classification.learning_columns(fitted, test, held)
+            said = classification.predicted(fitted, test)
+            rows[-1] |= classification.learning_columns(fitted, hits(said), held)
             if (net, name) in REFERENCE and data.provenance.kind != "simulated":
                 got, stored = rows[-1]["test accuracy"].mean(), REFERENCE[net, name]
                 word = "reached" if got >= stored else "missed"
                 notes.append(f"{net}, {name}: stored run {stored:.4f}, here {got:.4f}: {word}.")
         untrained = run.fit(f"{net}_untrained", task, train, epochs=0, batch_size=32)
         rows.append({"model": f"{net}, untrained", "augmentation": "-", "parameters": count})
-        rows[-1]["test accuracy"] = classification.test_accuracy(untrained, test)
-        pictures |= net_figures(net, fits, test, data.classes)
+        rows[-1]["test accuracy"] = hits(classification.predicted(untrained, test))
+        pictures |= net_figures(net, fits, (test["x"], test["y"], said[0], data.classes))
     first = data.train.image[:21], [data.classes[i] for i in data.train.label[:21]]
     pictures["images"] = partial(image_figures.image_grid, *first)
     for name in set(config.augmentations) - {"none"}:
@@ -116,11 +119,9 @@ def main(config: Config, run: Run) -> Results:
     return Results([Table(title, rows, digits=4)], pictures, headline, notes)
 
 
-def net_figures(net: str, fits: dict, test: dict, classes) -> dict:
+def net_figures(net: str, fits: dict, examples: tuple) -> dict:
     """Loss curves of all augmentations; confusion and examples of the last one's first seed."""
-    said = classification.predicted(list(fits.values())[-1], test)[0]
     curves = {name: fitted.history for name, fitted in fits.items()}
-    examples = test["x"], test["y"], said, classes
     return {
         f"{net}_loss": partial(figures.loss_curves, curves, ylabel="cross-entropy"),
         f"{net}_confusion": partial(image_figures.confusion, *examples[1:]),

@@ -22,17 +22,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-import jax
 import numpy as np
 
 from datasets import cifar10
 from jaxdl import augment, classification, figures, optim, residual, residual_figures
-from jaxdl.models import cnn
 from jaxdl.models.mlp import MLP
 from jaxdl.models.resnet import ResNet, blocks_of
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-from jaxdl.training import parameter_count
 
 NAMES = {"identity": "residual", "projection": "residual, projections", "false": "plain"}
 
@@ -63,7 +60,7 @@ class Config:
 
 PRESETS = {
     "quick": Config(
-        depths=(8,), train_rows=512, steps=16, shrink=4, batch_size=64, twin_rows=(800, 200)
+        depths=(8,), train_rows=256, steps=12, shrink=4, batch_size=64, twin_rows=(800, 200)
     ),
     "full": Config(
         (20, 32, 56, 110), train_rows=45_000, validation_share=0.1, shrink=1, steps=64_000
@@ -83,13 +80,6 @@ def split(config: Config, data: cifar10.Images) -> tuple[dict, dict, dict]:
     return train, valid, {"x": data.test.image, "y": data.test.label}
 
 
-def prepare(images, mean, shrink: int):
-    """Bytes to numbers around 0: the training images' mean is taken off each pixel."""
-    batch, height, width, channels = images.shape
-    squares = batch, height // shrink, shrink, width // shrink, shrink, channels
-    return (cnn.pixels(images) - mean).reshape(squares).mean(axis=(2, 4))
-
-
 def main(config: Config, run: Run) -> Results:
     data = cifar10.load(run.source, config.twin_rows)
     run.uses(data.provenance)
@@ -97,7 +87,7 @@ def main(config: Config, run: Run) -> Results:
     per_epoch = len(train["y"]) // config.batch_size
     size = {"epochs": -(-config.steps // per_epoch), "batch_size": config.batch_size}
     mean = train["x"].mean(axis=0, dtype=np.float64).astype(np.float32) / 255
-    ready = partial(prepare, mean=mean, shrink=config.shrink)
+    ready = partial(residual.centred, mean=mean, shrink=config.shrink)
     change = partial(augment.pad_and_crop, pad=4 // config.shrink)
 
     def task(module, optimizer):
@@ -105,7 +95,7 @@ def main(config: Config, run: Run) -> Results:
 
     adam = task(MLP((10,)), lambda hyper: optim.adam(1e-3))
     linear = run.fit("linear", adam, train, valid, **size)
-    rows = [{"net": "linear, on pixels"} | columns(linear, test)]
+    rows = [{"net": "linear, on pixels"} | residual.result_columns(linear, test)]
     curves, starts, ends = {}, {}, {}
     sample = {name: value[: 4 * config.batch_size] for name, value in train.items()}
     for depth in config.depths:
@@ -116,17 +106,16 @@ def main(config: Config, run: Run) -> Results:
             kind = "none" if shortcut == "false" else shortcut
             net = task(ResNet(blocks_of(depth), kind), lambda hyper, recipe=recipe: recipe())
             name = f"{NAMES[shortcut]}, {depth} layers"
-            untrained = run.fit(f"{shortcut}_{depth}_untrained", net, train, epochs=0, batch_size=1)
             fitted = run.fit(f"{shortcut}_{depth}", net, train, valid, **size)
-            starts[name] = residual.layer_gradient_norms(untrained, sample)
-            ends[name] = residual.layer_gradient_norms(fitted, sample)
+            size0 = {"epochs": 0, "batch_size": config.batch_size}
+            untrained = run.fit(f"{shortcut}_{depth}_untrained", net, train, **size0)
+            starts[name], ends[name] = residual.layer_gradient_norms([untrained, fitted], sample)
             curves[name] = fitted.history
-            rows.append({"net": name} | columns(fitted, test))
-            rows[-1]["first / last gradient at the start"] = (
-                starts[name][:, 0] / starts[name][:, -1]
-            )
-            rows[-1]["at the end"] = ends[name][:, 0] / ends[name][:, -1]
-            rows[-1]["untrained test accuracy"] = classification.test_accuracy(untrained, test)
+            ratios = [norms[:, 0] / norms[:, -1] for norms in (starts[name], ends[name])]
+            rows.append({"net": name} | residual.result_columns(fitted, test, *ratios))
+    guess = classification.predicted(untrained, test)
+    rows.append({"net": f"{name}, untrained"})
+    rows[-1]["test accuracy"] = classification.accuracy_of(guess, test["y"])
     side = train["x"].shape[1] // config.shrink
     title = f"CIFAR-10 at {side}x{side}: {len(train['y']):,} training, {len(valid['y']):,} "
     title += f"validation, {len(test['y']):,} test images, {size['epochs'] * per_epoch:,} steps"
@@ -138,19 +127,5 @@ def main(config: Config, run: Run) -> Results:
             "accuracy": partial(figures.loss_curves, curves, "accuracy", "accuracy"),
             "gradients": partial(residual_figures.gradients_by_layer, panels),
         },
-        headline={row["net"]: row["test accuracy"] for row in rows[1:]},
+        headline={row["net"]: row["test accuracy"] for row in rows[1:-1]},
     )
-
-
-def columns(fitted, test: dict) -> dict:
-    """Parameters, and what the last epoch's weights reach."""
-    return {
-        "parameters": parameter_count(jax.tree.map(lambda x: x[0], fitted.variables)),
-        "train loss": fitted.history["train_loss"][-1],
-        "train accuracy": fitted.history["train_accuracy"][-1],
-        "validation accuracy": fitted.history["valid_accuracy"][-1],
-        "test accuracy": classification.test_accuracy(fitted, test),
-        "first / last gradient at the start": "-",
-        "at the end": "-",
-        "untrained test accuracy": "-",
-    }

@@ -47,23 +47,27 @@ def predicted(fitted: Fitted, data: Mapping[str, np.ndarray]) -> Int[np.ndarray,
     return fitted.predict(lambda outputs, batch: outputs.argmax(axis=-1), data)
 
 
-def test_accuracy(fitted: Fitted, data: Mapping[str, np.ndarray]) -> Float[np.ndarray, " seeds"]:
+def accuracy_of(
+    said: Int[np.ndarray, "seeds rows"], label: Int[np.ndarray, " rows"]
+) -> Float[np.ndarray, " seeds"]:
     """Share of rows whose class each member names."""
-    return (predicted(fitted, data) == data["y"]).mean(axis=1)
+    return (said == label).mean(axis=1)
 
 
-def learning_columns(fitted: Fitted, test: Mapping[str, np.ndarray], held: str) -> dict[str, Array]:
+def learning_columns(
+    fitted: Fitted, accuracy: Float[np.ndarray, " seeds"], held: str
+) -> dict[str, Array]:
     """Columns of a table: the epoch whose weights are kept, what they reach, the best epoch.
 
     The training columns are averages over the epoch, as Keras prints them, augmentation included.
 
     Args:
         fitted: the population.
-        test: rows that the test accuracy is of.
+        accuracy: of its members on the test rows.
         held: what the validation curve was measured on ("validation" or "test").
     """
     kept = fitted.best_epoch - 1, np.arange(len(fitted.seeds))
-    history, accuracy = fitted.history, test_accuracy(fitted, test)
+    history = fitted.history
     seen = history["train_accuracy"][kept]
     return {
         "epoch": fitted.best_epoch,

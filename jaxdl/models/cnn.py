@@ -1,10 +1,11 @@
 """Two-dimensional convolutions and pooling, channels last, and the CIFAR-10 nets of lab 010.
 
-Two operations are slow in XLA on a CPU, and so are done otherwise here, with the same values and
+Three operations are slow in XLA on a CPU, and so are done otherwise here, with the same values and
 gradients: the maximum over windows (its backward pass searches every window again) is a maximum of
-strided slices, and a convolution's filter gradient is taken over a few images at a time, because
-XLA's own becomes several times slower per image as the batch grows (benchmarks/cnn_step.py).
-Accelerators keep XLA's convolution as it is. Kernels start Glorot-uniform, biases at zero.
+strided slices; a convolution of three channels gets a fourth one of zeros; and the filter gradient
+is taken over a few images at a time, because XLA's own becomes slower per image as the batch grows
+(benchmarks/cnn_step.py). Accelerators keep XLA's convolution as it is. Kernels start
+Glorot-uniform, biases at zero.
 """
 
 from collections.abc import Sequence
@@ -35,12 +36,15 @@ def convolve_in_parts(
     strides: Sequence[int],
     padding: str | Sequence[tuple[int, int]],
 ) -> Float[Array, "batch out_height out_width features"]:
-    """XLA's convolution; only its filter gradient is added up from parts of the batch."""
+    """XLA's convolution, colours padded, its filter gradient added up from parts of the batch."""
+    if x.shape[-1] == 3:
+        fourth = ((0, 0), (0, 0), (0, 0), (0, 1))
+        x, kernel = jnp.pad(x, fourth), jnp.pad(kernel, (*fourth[:2], fourth[3], fourth[0]))
     return _convolve(x, kernel, strides, padding)
 
 
 def _forward(x, kernel, strides, padding):
-    return _convolve(x, kernel, strides, padding), (x, kernel)
+    return convolve_in_parts(x, kernel, strides, padding), (x, kernel)
 
 
 def _backward(strides, padding, saved, gradient):
