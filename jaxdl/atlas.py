@@ -1,0 +1,366 @@
+"""The atlas of gradients: every combination of activation, initial scale, normalisation, shortcut.
+
+One depth is one population (combinations x seeds) and so one program each to train, to measure and
+to predict; what differs between its members are numbers (`jaxdl.models.deep.Setting`).
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+from sklearn.metrics import roc_auc_score
+
+from jaxdl import losses, mean_field, probes
+from jaxdl.models import deep
+from jaxdl.models.deep import Setting
+from jaxdl.training import Task
+
+AXES = (deep.ACTIVATIONS, deep.INITIALISERS, deep.NORMS, ("plain", "shortcut"))
+COMBINATIONS = tuple(
+    Setting(*each) for each in itertools.product(*(range(len(axis)) for axis in AXES))
+)
+LEARNT = 0.5  # a net whose validation accuracy reaches this counts as trained; chance is 0.1
+MEMBERS_AT_ONCE = 50  # that are measured together: all layers' values are kept
+
+
+def names(setting: Setting) -> tuple[str, str, str, str]:
+    """("relu", "he", "batch", "shortcut"), say."""
+    return tuple(axis[int(i)] for axis, i in zip(AXES, setting, strict=True))
+
+
+def population(
+    combinations: Sequence[Setting], seeds: Sequence[int]
+) -> tuple[dict[str, Float[np.ndarray, " members"]], np.ndarray]:
+    """Settings as `Task.hyper`, and seeds; one combination after the other, each with all seeds."""
+    columns = np.repeat(np.array(combinations, np.float32), len(seeds), axis=0).T
+    hyper = dict(zip(Setting._fields, columns, strict=True))
+    return hyper, np.tile(np.asarray(seeds), len(combinations))
+
+
+def by_combination(values: Any, combinations: int) -> Any:
+    """[members, ...] -> [combinations, seeds, ...], for every array of a tree."""
+    return jax.tree.map(lambda x: np.asarray(x).reshape(combinations, -1, *x.shape[1:]), values)
+
+
+def task(
+    hyper: Mapping[str, Array], blocks: int, wide: int, classes: int, learning_rate: float
+) -> Task:
+    """Classify {"x": [rows, narrow], "y": class} by plain gradient descent, clipped to norm 1.
+
+    Descent shows what a gradient's size does, which Adam would hide; clipping keeps the exploding
+    corner of the atlas finite, as one would in practice.
+
+    Args:
+        hyper: the members' settings, from `population`.
+        blocks: half the number of hidden layers.
+        wide: units of the wide layers; the narrow ones are as many as the columns of x.
+        classes: of y.
+        learning_rate: step size for the real weights.
+    """
+
+    def init(key, batch):
+        return {"params": deep.init(key, blocks, batch["x"].shape[1], wide, classes)}
+
+    def apply(variables, batch, key, train, hyper):
+        return deep.apply(variables["params"], batch["x"], Setting(**hyper))[0], {}
+
+    def in_units(hyper):
+        # parameters are weights / scale, so their gradient is scale times the weights' gradient,
+        # and their step is the weights' step / scale
+        def divide(tree, params):
+            narrow = params["stem"].shape[0]
+            first, second = deep.weight_scales(hyper["initialiser"], narrow, wide)
+            return {**tree, "first": tree["first"] / first, "second": tree["second"] / second}
+
+        return optax.stateless(divide)
+
+    def optimizer(hyper):
+        descent = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(learning_rate))
+        return optax.chain(in_units(hyper), descent, in_units(hyper))
+
+    return Task(
+        init,
+        apply,
+        lambda outputs, batch: losses.softmax_cross_entropy(outputs, batch["y"]),
+        optimizer,
+        {"accuracy": lambda outputs, batch: losses.accuracy(outputs, batch["y"])},
+        hyper,
+    )
+
+
+class Measured(NamedTuple):
+    """What one net shows on a batch; layers and states from the input on.
+
+    Attributes:
+        signal: log10 of the root mean square gradient that arrives at each state.
+        weights: log10 of the norm of each layer's weight gradient.
+        examples: log10 of the norm of what single examples add to it: their 10 %, 50 % and 90 %
+            quantiles.
+        mean, sd, flat: of the activations (`probes.activation_statistics`).
+    """
+
+    signal: Float[Array, " states"]
+    weights: Float[Array, " layers"]
+    examples: Float[Array, "layers 3"]
+    mean: Float[Array, " layers"]
+    sd: Float[Array, " layers"]
+    flat: Float[Array, " layers"]
+
+
+def measure_one(
+    params: Any, setting: Setting, x: Float[Array, "batch narrow"], y: Array
+) -> Measured:
+    """One backward pass through one net gives all of `Measured`."""
+
+    def mean_loss(taps):
+        logits, trace = deep.apply(params, x, setting, taps)
+        return losses.softmax_cross_entropy(logits, y).mean(), trace
+
+    deltas, trace = jax.grad(mean_loss, has_aux=True)(deep.zero_taps(params, len(x)))
+    states = jnp.concatenate([deltas.start[None], deltas.states])
+    outer = _layer(trace.outer_seen, trace.outer_value, deltas.inside, setting)
+    inner = _layer(trace.inner_seen, trace.inner_value, deltas.states, setting)
+    # layers in the order in which they are passed: into the wide, back into the narrow, ...
+    both = jax.tree.map(lambda a, b: jnp.stack([a, b], 1).reshape(-1, *a.shape[1:]), outer, inner)
+    return Measured(_log_norm(states, (1, 2)) - 0.5 * jnp.log10(states[0].size), *both)
+
+
+def _layer(seen, value, delta, setting):
+    gradient = jnp.einsum("kbi,kbo->kio", _unit(value), _unit(delta))
+    # the factors that `_unit` took out, so that nothing under- or overflows on the way
+    sizes = _log_size(value) + _log_size(delta)
+    examples = probes.dense_gradient_norms(_unit(value), _unit(delta)) * len(delta[0])
+    spread = jnp.log10(jnp.quantile(examples, jnp.array([0.1, 0.5, 0.9]), axis=1).T + 1e-37)
+    stats = probes.activation_statistics(value, deep.slope(seen, setting.activation))
+    weights = _log_norm(gradient, (1, 2)) + sizes
+    return weights, spread + sizes[:, None], stats["mean"], stats["sd"], stats["flat"]
+
+
+def _log_size(x: Array) -> Array:
+    return jnp.log10(jnp.maximum(jnp.abs(x).max(axis=(1, 2)), 1e-37))
+
+
+def _unit(x: Array) -> Array:
+    return x / jnp.maximum(jnp.abs(x).max(axis=(1, 2), keepdims=True), 1e-37)
+
+
+def _log_norm(x: Array, axes: tuple[int, ...]) -> Array:
+    squares = jnp.square(_unit(x)).sum(axis=axes)
+    return _log_size(x) + 0.5 * jnp.log10(jnp.maximum(squares, 1e-37))
+
+
+@jax.jit
+def _measure_all(params: Any, hyper: Mapping[str, Array], x: Array, y: Array) -> Measured:
+    def one(member):
+        return measure_one(member[0], Setting(**member[1]), x, y)
+
+    return jax.lax.map(one, (params, dict(hyper)), batch_size=MEMBERS_AT_ONCE)
+
+
+def measure(
+    params: Any, hyper: Mapping[str, Array], batch: Mapping[str, np.ndarray], combinations: int
+) -> Measured:
+    """`measure_one` for every member; arrays [combinations, seeds, ...]."""
+    return by_combination(_measure_all(params, hyper, batch["x"], batch["y"]), combinations)
+
+
+@partial(jax.jit, static_argnames=("blocks", "narrow", "wide"))
+def _predict(settings: Setting, blocks: int, narrow: int, wide: int) -> Array:
+    return jax.vmap(lambda s: mean_field.gradient_profile(s, blocks, narrow, wide))(settings)
+
+
+def predict(
+    combinations: Sequence[Setting], blocks: int, narrow: int, wide: int
+) -> Float[np.ndarray, "combinations states"]:
+    """Theory's gradient profile of every combination, log10, relative to the last state."""
+    settings = Setting(*np.array(combinations, np.int32).T)
+    return np.asarray(_predict(settings, blocks, narrow, wide))
+
+
+def activations_at_start(
+    x: Float[np.ndarray, "batch narrow"], seed: int, layers: int, wide: int
+) -> dict[str, dict[int, np.ndarray]]:
+    """Activations of six plain nets and six layers, for their histograms: net -> layer -> values.
+
+    Args:
+        x: rows.
+        seed: of the draw of weights, the same as in the atlas.
+        layers, wide: sizes of the nets.
+    """
+    params = deep.init(jax.random.key(seed), layers // 2, x.shape[1], wide, 10)
+    picked = np.unique(np.linspace(0, layers - 1, 6).astype(int))
+    shown = (
+        ("sigmoid", "glorot", "none"),
+        ("sigmoid", "glorot", "batch"),
+        ("tanh", "glorot", "none"),
+        ("tanh", "too large", "none"),
+        ("relu", "too small", "none"),
+        ("relu", "he", "none"),
+    )
+    values = {}
+    for activation, initialiser, norm in shown:
+        mask = chosen(activation=activation, initialiser=initialiser, norm=norm, shortcut="plain")
+        setting = COMBINATIONS[int(np.flatnonzero(mask)[0])]
+        trace = deep.apply(params, jnp.asarray(x), setting)[1]
+        every = [v for pair in zip(trace.outer_value, trace.inner_value, strict=True) for v in pair]
+        name = ", ".join((activation, initialiser) + ((norm,) if norm != "none" else ()))
+        values[name] = {int(i) + 1: np.asarray(every[i]) for i in picked}
+    return values
+
+
+@jax.jit
+def weight_change(params: Any, start: Any) -> Float[Array, "members layers"]:
+    """How far each layer's kernel has moved, relative to its norm at the start."""
+
+    def moved(name):
+        change = jnp.linalg.norm(params[name] - start[name], axis=-1)
+        return change / jnp.linalg.norm(start[name], axis=-1)
+
+    both = jnp.stack([moved("first"), moved("second")], axis=-1)
+    return both.reshape(len(both), -1)
+
+
+class Depth(NamedTuple):
+    """All that is known of one depth; arrays [combinations, seeds, ...] but for `theory`.
+
+    Attributes:
+        layers: hidden layers.
+        start, end: measured before and after training.
+        theory: predicted profile, [combinations, states].
+        loss, accuracy: on validation rows after training.
+        moved: relative change of each layer's kernel.
+    """
+
+    layers: int
+    start: Measured
+    end: Measured
+    theory: Float[np.ndarray, "combinations states"]
+    loss: Float[np.ndarray, "combinations seeds"]
+    accuracy: Float[np.ndarray, "combinations seeds"]
+    moved: Float[np.ndarray, "combinations seeds layers"]
+
+    @property
+    def ratio(self) -> Float[np.ndarray, "combinations seeds"]:
+        """log10 of the gradient at the first state over that at the last, at the start."""
+        return self.start.signal[..., 0] - self.start.signal[..., -1]
+
+
+def chosen(**wanted: str) -> np.ndarray:
+    """Mask of the combinations with these names: chosen(norm="none", activation="relu"), say."""
+    mask = [
+        all(dict(zip(Setting._fields, names(s), strict=True))[k] == v for k, v in wanted.items())
+        for s in COMBINATIONS
+    ]
+    return np.array(mask)
+
+
+def kinds() -> list[tuple[str, str]]:
+    """(norm, shortcut) in the order of tables and figures."""
+    return [(norm, shortcut) for shortcut in AXES[3] for norm in AXES[2]]
+
+
+def theory_rows(atlas: Sequence[Depth]) -> list[dict[str, Any]]:
+    """Theory against measurement over all depths, one row for each normalisation and shortcut.
+
+    Combinations whose gradient float32 does not hold any more are left out and counted.
+    """
+    rows = []
+    for norm, shortcut in kinds():
+        mask = chosen(norm=norm, shortcut=shortcut)
+        theory = np.concatenate([d.theory[mask, 0] for d in atlas])
+        found = np.concatenate([d.ratio[mask].mean(axis=1) for d in atlas])
+        kept = theory > -30
+        apart = np.abs(theory - found)[kept]
+        rows.append(
+            {
+                "normalisation": norm,
+                "net": shortcut,
+                "nets": int(kept.sum()),
+                "left out": int((~kept).sum()),
+                "correlation": float(np.corrcoef(theory[kept], found[kept])[0, 1]),
+                "median error, decades": float(np.median(apart)),
+                "95 % below": float(np.quantile(apart, 0.95)),
+            }
+        )
+    return rows
+
+
+def plain_rows(depth: Depth) -> list[dict[str, Any]]:
+    """Plain nets of one depth without normalisation: theory, measurement, what became of them."""
+    rows = []
+    for i in np.flatnonzero(chosen(norm="none", shortcut="plain")):
+        activation, initialiser, _, _ = names(COMBINATIONS[i])
+        rows.append(
+            {
+                "activation": activation,
+                "initialiser": initialiser,
+                "chi, theory": float(10 ** (2 * depth.theory[i, 0] / depth.layers)),
+                "log10 gradient ratio, theory": float(depth.theory[i, 0]),
+                "measured": depth.ratio[i],
+                "after training": depth.end.signal[i, :, 0] - depth.end.signal[i, :, -1],
+                "first kernel moved": depth.moved[i, :, 0],
+                "last kernel moved": depth.moved[i, :, -1],
+                "validation accuracy": depth.accuracy[i],
+            }
+        )
+    return rows
+
+
+def trained_rows(atlas: Sequence[Depth]) -> list[dict[str, Any]]:
+    """Share of (activation, initialiser) that learn, by remedy and depth."""
+    rows = []
+    for norm, shortcut in kinds():
+        mask = chosen(norm=norm, shortcut=shortcut)
+        row = {"normalisation": norm, "net": shortcut}
+        rows.append(row | {f"{d.layers} layers": learnt(d)[mask].mean(axis=0) for d in atlas})
+    return rows
+
+
+def learnt(depth: Depth) -> Float[np.ndarray, "combinations seeds"]:
+    """1 for a net whose validation accuracy reaches `LEARNT`, else 0."""
+    return (depth.accuracy >= LEARNT).astype(np.float64)
+
+
+def deepest_rows(atlas: Sequence[Depth]) -> list[dict[str, Any]]:
+    """For each activation the deepest nets that learn with most seeds, over all initial scales."""
+    rows = []
+    for activation in AXES[0]:
+        row = {"activation": activation}
+        for norm, shortcut in kinds():
+            mask = chosen(activation=activation, norm=norm, shortcut=shortcut)
+            learnt = [d.layers for d in atlas if (learnt(d)[mask].mean(axis=1) > 0.5).any()]
+            remedy = {"none": "no norm"}.get(norm, f"{norm} norm")
+            row[f"{shortcut}, {remedy}"] = max(learnt, default=0)
+        rows.append(row)
+    return rows
+
+
+def foresight_rows(atlas: Sequence[Depth]) -> list[dict[str, Any]]:
+    """How well numbers known before training tell which nets will learn: areas under the ROC curve.
+
+    Depth alone is the weak baseline.
+    """
+    truth = np.concatenate([learnt(d).reshape(-1) for d in atlas])
+    shape = [d.accuracy.shape for d in atlas]
+    scores = {
+        "depth alone": [np.full(s, -d.layers) for d, s in zip(atlas, shape, strict=True)],
+        "theory: distance of the gradient ratio from 1": [
+            np.broadcast_to(-np.abs(d.theory[:, :1]), s) for d, s in zip(atlas, shape, strict=True)
+        ],
+        "measured: distance of the gradient ratio from 1": [-np.abs(d.ratio) for d in atlas],
+        "measured: smallest share of living activations": [
+            1 - d.start.flat.max(axis=-1) for d in atlas
+        ],
+    }
+    rows = []
+    for name, values in scores.items():
+        flat = np.concatenate([np.asarray(v, np.float64).reshape(-1) for v in values])
+        area = roc_auc_score(truth, flat) if 0 < truth.sum() < len(truth) else float("nan")
+        rows.append({"known before training": name, "area under the ROC curve": float(area)})
+    return rows
