@@ -4,6 +4,7 @@ A batch holds flat images: "x" as bytes or as numbers between 0 and 1, and, wher
 the target (denoising), "input" beside it. Models give logits of pixels.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -11,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 
 from jaxdl import losses, optim
-from jaxdl.anomaly.scores import fit_pca, pca_score
+from jaxdl.anomaly.scores import fit_pca
 from jaxdl.errors import UserError
 from jaxdl.training import Fitted, Task
 from jaxdl.training.task import Batch
@@ -28,6 +29,17 @@ class Copy(NamedTuple):
 
     logits: Float[Array, "batch pixels"]
     code: Float[Array, "batch code"]
+
+
+class Labelled(NamedTuple):
+    """Flat images and their classes."""
+
+    x: UInt8[np.ndarray, "rows pixels"]
+    label: Int[np.ndarray, " rows"]
+
+    def first(self, rows: int) -> "Labelled":
+        """The first so many."""
+        return Labelled(self.x[:rows], self.label[:rows])
 
 
 def unit(x: Array) -> Float[Array, " *shape"]:
@@ -121,6 +133,13 @@ def cosine(peak: float, epochs: int, rows: int, batch_size: int) -> optax.Schedu
     return optax.warmup_cosine_decay_schedule(0.0, peak, max(steps // 20, 1), max(steps, 2))
 
 
+def only(fitted: Fitted, member: int = 0) -> Fitted:
+    """The population of one member, for pictures and for what is costly."""
+    own = slice(member, member + 1)
+    variables = jax.tree.map(lambda x: x[own], fitted.variables)
+    return dataclasses.replace(fitted, variables=variables, seeds=fitted.seeds[own])
+
+
 def decode(module: Any, fitted: Fitted, codes: Float[np.ndarray, "seeds rows code"]) -> np.ndarray:
     """Images of codes, each member decoding its own: [seeds, rows, pixels], between 0 and 1."""
 
@@ -138,18 +157,16 @@ def psnr(squared_error: np.ndarray | Sequence[float]) -> np.ndarray:
 
 
 def pca_errors(
-    known: UInt8[np.ndarray, "rows pixels"],
-    unseen: UInt8[np.ndarray, "others pixels"],
-    counts: Sequence[int],
-) -> dict[int, float]:
-    """Mean squared error on `unseen` of PCA fitted to `known`, for each number of components.
+    known: UInt8[np.ndarray, "rows pixels"], unseen: UInt8[np.ndarray, "others pixels"], most: int
+) -> Float[np.ndarray, " most+1"]:
+    """Mean squared error on `unseen` of PCA fitted to `known`, with 0, 1, ... `most` components.
 
-    0 components is the mean image.
+    No component is the mean image. Each further one takes away its own share of the error.
     """
-    train, test = (unit(jnp.asarray(x)) for x in (known, unseen))
-    pca = fit_pca(train, max(counts))
-    cut = {k: pca._replace(components=pca.components[:k]) for k in counts}
-    return {k: float(pca_score(fewer, test).mean()) for k, fewer in cut.items()}
+    pca = fit_pca(unit(jnp.asarray(known)), most)
+    left = np.asarray(unit(jnp.asarray(unseen)) - pca.mean, np.float64)
+    shares = np.square(left @ np.asarray(pca.components, np.float64).T).mean(axis=0)
+    return (np.square(left).sum(axis=1).mean() - np.cumsum([0.0, *shares])) / left.shape[1]
 
 
 def goal_line(what: str, values: np.ndarray, goal: float) -> str:
