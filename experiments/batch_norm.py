@@ -1,4 +1,4 @@
-"""Lab 030 - batch normalisation, with and without (배치 정규화)
+"""Batch normalisation, with and without (배치 정규화)
 
 The deck's experiment (slide 30): MNIST, 784-100-100-10 with sigmoids, Adam at the large rate 0.1,
 batches of 2,000, five epochs. Three nets: without batch normalisation (89,610 parameters), with it
