@@ -50,7 +50,7 @@ class Config:
     """Width of the non-linear layers."""
 
 
-PRESETS = {"quick": Config()}
+PRESETS = {"quick": Config(long_epochs=1000)}
 
 
 def main(config: Config, run: Run) -> Results:
@@ -86,7 +86,7 @@ def main(config: Config, run: Run) -> Results:
     for name, fitted in fits.items():
         error = fitted.predict(lambda out, batch: losses.mse(out, batch["x"]), {"x": x}).mean(1)
         row = {"model": name, "MSE": error} | empty
-        row["above the floor"] = f"{error.mean() / floor - 1:+.2%}"
+        row["above the floor"] = f"{error.mean() / floor - 1:+.1%}"
         if name.startswith("linear"):
             kernels = np.asarray(fitted.variables["params"]["decoder_0"]["kernel"], np.float64)
             turns = [subspace_angles(k.T, np.asarray(pca.components).T).max() for k in kernels]
