@@ -1,0 +1,123 @@
+"""Augmented 32x32x3 images: jaxdl's warp against Keras's ImageDataGenerator, and what it costs.
+
+    python benchmarks/augment.py [--ranges deck] [--images 2048] [--batch-size 32] [--rounds 5]
+
+Both draw new parameters for every image and warp it with linear interpolation, batch by batch. The
+second table times training steps of lab 010's notebook net without and with the augmentation.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+from harness import build, markdown, measure, publish, timed
+
+RANGES = ("lecture", "deck")
+
+
+def own_peer(images, ranges, batch_size):
+    import jax
+    import jax.numpy as jnp
+
+    from jaxdl import augment
+
+    run = jax.jit(lambda key, batch: augment.augment(key, batch, ranges))
+    batches = [jnp.asarray(images[i : i + batch_size]) for i in range(0, len(images), batch_size)]
+
+    def work():
+        key = jax.random.key(0)
+        for i, batch in enumerate(batches):
+            jax.block_until_ready(run(jax.random.fold_in(key, i), batch))
+
+    return timed(work)
+
+
+def keras_peer(images, ranges, batch_size):
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from keras.src.legacy.preprocessing.image import ImageDataGenerator
+
+    generator = ImageDataGenerator(
+        rotation_range=ranges.rotation,
+        width_shift_range=ranges.width_shift,
+        height_shift_range=ranges.height_shift,
+        shear_range=ranges.shear,
+        zoom_range=ranges.zoom,
+        horizontal_flip=ranges.horizontal_flip,
+        fill_mode=ranges.fill,
+    )
+
+    def work():
+        flow = generator.flow(images, batch_size=batch_size, shuffle=False)
+        for _ in range(len(flow)):
+            next(flow)
+
+    return timed(work)
+
+
+def step_peer(images, ranges, batch_size):
+    """Training steps of the notebook's net; `ranges` None trains without augmentation."""
+    import jax
+    import jax.numpy as jnp
+
+    from jaxdl import augment, classification, optim, parallel
+    from jaxdl.models import cnn
+    from jaxdl.training import step
+    from jaxdl.training.state import init_member
+
+    parallel.keep_large_buffers()
+    change = None if ranges is None else lambda key, x: augment.augment(key, x, ranges)
+    adam = lambda hyper: optim.adam(1e-3)  # noqa: E731
+    task = classification.image_task(cnn.notebook_net(), adam, change=change)
+    bytes_ = jnp.asarray((images[:batch_size] * 255).astype(np.uint8))
+    batch = {"x": bytes_, "y": jnp.arange(batch_size, dtype=jnp.int32) % 10}
+    rows = jnp.ones(batch_size, bool)
+    program = jax.jit(lambda state: step.train_step(task, state, batch, rows, {}), donate_argnums=0)
+    state = jax.jit(lambda: init_member(task, batch, jnp.int32(0), {}))()
+
+    def work():
+        nonlocal state
+        for _ in range(len(images) // batch_size):
+            state = program(state)
+        jax.block_until_ready(state)
+
+    return timed(work)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--ranges", choices=RANGES, default="deck")
+    parser.add_argument("--images", type=int, default=2048)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--record", type=Path, help="Markdown document to put the table into")
+    args = parser.parse_args()
+    from jaxdl import augment
+
+    ranges = {"lecture": augment.LECTURE, "deck": augment.DECK}[args.ranges]
+    images = np.random.default_rng(0).random((args.images, 32, 32, 3), np.float32)
+    size = args.batch_size
+    warps = build(
+        {
+            "jaxdl": lambda: own_peer(images, ranges, size),
+            "Keras ImageDataGenerator": lambda: keras_peer(images, ranges, size),
+        }
+    )
+    steps = build(
+        {
+            "steps without": lambda: step_peer(images, None, size),
+            "steps with": lambda: step_peer(images, ranges, size),
+        }
+    )
+    what = f"{args.ranges}'s ranges, {args.images:,} images of 32x32x3 in batches of {size}"
+    command = f"python benchmarks/augment.py --ranges {args.ranges} --images {args.images} "
+    command += f"--batch-size {size}"
+    table = markdown(f"Augmentation, {what}, seconds", measure(warps, args.rounds))
+    cost = markdown(f"Training with augmentation, {what}, seconds", measure(steps, args.rounds))
+    key = command.partition("/")[2]
+    publish(args.record, key, "Augmentation", f"{table}\n\n{cost}", command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Training steps of lab 010's nets: jaxdl, the same net in textbook JAX, Keras, PyTorch.
+
+    python benchmarks/cnn_step.py [--net slide] [--batch-size 128] [--steps 8] [--rounds 5]
+
+Cross-entropy, Adam 1e-3, random images, a shuffled order; times of training only. "Textbook" JAX is
+`nn.Conv` and `nn.max_pool` in the same jitted step. Keras runs `fit`; PyTorch runs channels last.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+from harness import build, markdown, measure, publish, timed
+
+WIDTHS, HIDDEN, CLASSES = (32, 64, 128), 128, 10
+CONVOLUTIONS = {"notebook": 1, "slide": 2}
+
+
+def random_images(rows: int) -> dict[str, np.ndarray]:
+    """Bytes without meaning: the time does not depend on what they show."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (rows, 32, 32, 3), np.uint8)
+    return {"x": images, "y": rng.integers(0, CLASSES, rows).astype(np.int32)}
+
+
+def jax_peer(module, data, batch_size):
+    import jax
+    import jax.numpy as jnp
+
+    from jaxdl import classification, optim, parallel
+    from jaxdl.training import order, step
+    from jaxdl.training.state import init_member
+
+    parallel.keep_large_buffers()
+    task = classification.image_task(module, lambda hyper: optim.adam(1e-3))
+    held = jax.tree.map(jnp.asarray, data)
+    state = jax.jit(lambda: init_member(task, held, jnp.int32(0), {}))()
+    state = jax.tree.map(lambda x: x[None], state)
+    program = jax.jit(
+        lambda *args: step.one_step(task, *args, hyper={}, active=None), donate_argnums=0
+    )
+    rows = len(data["y"])
+    mask = jnp.asarray(order.padding_mask(rows, batch_size))
+
+    def epoch():
+        nonlocal state
+        batches = jnp.asarray(order.epoch_order(0, 0, rows, batch_size))[None]
+        for index in range(batches.shape[1]):
+            state = program(state, held, batches, mask, np.int32(index))
+        jax.block_until_ready(state)
+
+    return timed(epoch)
+
+
+def textbook_net(convolutions):
+    """The net as Flax's examples would write it."""
+    import flax.linen as nn
+
+    class Textbook(nn.Module):
+        @nn.compact
+        def __call__(self, x, train):
+            for width in WIDTHS:
+                for _ in range(convolutions):
+                    x = nn.relu(nn.Conv(width, (3, 3))(x))
+                x = nn.max_pool(x, (2, 2), (2, 2))
+            x = nn.relu(nn.Dense(HIDDEN)(x.reshape(x.shape[0], -1)))
+            return nn.Dense(CLASSES)(x)
+
+    return Textbook()
+
+
+def keras_peer(data, convolutions, batch_size):
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    layers = [keras.Input((32, 32, 3))]
+    for width in WIDTHS:
+        layers += [
+            keras.layers.Conv2D(width, 3, padding="same", activation="relu")
+            for _ in range(convolutions)
+        ]
+        layers.append(keras.layers.MaxPooling2D())
+    layers += [
+        keras.layers.Flatten(),
+        keras.layers.Dense(HIDDEN, "relu"),
+        keras.layers.Dense(CLASSES, "softmax"),
+    ]
+    model = keras.Sequential(layers)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    images = data["x"].astype(np.float32) / 255
+    return timed(lambda: model.fit(images, data["y"], batch_size=batch_size, verbose=0))
+
+
+def torch_peer(data, convolutions, batch_size):
+    import torch
+
+    layers, channels = [], 3
+    for width in WIDTHS:
+        for _ in range(convolutions):
+            layers += [torch.nn.Conv2d(channels, width, 3, padding=1), torch.nn.ReLU()]
+            channels = width
+        layers.append(torch.nn.MaxPool2d(2))
+    layers += [torch.nn.Flatten(), torch.nn.Linear(16 * channels, HIDDEN), torch.nn.ReLU()]
+    model = torch.nn.Sequential(*layers, torch.nn.Linear(HIDDEN, CLASSES))
+    model = model.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
+    # as bytes, rescaled in the step: what jaxdl does
+    images = torch.from_numpy(data["x"]).permute(0, 3, 1, 2)
+    labels = torch.from_numpy(data["y"]).long()
+
+    def epoch():
+        for index in torch.randperm(len(labels)).split(batch_size):
+            batch = images[index].float().div(255).to(memory_format=torch.channels_last)
+            loss = torch.nn.functional.cross_entropy(model(batch), labels[index])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+
+    return timed(epoch)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--net", choices=sorted(CONVOLUTIONS), default="slide")
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--record", type=Path, help="Markdown document to put the table into")
+    args = parser.parse_args()
+    from jaxdl.models import cnn
+
+    data = random_images(args.batch_size * args.steps)
+    own, count, size = getattr(cnn, f"{args.net}_net"), CONVOLUTIONS[args.net], args.batch_size
+    peers = build(
+        {
+            "jaxdl": lambda: jax_peer(own(), data, size),
+            "textbook JAX": lambda: jax_peer(textbook_net(count), data, size),
+            f"Keras, {os.environ.get('KERAS_BACKEND', 'tensorflow')}": lambda: keras_peer(
+                data, count, size
+            ),
+            "PyTorch, channels last": lambda: torch_peer(data, count, size),
+        }
+    )
+    title = (
+        f"{args.net} net of lab 010 on 32x32x3 images, seconds for {args.steps} training steps of "
+        f"batch {size}"
+    )
+    command = f"python benchmarks/cnn_step.py --net {args.net} --batch-size {size}"
+    command += f" --steps {args.steps}"
+    table = markdown(title, measure(peers, args.rounds))
+    publish(args.record, command.partition("/")[2], "CIFAR-10 CNN: training steps", table, command)
+
+
+if __name__ == "__main__":
+    main()
