@@ -1,0 +1,119 @@
+"""One epoch of lab 460's stacked autoencoder on 60,000 images: jaxdl, Keras, PyTorch.
+
+    python benchmarks/mnist_autoencoder.py [--batch-size 256] [--rounds 5] [--seeds 1]
+
+784-128-64-32-64-128-784, ReLU, binary cross-entropy, Adam 1e-3, shuffled each epoch, every row
+used; times of training only, after one warm-up epoch. Images are the simulated twin's: speed does
+not depend on the pixels. jaxdl keeps bytes and turns a batch into numbers inside the step; Keras
+and PyTorch get float32, as the course's notebook gives it.
+"""
+
+import argparse
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from harness import build, markdown, measure, publish, timed
+
+WIDTHS, PIXELS = (128, 64, 32), 784
+
+
+def jaxdl_peer(images, batch_size, seeds):
+    from jaxdl import image_autoencoder, parallel
+    from jaxdl.models.autoencoder import DenseAutoencoder
+    from jaxdl.training import fit
+    from jaxdl.training.watch import Silent
+
+    parallel.keep_large_buffers()
+    task = image_autoencoder.copy_task(DenseAutoencoder(PIXELS, WIDTHS), "bce", 1e-3)
+
+    class Seconds(Silent):
+        def __init__(self):
+            self.epochs = []
+
+        def epoch(self, epoch, metrics, timing):
+            self.epochs.append(timing["train_seconds"])
+
+    def run():
+        watcher, members = Seconds(), np.arange(seeds)
+        fit(task, {"x": images}, seeds=members, epochs=2, batch_size=batch_size, watcher=watcher)
+        return watcher.epochs[1]
+
+    return run
+
+
+def keras_peer(images, batch_size):
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    x = images.astype(np.float32) / 255
+    widths = [*WIDTHS, *WIDTHS[-2::-1]]
+    hidden = [keras.layers.Dense(width, activation="relu") for width in widths]
+    output = keras.layers.Dense(PIXELS, activation="sigmoid")
+    model = keras.Sequential([keras.Input((PIXELS,)), *hidden, output])
+    model.compile("adam", "binary_crossentropy")
+    return timed(lambda: model.fit(x, x, batch_size=batch_size, epochs=1, verbose=0))
+
+
+def torch_peer(images, batch_size):
+    import torch
+
+    x = torch.from_numpy(images.astype(np.float32) / 255)
+    widths = [PIXELS, *WIDTHS, *WIDTHS[-2::-1]]
+    layers = []
+    for before, after in pairwise(widths):
+        layers += [torch.nn.Linear(before, after), torch.nn.ReLU()]
+    model = torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], PIXELS))
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
+
+    def epoch():
+        for index in torch.randperm(len(x)).split(batch_size):
+            batch = x[index]
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(model(batch), batch)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+
+    return timed(epoch)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=60_000, help="images")
+    parser.add_argument("--seeds", type=int, default=1, help="population trained by jaxdl")
+    parser.add_argument("--record", type=Path, help="Markdown document to put the table into")
+    args = parser.parse_args()
+    from datasets import mnist
+    from datasets.source import Request
+
+    data = mnist.load(Request("simulated"), "fashion_mnist", args.rows)
+    images = data.train.image.reshape(args.rows, PIXELS)
+    own = "jaxdl" if args.seeds == 1 else f"jaxdl, {args.seeds} seeds at once"
+    peers = build(
+        {
+            own: lambda: jaxdl_peer(images, args.batch_size, args.seeds),
+            f"Keras, {os.environ.get('KERAS_BACKEND', 'tensorflow')}": lambda: keras_peer(
+                images, args.batch_size
+            ),
+            "PyTorch": lambda: torch_peer(images, args.batch_size),
+        }
+    )
+    title = (
+        f"autoencoder 784-128-64-32-64-128-784, {args.rows:,} simulated images, "
+        f"batch {args.batch_size}, seconds per epoch"
+    )
+    command = f"python benchmarks/mnist_autoencoder.py --batch-size {args.batch_size}"
+    if args.seeds > 1:
+        command += f" --seeds {args.seeds}"
+    table = markdown(title, measure(peers, args.rounds))
+    publish(
+        args.record, command.partition("/")[2], "Stacked autoencoder: one epoch", table, command
+    )
+
+
+if __name__ == "__main__":
+    main()
