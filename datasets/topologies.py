@@ -1,0 +1,157 @@
+"""Small synthetic tasks for the seven model graphs of lab 020; each is a pure function of its seed.
+
+Each is made so that a straight line through its raw inputs tells nothing, and those for graphs with
+several inputs or branches so that a part of what is shown does not suffice. There is no real data
+behind them: the lecture builds these graphs without any.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+SIDE = 64
+STEPS = 100
+
+Rows = dict[str, np.ndarray]
+
+
+def shell(rows: int, seed: int) -> Rows:
+    """{"x": [rows, 10], "output"}: 1 outside a sphere in the first three columns, half of the rows.
+
+    The other seven columns are noise.
+    """
+    rng = _rng(seed, 1)
+    x = rng.normal(size=(rows, 10)).astype(np.float32)
+    median = 2.366  # of a chi-squared variable with three degrees of freedom
+    return {"x": x, "output": (np.square(x[:, :3]).sum(axis=1) > median).astype(np.float32)}
+
+
+def directions(rows: int, seed: int) -> Rows:
+    """{"image": [rows, 64, 64, 1], "output"}: 1 for vertical strokes, 0 for horizontal ones.
+
+    Eight strokes of random place and sign, in noise: the mean image of both classes is grey.
+    """
+    rng = _rng(seed, 2)
+    label = rng.integers(0, 2, rows)
+    image = rng.normal(0, 0.3, (rows, SIDE, SIDE)).astype(np.float32)
+    for _ in range(8):
+        sign = rng.choice([-1.0, 1.0], rows)
+        high, wide = np.where(label, 12, 1), np.where(label, 1, 12)
+        image += sign[:, None, None] * _box(rng, rows, high, wide)
+    return {"image": image[..., None], "output": label.astype(np.float32)}
+
+
+def two_scales(rows: int, seed: int) -> Rows:
+    """{"image": [rows, 64, 64, 1], "output"}: 1 where fine stripes and a blob are both there.
+
+    Where the answer is 0 one of the two is there, so either of them alone is right three times out
+    of four and no oftener. Places and signs are random.
+    """
+    rng = _rng(seed, 3)
+    label, only = rng.integers(0, 2, rows), rng.integers(0, 2, rows)
+    fine, coarse = (label == 1) | (only == 0), (label == 1) | (only == 1)
+    image = rng.normal(0, 0.3, (rows, SIDE, SIDE)).astype(np.float32)
+    grid = np.arange(SIDE)
+    stripes = np.where(grid % 2, 1.0, -1.0)[None, None, :] * _box(rng, rows, 16, 16)
+    image += fine[:, None, None] * stripes
+    y, x = rng.uniform(12, SIDE - 12, (2, rows, 1, 1))
+    away = (grid[None, :, None] - y) ** 2 + (grid[None, None, :] - x) ** 2
+    blob = rng.choice([-1.0, 1.0], rows)[:, None, None] * np.exp(-away / (2 * 6.0**2))
+    image += coarse[:, None, None] * blob
+    return {"image": image.astype(np.float32)[..., None], "output": label.astype(np.float32)}
+
+
+def pair(rows: int, seed: int) -> Rows:
+    """{"grey": [rows, 64, 64, 1], "colour": [rows, 32, 32, 3], "output"}: a number from two images.
+
+    The width of a disc, bright or dark, in the one, and the contrast of stripes, of random phase
+    and colour, in the other. The answer is the difference of the two, scaled to variance 1; one
+    image alone explains half of it.
+    """
+    rng = _rng(seed, 4)
+    first, second = rng.uniform(-1, 1, (2, rows))
+    grid = np.arange(SIDE)
+    y, x = rng.uniform(20, SIDE - 20, (2, rows, 1, 1))
+    away = np.sqrt((grid[None, :, None] - y) ** 2 + (grid[None, None, :] - x) ** 2)
+    disc = np.clip((11 + 7 * first)[:, None, None] - away + 0.5, 0, 1)
+    grey = rng.choice([-1.0, 1.0], rows)[:, None, None] * disc
+    grey = grey + rng.normal(0, 0.2, grey.shape)
+    phase = rng.uniform(0, 2 * np.pi, (rows, 1))
+    wave = np.sin(2 * np.pi * np.arange(32)[None] / 8 + phase)
+    hue = rng.normal(size=(rows, 3))
+    hue = hue / np.linalg.norm(hue, axis=1, keepdims=True)
+    colour = (0.55 + 0.45 * second)[:, None, None] * wave[:, :, None] * hue[:, None, :]
+    colour = np.repeat(colour[:, None], 32, axis=1) + rng.normal(0, 0.2, (rows, 32, 32, 3))
+    answer = (first - second) * np.sqrt(3 / 2)  # variance 1
+    rows_ = {"grey": grey[..., None], "colour": colour, "output": answer}
+    return {name: values.astype(np.float32) for name, values in rows_.items()}
+
+
+def saw(rows: int, seed: int) -> Rows:
+    """{"series": [rows, 100, 1], "output"}: 1 for rising teeth, 0 for falling ones.
+
+    A saw tooth between 0 and 1 of random phase and period (12 to 25 steps), in noise: played
+    backwards, the one class is the other.
+    """
+    label, _, series = _noisy_teeth(rows, seed)
+    return {"series": series, "output": label}
+
+
+def saw_and_clean(rows: int, seed: int, lowest: float = 0.0) -> Rows:
+    """{"series", "label", "sequence": [rows, 100]}: `saw`, and the series without its noise.
+
+    Args:
+        rows, seed: as in `saw`.
+        lowest: least value of the clean series; its greatest is one more. The noisy series, which
+            goes in, stays as it is.
+    """
+    label, clean, series = _noisy_teeth(rows, seed)
+    return {"series": series, "label": label, "sequence": clean + np.float32(lowest)}
+
+
+def _noisy_teeth(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = _rng(seed, 5)
+    rising = rng.integers(0, 2, rows)
+    clean, series = _saw(rng, rising, rng.uniform(12, 25, rows), 0.2)
+    return rising.astype(np.float32), clean, series
+
+
+def saw_and_pace(rows: int, seed: int) -> Rows:
+    """{"series", "output"}: 1 where the teeth rise and are short, or fall and are long.
+
+    Neither the direction nor the period alone says anything.
+    """
+    rng = _rng(seed, 6)
+    rising, short = rng.integers(0, 2, (2, rows))
+    period = np.where(short, rng.uniform(8, 12, rows), rng.uniform(18, 28, rows))
+    _, series = _saw(rng, rising, period, 0.1)
+    return {"series": series, "output": (rising == short).astype(np.float32)}
+
+
+def split(make: Callable[[int, int], Rows], train: int, test: int) -> tuple[Rows, Rows]:
+    """Training and test rows of one task, from different streams of random numbers."""
+    return make(train, 0), make(test, 1)
+
+
+def _rng(seed: int, task: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64([seed, task]))
+
+
+def _box(rng: np.random.Generator, rows: int, high, wide) -> np.ndarray:
+    """[rows, 64, 64]: 1 in a box of this size at a random place of each image, else 0."""
+    high, wide = np.broadcast_to(high, rows), np.broadcast_to(wide, rows)
+    top = np.floor(rng.uniform(0, SIDE - high + 1))[:, None]
+    left = np.floor(rng.uniform(0, SIDE - wide + 1))[:, None]
+    grid = np.arange(SIDE)[None]
+    inside_y = (grid >= top) & (grid < top + high[:, None])
+    inside_x = (grid >= left) & (grid < left + wide[:, None])
+    return (inside_y[:, :, None] & inside_x[:, None, :]).astype(np.float32)
+
+
+def _saw(rng, rising, period, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """Clean teeth [rows, 100] and noisy ones [rows, 100, 1]."""
+    phase = rng.uniform(0, 1, len(period))
+    teeth = (np.arange(STEPS)[None] / period[:, None] + phase[:, None]) % 1
+    clean = np.where(rising[:, None], teeth, 1 - teeth).astype(np.float32)
+    noisy = clean + rng.normal(0, noise, clean.shape)
+    return clean, noisy.astype(np.float32)[..., None]
