@@ -53,6 +53,11 @@ def columns(data: Transactions) -> Float[np.ndarray, "n 30"]:
     return np.column_stack([hour, data.v.astype(np.float64), np.log1p(data.amount)])
 
 
+def raw_rows(data: Transactions, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n 30"]:
+    """Time, V1..V28, Amount of the rows with these numbers, as a file has them."""
+    return np.column_stack([data.time[rows], data.v[rows], data.amount[rows]])
+
+
 def split_halves(
     data: Transactions, how: Literal["random", "temporal"]
 ) -> tuple[Half, Half, Scaler]:
@@ -122,6 +127,19 @@ def split_three(
 def row_weights(label: Int[np.ndarray, " n"], prevalence: float | None) -> Float[np.ndarray, " n"]:
     """What each row stands for: one transaction, or `prevalence_weights` where a share is given."""
     return np.ones(len(label)) if prevalence is None else prevalence_weights(label, prevalence)
+
+
+def training_half(parts: Parts) -> Half:
+    """Fit and validation part together, for a method that sets rows aside by itself."""
+    both = (parts.fit, parts.valid)
+    return Half(*(np.concatenate([getattr(p, f) for p in both]) for f in ("x", "label", "rows")))
+
+
+def thinned(part: Half, normals: int) -> Half:
+    """All frauds and at most so many normal rows (drawn with seed 0), in the part's order."""
+    normal = np.random.default_rng(0).permutation(np.flatnonzero(part.label == 0))[:normals]
+    kept = np.sort(np.concatenate([normal, np.flatnonzero(part.label == 1)]))
+    return Half(part.x[kept], part.label[kept], part.rows[kept])
 
 
 class LabelFree(NamedTuple):

@@ -1,77 +1,171 @@
-"""Method 2: budgets of labels, networks on each member's own encoder, the lab."""
+"""Method 2: budgets of labels, held-out scores, networks on each member's own encoder, the lab."""
+
+from functools import partial
 
 import jax
 import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
 
-from datasets.fraud_split import Half
-from jaxdl import cli, losses, optim
+from datasets import fraud
+from datasets.fraud_split import Half, thinned
+from jaxdl import cli, label_budget, losses, optim
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.training import Task, fit, module_functions
 
-LAB = cli.load_lab(cli.EXPERIMENTS / "fraud_features.py")
+ENCODER = DenseAutoencoder(5, (3,))
 
 
-def test_a_budget_keeps_all_normal_rows_and_so_many_frauds():
+@pytest.fixture(scope="module")
+def blobs():
+    """200 normal rows and 40 frauds that overlap, and as many new ones."""
+    rng = np.random.default_rng(0)
+    label = np.repeat([0, 1], [200, 40])
+    return [(rng.normal(size=(240, 2)) + 2 * label[:, None], label) for _ in range(2)]
+
+
+@pytest.fixture(scope="module")
+def encoders():
+    rows = {"x": np.random.default_rng(0).normal(size=(103, 5)).astype(np.float32)}
+    task = Task(
+        *module_functions(ENCODER),
+        loss=lambda outputs, batch: losses.mse(outputs, batch["x"]),
+        optimizer=lambda hyper: optim.adam(),
+    )
+    return rows["x"], fit(task, rows, seeds=np.arange(2), epochs=1, batch_size=32).variables[
+        "params"
+    ]
+
+
+def test_a_budget_labels_all_normal_rows_and_so_many_frauds():
     label = np.tile([0, 0, 0, 1], 50)
-    one, other = (LAB.labelled(label, 7, seed) for seed in (0, 1))
-    assert (one & (label == 1)).sum() == 7
-    assert one[label == 0].all()
-    assert (one != other).any()
-    assert LAB.labelled(label, 999, 0).all()
+    budget = label_budget.draw_budget(label, 7, 3, [0, 1])
+    for fold in budget.fold:
+        inside = fold != label_budget.OUTSIDE
+        assert (inside & (label == 1)).sum() == 7
+        assert inside[label == 0].all()
+        assert sorted(np.bincount(fold[inside & (label == 1)])) == [2, 2, 3]
+        assert np.ptp(np.bincount(fold[inside])) <= 1
+    assert (budget.fold[0] != budget.fold[1]).any()
+    assert (label_budget.draw_budget(label, 999, 3, [0]).fold >= 0).all()
+    with pytest.raises(ValueError, match="2 rows of label 1 do not fill 3 folds"):
+        label_budget.draw_budget(label, 2, 3, [0])
+
+
+def test_each_member_is_taught_everything_but_its_fold():
+    label = np.tile([0, 0, 0, 1], 50)
+    budget = label_budget.draw_budget(label, 7, 3, [0, 1])
+    assert budget.owner.tolist() == [0, 0, 0, 1, 1, 1]
+    assert budget.keep.shape == (200, 6)
+    for member, rows in enumerate(budget.keep.T):
+        fold = budget.fold[member // 3]
+        np.testing.assert_array_equal(rows, (fold >= 0) & (fold != member % 3))
 
 
 def test_thinning_keeps_every_fraud():
     label = (np.arange(100) % 10 == 0).astype(np.int32)
-    part = LAB.thinned(Half(np.zeros((100, 30), np.float32), label, np.arange(100)), 20)
+    part = thinned(Half(np.zeros((100, 30), np.float32), label, np.arange(100)), 20)
     assert (part.label.sum(), len(part.rows)) == (10, 30)
 
 
-def test_each_member_starts_from_its_own_encoder_and_only_tuning_changes_it(rows):
-    encoder = DenseAutoencoder(5, (3,))
-    task = Task(
-        *module_functions(encoder),
-        loss=lambda outputs, batch: losses.mse(outputs, batch["x"]),
-        optimizer=lambda hyper: optim.adam(),
+def test_held_out_scores_are_those_of_the_classifier_that_was_not_taught_the_row(blobs):
+    (x, label), (new, _) = blobs
+    budget = label_budget.draw_budget(label, 20, 4, [3])
+    (found,) = label_budget.cross_fit(LogisticRegression, lambda member, x: x, x, new, budget)
+    fold = budget.fold[0]
+    np.testing.assert_array_equal(np.isnan(found.known), fold == label_budget.OUTSIDE)
+    for k in range(4):
+        rows = (fold >= 0) & (fold != k)
+        model = LogisticRegression().fit(x[rows], label[rows])
+        np.testing.assert_allclose(found.known[fold == k], model.decision_function(x[fold == k]))
+        np.testing.assert_allclose(found.new[k], model.decision_function(new))
+    logits = np.stack([np.arange(240.0) + 1000 * k for k in range(4)])
+    (same,) = label_budget.cross_fitted_logits(logits, logits[:, :7], budget)
+    inside = fold >= 0
+    np.testing.assert_array_equal(same.known[inside], (np.arange(240) + 1000 * fold)[inside])
+    assert same.new.shape == (4, 7)
+
+
+def test_more_labels_help(blobs):
+    (x, label), (new, new_label) = blobs
+    weigh, found = partial(fraud.prevalence_weights, prevalence=0.02), []
+    for frauds in (4, 40):
+        budget = label_budget.draw_budget(label, frauds, 2, range(10))
+        made = label_budget.cross_fit(LogisticRegression, lambda member, x: x, x, new, budget)
+        found.append(label_budget.judge(made, budget, new_label, weigh)["F1"].mean())
+    assert found[1] > found[0]
+
+
+def test_the_vote_gives_kinds_of_other_units_the_same_say_and_judging_finds_the_threshold(blobs):
+    (x, label), (new, new_label) = blobs
+    weigh = partial(fraud.prevalence_weights, prevalence=0.02)
+    budget = label_budget.draw_budget(label, 40, 4, [0])
+    made = label_budget.cross_fit(LogisticRegression, lambda member, x: x, x, new, budget)
+    large = [label_budget.Scored(1000 * s.known + 7, 1000 * s.new + 7) for s in made]
+    one, both = (
+        label_budget.vote(kinds, budget, weigh)[0] for kinds in ([made], [made, large, large])
     )
-    weights = fit(task, rows, seeds=np.arange(2), epochs=1, batch_size=32).variables["params"]
-    own = [jax.tree.map(lambda w, i=i: w[i], weights) for i in range(2)]
-    codes = np.stack([encoder.apply({"params": w}, rows["x"], method="encode") for w in own])
-    label = (rows["x"][:, 0] > 0).astype(np.float32)
-    batch = {"x": rows["x"], "label": label, "keep": np.ones((103, 2), np.float32)}
-    moved = {}
-    for tuned in (False, True):
-        network = LAB.network(encoder, weights, tuned, 2)
-        for epochs in (0, 5):
-            fitted = fit(network, batch, seeds=np.arange(2), epochs=epochs, batch_size=32)
-            found = fitted.predict(lambda outputs, batch: outputs[1], batch)
-            moved[tuned, epochs] = float(np.abs(found - codes).max())
-    assert moved[False, 0] < 1e-5
-    assert moved[False, 5] < 1e-5
-    assert moved[True, 0] < 1e-5
-    assert moved[True, 5] > 1e-3
+    np.testing.assert_allclose(one.known, both.known, rtol=1e-6)
+    np.testing.assert_allclose(one.new, both.new, rtol=1e-6)
+    quality = label_budget.judge(made, budget, new_label, weigh)
+    scores, mass = made[0].known, weigh(label)
+    hits = [(mass * (scores > t)) @ np.c_[label, 1 - label] for t in scores]
+    best = max(2 * tp / (tp + fp + 40) for tp, fp in hits)
+    np.testing.assert_allclose(quality[label_budget.HELD_OUT], [best])
+    assert 0.3 < quality["F1"][0] < 1
 
 
-def test_rows_outside_the_budget_teach_nothing(rows):
-    label = (np.arange(103) % 2).astype(np.float32)
-    network = LAB.network(None, None, False, 1)
-    keep = np.ones((103, 1), np.float32)
-    keep[50:] = 0
-    found = []
+def test_features_are_the_row_its_code_and_its_error(encoders):
+    x, weights = encoders
+    own = jax.tree.map(lambda w: w[1], weights)
+    kinds = {k: label_budget.features(ENCODER, k, own, x) for k in label_budget.KINDS}
+    code = ENCODER.apply({"params": own}, x, method="encode")
+    error = np.square(ENCODER.apply({"params": own}, x, train=False) - x).mean(axis=1)
+    np.testing.assert_array_equal(kinds["raw"], x)
+    np.testing.assert_allclose(kinds["code"], code)
+    np.testing.assert_allclose(kinds["code and row"][:, :5], x)
+    np.testing.assert_allclose(kinds["code and row"][:, 5:8], code, rtol=1e-6)
+    np.testing.assert_allclose(kinds["code and row"][:, 8], np.log(error), atol=1e-4)
+
+
+def test_each_member_starts_from_its_seeds_encoder_and_only_tuning_changes_it(encoders):
+    x, weights = encoders
+    label = (x[:, 0] > 0).astype(np.int32)
+    budget = label_budget.draw_budget(label, 99, 2, [0, 1])
+    batch = {"x": x, "label": label.astype(np.float32), "keep": np.float32(budget.keep)}
+    own = [jax.tree.map(lambda w, i=i: w[i], weights) for i in (0, 0, 1, 1)]
+    codes = [ENCODER.apply({"params": w}, x, method="encode") for w in own]
+    for kind, epochs in (("code", 5), ("tuned code", 0), ("tuned code", 5)):
+        task = label_budget.network(ENCODER, kind, weights, budget)
+        fitted = fit(task, batch, seeds=np.arange(4), epochs=epochs, batch_size=32)
+        change = fitted.variables["params"].get("change")
+        of = label_budget.member_features(ENCODER, kind, weights, budget, change)
+        moved = max(float(np.abs(of(m, x) - codes[m]).max()) for m in range(4))
+        assert (moved > 1e-3) == (kind == "tuned code" and epochs > 0)
+
+
+def test_rows_that_a_member_is_not_taught_change_nothing(encoders):
+    x, weights = encoders
+    label = np.float32(np.arange(103) % 2)
+    budget = label_budget.draw_budget(label.astype(int), 99, 2, [0, 1])
+    task = label_budget.network(ENCODER, "raw", weights, budget)
+    held, found = budget.fold[1] == 0, []
     for changed in (0.0, 100.0):
-        x = rows["x"].copy()
-        x[50:] += changed
-        batch = {"x": x, "label": label, "keep": keep}
-        fitted = fit(network, batch, seeds=np.zeros(1), epochs=2, batch_size=103)
-        found.append(fitted.predict(lambda outputs, batch: outputs[0], {**batch, "x": rows["x"]}))
-    np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
+        batch = {"x": x + changed * held[:, None].astype(np.float32), "label": label}
+        batch["keep"] = np.float32(budget.keep)
+        fitted = fit(task, batch, seeds=np.arange(4), epochs=2, batch_size=103)
+        found.append(fitted.predict(lambda outputs, batch: outputs[0], {**batch, "x": x}))
+    np.testing.assert_allclose(found[0][2], found[1][2], rtol=1e-5, atol=1e-6)
+    assert np.abs(found[0][3] - found[1][3]).max() > 1e-3
 
 
-def test_lab_more_labels_help_and_every_classifier_stands_beside_raw_columns(tmp_path):
+def test_lab_chooses_on_held_out_rows_and_shows_every_classifier_on_raw_columns(tmp_path):
     options = ["--preset", "quick", "--source", "simulated", "--workdir", str(tmp_path / "run")]
     (results,) = cli.launch(["experiments/fraud_features.py", *options])
     rows = results.tables[0].rows
-    assert len(rows) == 2 * 3 * 4
-    f1 = {(r["frauds"], r["features"], r["classifier"]): r["F1"].mean() for r in rows}
-    assert f1["40", "raw", "SVM"] > 0.6
-    few, many = (np.mean([v for k, v in f1.items() if k[0] == b]) for b in ("10", "40"))
-    assert many > few
+    assert len(rows) == 4 * 5 + 2 * 3
+    f1 = {(row["features"], row["classifier"]): row["F1"].mean() for row in rows}
+    assert f1["raw", "SVM, C = 10"] > 0.6
+    assert all(f1[kind, "logistic regression"] > 0.2 for kind in label_budget.KINDS)
+    chosen = max(rows, key=lambda row: row["F1, held out"].mean())
+    assert f"F1 ({chosen['classifier']}, {chosen['features']})" in results.headline
