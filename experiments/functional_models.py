@@ -28,9 +28,9 @@ from datasets.source import Provenance, array_digest
 from jaxdl import functional_tasks as tasks
 from jaxdl.graph_figures import draw_graph
 from jaxdl.models import functional
+from jaxdl.regularisation import split_members
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-from jaxdl.training import parameter_count
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,12 @@ class Config:
 PRESETS = {
     "quick": Config(
         vector_rows=2000,
-        series_rows=400,
-        image_rows=200,
-        test_rows=200,
+        series_rows=96,
+        image_rows=32,
+        test_rows=64,
         vector_epochs=15,
-        series_epochs=4,
-        image_epochs=2,
-        sequence_weights=(10.0,),
+        series_epochs=1,
+        image_epochs=1,
     )
 }
 
@@ -108,38 +107,34 @@ def rows_of(config: Config, study: Study):
     return topologies.split(study.make, getattr(config, f"{study.size}_rows"), config.test_rows)
 
 
-def train(
-    config: Config, run: Run, name: str, study: Study, data, blank=(), weight=None, epochs=None
-):
-    """Scores of a graph's outputs on test rows, and its number of parameters."""
+def train(config: Config, run: Run, name: str, study: Study, data, variants, epochs=None):
+    """All variants of a graph as one population; variant -> scores of its outputs on test rows."""
+    hyper, seeds = tasks.population(variants, run.seeds)
     rate = config.learning_rate / (3 if study.size == "image" else 1)
-    weights = {"sequence": config.sequence_weights[-1] if weight is None else weight}
-    task = tasks.graph_task(study.graph, study.kinds, rate, weights, blank)
+    task = tasks.graph_task(study.graph, study.kinds, rate, hyper)
     epochs = getattr(config, f"{study.size}_epochs") if epochs is None else epochs
-    fitted = run.fit(name, task, *data, epochs=epochs, batch_size=config.batch_size)
-    size = parameter_count(fitted.variables) // len(fitted.seeds)
-    return tasks.scores(fitted, study.kinds, data[1]), size
+    shape = {"seeds": seeds, "epochs": epochs, "batch_size": config.batch_size}
+    found = tasks.scores(run.fit(name, task, data[0], **shape), study.kinds, data[1])
+    return split_members(found, list(variants))
 
 
-def two_outputs(config: Config, run: Run, whole) -> list[dict]:
-    """Other weights of the losses; the lecture's ReLU, and no activation, on a signed series."""
-    *weights, last = config.sequence_weights
-    study = STUDIES["two-outputs"]
-    signed = study._replace(make=partial(topologies.saw_and_clean, lowest=-0.5))
-    cases = [("0 .. 1", "relu", weight, study) for weight in weights]
+def weighed_row(series: str, head: str, weight: float, found) -> dict:
+    """A row of the table of the two outputs."""
+    row = {"series": series, "its output": head, "weight of its loss": f"{weight:g}"}
+    return row | {"label, accuracy": found["label"], "series, R²": found["sequence"]}
+
+
+def signed_series(config: Config, run: Run) -> list[dict]:
+    """The two outputs on a series of both signs: the lecture's ReLU against no activation."""
+    rows, weight = [], config.sequence_weights[-1]
+    make = partial(topologies.saw_and_clean, lowest=-0.5)
     for head in ("relu", "linear"):
-        case = signed._replace(graph=functional.multi_output(head))
-        cases.append(("-0.5 .. 0.5", head, last, case))
-    found = {("0 .. 1", "relu", last): whole}
-    for target, head, weight, case in cases:
-        name = f"two-outputs-{head}-{'signed-' * (case is not study)}{weight:g}"
-        data = rows_of(config, case)
-        found[target, head, weight], _ = train(config, run, name, case, data, weight=weight)
-    return [
-        {"series": target, "its output": head, "weight of its loss": f"{weight:g}"}
-        | {"label, accuracy": scores["label"], "series, R²": scores["sequence"]}
-        for (target, head, weight), scores in found.items()
-    ]
+        graph = functional.multi_output(head)
+        study = STUDIES["two-outputs"]._replace(graph=graph, make=make)
+        data, variants = rows_of(config, study), {"only": {"weight sequence": weight}}
+        found = train(config, run, f"two-outputs-signed-{head}", study, data, variants)
+        rows.append(weighed_row("-0.5 .. 0.5", head, weight, found["only"]))
+    return rows
 
 
 def main(config: Config, run: Run) -> Results:
@@ -148,22 +143,29 @@ def main(config: Config, run: Run) -> Results:
     detail = "seven tasks made for the seven graphs; the lecture has no data for them"
     run.uses(Provenance("synthetic tasks", "simulated", array_digest(arrays), detail))
 
-    rows, lesions, whole = [], [], {}
+    *weights, last = config.sequence_weights
+    rows, lesions, weighed = [], [], []
     for name, study in STUDIES.items():
+        variants = {"whole": {}} | {part: {f"keep {part}": 0.0} for part in study.parts}
+        if name == "two-outputs":
+            variants = {"whole": {"weight sequence": last}}
+            variants |= {weight: {"weight sequence": weight} for weight in weights}
         fit = partial(train, config, run, study=study, data=data[name])
-        whole[name], size = fit(name)
-        start, _ = fit(f"{name}-untrained", epochs=0)
+        found = fit(name, variants=variants)
+        start = fit(f"{name}-untrained", variants={"whole": {}}, epochs=0)["whole"]
         linear = tasks.linear_scores(study.graph, study.kinds, *data[name])
-        model = {"model": study.graph.title}
+        size = sum(row.parameters for row in functional.summary(study.graph))
+        whole, model = found.pop("whole"), {"model": study.graph.title}
         for output, kind in study.kinds.items():
             row = model | {"parameters": size, "output": output, "measure": MEASURES[kind]}
-            row |= {"trained": whole[name][output], "untrained": start[output]}
+            row |= {"trained": whole[output], "untrained": start[output]}
             rows.append(row | {"linear model": linear[output]})
         for part in study.parts:
-            without, _ = fit(f"{name}-without-{part}", blank=(part,))
             row = model | {"blanked": part, "measure": rows[-1]["measure"]}
-            lesions.append(row | {"whole": whole[name]["output"], "without": without["output"]})
-    weighed = two_outputs(config, run, whole["two-outputs"])
+            lesions.append(row | {"whole": whole["output"], "without": found[part]["output"]})
+        if name == "two-outputs":
+            weighed = [weighed_row("0 .. 1", "relu", w, found[w]) for w in weights]
+            weighed += [weighed_row("0 .. 1", "relu", last, whole), *signed_series(config, run)]
 
     split = f"{config.test_rows:,} test rows, last epoch"
     drawings = {

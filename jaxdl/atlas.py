@@ -334,9 +334,9 @@ def deepest_rows(atlas: Sequence[Depth]) -> list[dict[str, Any]]:
         row = {"activation": activation}
         for norm, shortcut in kinds():
             mask = chosen(activation=activation, norm=norm, shortcut=shortcut)
-            learnt = [d.layers for d in atlas if (learnt(d)[mask].mean(axis=1) > 0.5).any()]
+            deep_enough = [d.layers for d in atlas if (learnt(d)[mask].mean(axis=1) > 0.5).any()]
             remedy = {"none": "no norm"}.get(norm, f"{norm} norm")
-            row[f"{shortcut}, {remedy}"] = max(learnt, default=0)
+            row[f"{shortcut}, {remedy}"] = max(deep_enough, default=0)
         rows.append(row)
     return rows
 

@@ -4,6 +4,7 @@ Nodes stand in levels by their longest way from an input, and an arrow that pass
 place free there, so that it runs beside the boxes and not through them (Sugiyama et al., 1981).
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -76,7 +77,7 @@ def draw_graph(title: str, rows: Sequence[SummaryRow], outputs: Sequence[str] = 
     width = 2.9 * (max(columns) - min(columns) + 1)
     figure, axis = pyplot.subplots(figsize=(max(width, 4.2), 0.95 * levels + 0.5))
     for way in ways.values():
-        for (x0, y0), (x1, y1) in zip(way, way[1:], strict=False):
+        for (x0, y0), (x1, y1) in itertools.pairwise(way):
             last = (x1, y1) == way[-1]
             axis.annotate(
                 "",
