@@ -86,16 +86,6 @@ def test_held_out_scores_are_those_of_the_classifier_that_was_not_taught_the_row
     assert same.new.shape == (4, 7)
 
 
-def test_more_labels_help(blobs):
-    (x, label), (new, new_label) = blobs
-    weigh, found = partial(fraud.prevalence_weights, prevalence=0.02), []
-    for frauds in (4, 40):
-        budget = label_budget.draw_budget(label, frauds, 2, range(10))
-        made = label_budget.cross_fit(LogisticRegression, lambda member, x: x, x, new, budget)
-        found.append(label_budget.judge(made, budget, new_label, weigh)["F1"].mean())
-    assert found[1] > found[0]
-
-
 def test_the_vote_gives_kinds_of_other_units_the_same_say_and_judging_finds_the_threshold(blobs):
     (x, label), (new, new_label) = blobs
     weigh = partial(fraud.prevalence_weights, prevalence=0.02)
