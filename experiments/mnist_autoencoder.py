@@ -61,8 +61,8 @@ class Config:
     """Training images, the last ones, that it holds out to choose the epoch."""
     hidden: tuple[int, ...] = (512, 256)
     """Hidden layers of the wide net; the code has 32 numbers."""
-    channels: tuple[int, ...] = (16, 32)
-    """Of the convolutional net; each layer halves the side."""
+    channels: int = 48
+    """Of the convolutional net, which cuts the image into 7 x 7 patches."""
     twin_rows: int = mnist.ROWS
     """Training images of the simulated twin, where no real files are found."""
 
@@ -75,7 +75,7 @@ PRESETS = {
         better_epochs=6,
         better_batch=32,
         valid_rows=120,
-        channels=(4, 8),
+        channels=8,
         twin_rows=1200,
     )
 }
@@ -84,7 +84,7 @@ PRESETS = {
 def module(name: ModelName, config: Config):
     """The net of a name."""
     if name == "convolutional":
-        return ConvAutoencoder(mnist.SIDE, config.channels, config.hidden[-1], code=32)
+        return ConvAutoencoder(mnist.SIDE, 4, config.channels, config.hidden[-1], code=32)
     if name == "stacked-wide":
         return DenseAutoencoder(784, (*config.hidden, 32), nn.gelu, code_activation=identity)
     widths = {"simple-32": (32,), "simple-64": (64,)}.get(name, (128, 64, 32))

@@ -22,25 +22,32 @@ def picture(x: Float[np.ndarray, " pixels"]) -> np.ndarray:
 def image_rows(rows: Mapping[str, Sequence[np.ndarray]], titles: Sequence[str] = ()) -> Any:
     """One labelled row of vectors per entry, drawn as images; pixels are shown from 0 to 1.
 
-    Rows whose name starts with "code" are scaled each by itself, for codes have no common range.
+    In rows whose name starts with "code" each image has its own range, for codes have none in
+    common.
 
     Args:
-        rows: label -> vectors; each row as many.
+        rows: label -> vectors of equal length.
         titles: above the columns.
     """
     columns = max(len(images) for images in rows.values())
-    figure, axes = subplots(len(rows), columns, width=0.85, height=0.95)
-    axes = np.asarray(axes).reshape(len(rows), columns)
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
+    figure, axes = subplots(len(rows), width=0.85 * columns + 1.5, height=0.95)
+    for axis, (label, vectors) in zip(np.atleast_1d(axes), rows.items(), strict=True):
+        images = [picture(x) for x in vectors]
+        if label.startswith("code"):
+            images = [(image - image.min()) / max(np.ptp(image), 1e-9) for image in images]
+        # one picture per row: a figure of a hundred axes takes seconds to lay out
+        height, width = images[0].shape
+        gap, step = np.full((height, max(width // 14, 1)), np.nan), max(height, width)
+        side = np.full((height, (step - width) // 2), np.nan)
+        tiles = [np.hstack([side, image, side, gap]) for image in images]
+        axis.imshow(np.hstack(tiles), cmap="gray", vmin=0, vmax=1)
+        centres = np.arange(len(titles)) * tiles[0].shape[1] + step / 2
+        axis.set_xticks(centres, titles, fontsize=7)
+        titles = ()  # above the first row only
+        axis.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
+        axis.set(yticks=[], xlim=(-0.5, columns * tiles[0].shape[1] - 0.5))
         axis.set_frame_on(False)
-    for line, (label, images) in zip(axes, rows.items(), strict=True):
-        limits = {} if label.startswith("code") else {"vmin": 0.0, "vmax": 1.0}
-        for axis, image in zip(line, images, strict=False):
-            axis.imshow(picture(image), cmap="gray", **limits)
-        line[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
-    for axis, title in zip(axes[0], titles, strict=False):
-        axis.set_title(title, fontsize=7)
+        axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
     return figure
 
 

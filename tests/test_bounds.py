@@ -100,7 +100,7 @@ def test_weight_rises_on_a_line_and_stays():
     "body",
     [
         DenseAutoencoder(64, (8, 6), code_activation=identity),
-        ConvAutoencoder(8, (2, 3), hidden=5, code=6),
+        ConvAutoencoder(8, 4, channels=3, hidden=5, code=6),
     ],
 )
 def test_vae_of_any_body_halves_its_code(body):

@@ -112,15 +112,15 @@ def test_parameters_are_the_lectures(widths, count):
 
 
 def test_halves_of_the_convolutional_net_are_the_whole():
-    net, x = ConvAutoencoder(8, (3, 4), hidden=6, code=5), np.ones((2, 64), np.float32)
+    net, x = ConvAutoencoder(8, 4, channels=3, hidden=6, code=5), np.ones((2, 64), np.float32)
     variables = net.init({"params": jax.random.key(0)}, x, train=False)
     code = net.apply(variables, x, method="encode")
     assert code.shape == (2, 5)
     np.testing.assert_allclose(
         net.apply(variables, x, train=False), net.apply(variables, code, method="decode")
     )
-    with pytest.raises(ValueError, match="cannot be divided by 4"):
-        ConvAutoencoder(10, (3, 4), 6, 5).init({"params": jax.random.key(0)}, x, train=False)
+    with pytest.raises(ValueError, match="cannot be cut into patches of 4"):
+        ConvAutoencoder(10, 4, 3, 6, 5).init({"params": jax.random.key(0)}, x, train=False)
 
 
 def test_denoiser_sees_noise_only_in_training(grey):

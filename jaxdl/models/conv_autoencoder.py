@@ -1,7 +1,6 @@
 """An autoencoder of two-dimensional convolutions, in halves that can be used apart."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import flax.linen as nn
 from jaxtyping import Array, Float
@@ -11,43 +10,46 @@ from jaxdl.models.cnn import Conv2D
 
 
 class ConvAutoencoder(nn.Module):
-    """Square images -> convolutions that halve the side -> a code of numbers -> the same shape.
+    """Square images -> feature maps of a grid of patches -> a code of numbers -> the same shape.
 
-    `ConvAutoencoder(28, (16, 32), 256, 32)` halves 28 to 14 and 7, then has a dense layer of 256
-    and a linear code of 32 numbers; the decoder mirrors it with transposed convolutions.
+    The first convolution has a kernel as large as its stride, so that it cuts the image into
+    patches and is a matrix product; the last, transposed one puts patches together in the same way.
+    Between them stand 3 x 3 convolutions on the coarse grid, which on a CPU keep most of a matrix
+    product's speed, and dense layers around the code. The decoder mirrors the encoder.
 
     Attributes:
         side: rows and columns of an image, which has one channel.
-        channels: of the convolutions, each with stride 2.
-        hidden: width of the dense layer between the last convolution and the code.
-        code: numbers in the code.
-        kernel_size: of the convolutions.
+        patch: side of a patch; divides the image's side.
+        channels: of all feature maps.
+        hidden: width of the dense layer on each side of the code.
+        code: numbers in the code, which is linear.
+        depth: 3 x 3 convolutions on each side.
         activation: of every layer but the code and the output.
 
     Raises:
-        ValueError: the side cannot be halved so often.
+        ValueError: the image cannot be cut into whole patches.
     """
 
     side: int
-    channels: Sequence[int]
+    patch: int
+    channels: int
     hidden: int
     code: int
-    kernel_size: int = 4
+    depth: int = 1
     activation: Callable[[Array], Array] = nn.gelu
 
     def setup(self):
-        halvings = 2 ** len(self.channels)
-        if self.side % halvings:
-            raise ValueError(f"a side of {self.side} cannot be divided by {halvings}")
-        small, kernel = self.side // halvings, (self.kernel_size, self.kernel_size)
-        self.small = (small, small, self.channels[-1])
-        self.down = [Conv2D(c, kernel, (2, 2)) for c in self.channels]
-        back = [*self.channels[-2::-1], 1]
-        self.up = [nn.ConvTranspose(c, kernel, (2, 2), kernel_init=glorot) for c in back]
+        if self.side % self.patch:
+            raise ValueError(f"a side of {self.side} cannot be cut into patches of {self.patch}")
+        self.grid = self.side // self.patch
+        self.cut = nn.Dense(self.channels, kernel_init=glorot)
+        self.down = [Conv2D(self.channels, (3, 3)) for _ in range(self.depth)]
         self.to_hidden = nn.Dense(self.hidden, kernel_init=glorot)
         self.to_code = nn.Dense(self.code, kernel_init=glorot)
         self.from_code = nn.Dense(self.hidden, kernel_init=glorot)
-        self.to_maps = nn.Dense(math.prod(self.small), kernel_init=glorot)
+        self.to_maps = nn.Dense(self.grid**2 * self.channels, kernel_init=glorot)
+        self.up = [Conv2D(self.channels, (3, 3)) for _ in range(self.depth)]
+        self.join = nn.Dense(self.patch**2, kernel_init=glorot)
 
     def __call__(
         self, x: Float[Array, "batch features"], train: bool
@@ -58,15 +60,18 @@ class ConvAutoencoder(nn.Module):
 
     def encode(self, x: Float[Array, "batch features"]) -> Float[Array, "batch code"]:
         """The code."""
-        x = x.reshape(-1, self.side, self.side, 1)
+        blocks = x.reshape(-1, self.grid, self.patch, self.grid, self.patch)
+        blocks = blocks.transpose(0, 1, 3, 2, 4)
+        maps = self.activation(self.cut(blocks.reshape(*blocks.shape[:3], self.patch**2)))
         for layer in self.down:
-            x = self.activation(layer(x))
-        return self.to_code(self.activation(self.to_hidden(x.reshape(x.shape[0], -1))))
+            maps = self.activation(layer(maps))
+        return self.to_code(self.activation(self.to_hidden(maps.reshape(len(maps), -1))))
 
     def decode(self, code: Float[Array, "batch code"]) -> Float[Array, "batch features"]:
         """The reconstruction of a code."""
-        x = self.activation(self.to_maps(self.activation(self.from_code(code))))
-        x = x.reshape(-1, *self.small)
-        for layer in self.up[:-1]:
-            x = self.activation(layer(x))
-        return self.up[-1](x).reshape(x.shape[0], -1)
+        maps = self.activation(self.to_maps(self.activation(self.from_code(code))))
+        maps = maps.reshape(-1, self.grid, self.grid, self.channels)
+        for layer in self.up:
+            maps = self.activation(layer(maps))
+        blocks = self.join(maps).reshape(-1, self.grid, self.grid, self.patch, self.patch)
+        return blocks.transpose(0, 1, 3, 2, 4).reshape(len(blocks), -1)
