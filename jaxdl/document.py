@@ -53,12 +53,13 @@ def record_run(path: Path, run: Any, results: Results) -> None:
     if not parallel.is_main():
         return
     machine, command = environment(), repeatable(run.command)
+    cores = f"{machine['cpu_count']} core{'s' * (machine['cpu_count'] != 1)}"
     devices = ", ".join(sorted(set(machine["devices"])))
     lines: Sequence[str] = [
         *run.data_lines,
         f"`{command}`",
         f"n = {run.config['seeds']} seeds; {machine['platform']} ({devices}, "
-        f"{machine['cpu_count']} cores), jax {machine['versions']['jax']}; "
+        f"{cores}), jax {machine['versions']['jax']}; "
         f"{time.monotonic() - run.began:.0f} s; {time.strftime('%Y-%m-%d')}",
         *[table.markdown() for table in results.tables],
         *results.notes,
