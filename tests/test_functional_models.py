@@ -1,0 +1,216 @@
+"""Lab 020: graphs as data, an LSTM against NumPy, tasks made for a graph, drawings, the lab."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from datasets import topologies
+from jaxdl import functional_tasks as tasks
+from jaxdl.cli import launch
+from jaxdl.graph_figures import layout, levels_of
+from jaxdl.models import functional
+from jaxdl.models.functional import Concatenate, Dense, FunctionalModel, Graph, Node, chain
+from jaxdl.models.keras_lstm import LSTM, lstm_sequence
+from jaxdl.training import fit, parameter_count
+
+
+@pytest.mark.parametrize(
+    ("graph", "count"), functional.LECTURE, ids=lambda x: getattr(x, "title", "")
+)
+def test_graphs_have_the_lectures_parameters(graph, count):
+    rows = functional.summary(graph)
+    assert sum(row.parameters for row in rows) == count
+    batch = {name: jax.ShapeDtypeStruct((1, *s), np.float32) for name, s in graph.inputs.items()}
+    model = FunctionalModel(graph)
+    variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, False), batch)
+    assert parameter_count(variables) == count
+
+
+def test_summary_has_the_lectures_shapes():
+    shapes = {row.name: (row.shape, row.parameters) for row in functional.summary(functional.CNN)}
+    assert shapes["features_conv"] == ((61, 61, 32), 544)
+    assert shapes["features_pool"] == ((20, 20, 32), 0)
+    assert shapes["features_flat"] == ((12_800,), 0)
+    assert shapes["hidden"] == ((10,), 128_010)
+    rows = {row.name: row for row in functional.summary(functional.multi_output())}
+    assert rows["sequence"].shape == (100, 1)
+    assert rows["second_lstm"].parameters == 840
+    assert rows["sequence"].inputs == ("lstm",)
+
+
+def numpy_lstm(x, kernel, recurrent, bias):
+    """Keras's equations, one gate and one step at a time."""
+    units = recurrent.shape[0]
+    gate = {name: slice(i * units, (i + 1) * units) for i, name in enumerate("ifco")}
+    h = c = np.zeros((len(x), units))
+    states = []
+    for t in range(x.shape[1]):
+        z = {
+            name: x[:, t] @ kernel[:, part] + h @ recurrent[:, part] + bias[part]
+            for name, part in gate.items()
+        }
+        sigmoid = {name: 1 / (1 + np.exp(-z[name])) for name in "ifo"}
+        c = sigmoid["f"] * c + sigmoid["i"] * np.tanh(z["c"])
+        h = sigmoid["o"] * np.tanh(c)
+        states.append(h)
+    return np.stack(states, axis=1)
+
+
+def test_lstm_equals_numpy_and_starts_like_keras():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, 7, 2)).astype(np.float32)
+    params = LSTM(5).init(jax.random.key(0), x)["params"]
+    assert parameter_count({"params": params}) == 4 * (5 * (5 + 2) + 5)
+    np.testing.assert_array_equal(params["bias"], np.repeat([0, 1, 0, 0], 5))
+    recurrent = np.asarray(params["recurrent_kernel"])
+    np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(5), atol=1e-5)
+    limit = np.sqrt(6 / (2 + 20))
+    assert 0.7 * limit < np.abs(params["kernel"]).max() <= limit
+
+    kernel, bias = rng.normal(size=(2, 20)), rng.normal(size=20)
+    recurrent = rng.normal(size=(5, 20))
+    expected = numpy_lstm(x, kernel, recurrent, bias)
+    arrays = [a.astype(np.float32) for a in (x, kernel, recurrent, bias)]
+    np.testing.assert_allclose(lstm_sequence(*arrays), expected, atol=2e-5)
+    given = {"kernel": arrays[1], "recurrent_kernel": arrays[2], "bias": arrays[3]}
+    np.testing.assert_allclose(LSTM(5).apply({"params": given}, x), expected[:, -1], atol=2e-5)
+    every = LSTM(5, return_sequences=True).apply({"params": given}, x)
+    np.testing.assert_allclose(every, expected, atol=2e-5)
+
+
+FORK = Graph(
+    "fork",
+    {"a": (3,), "b": (2,)},
+    (
+        *chain("a", ("left", Dense(4))),
+        Node("both", Concatenate(), ("left", "b")),
+        *chain("both", ("yes", Dense(1, "sigmoid"))),
+        *chain("left", ("number", Dense(2, "linear"))),
+    ),
+    ("yes", "number"),
+)
+
+
+def fork_rows(rows=64, seed=0):
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=(rows, 3)), rng.normal(size=(rows, 2))
+    made = {"a": a, "b": b, "yes": a[:, 0] + b[:, 0] > 0, "number": a[:, :2]}
+    return {name: values.astype(np.float32) for name, values in made.items()}
+
+
+def test_a_graph_computes_what_numpy_does_and_blanks_parts():
+    rows, model = fork_rows(), FunctionalModel(FORK)
+    variables = model.init(jax.random.key(0), rows, False)
+    p = jax.tree.map(np.asarray, variables["params"])
+    left = np.maximum(rows["a"] @ p["left"]["kernel"] + p["left"]["bias"], 0)
+    yes = np.concatenate([left, rows["b"]], 1) @ p["yes"]["kernel"] + p["yes"]["bias"]
+    number = left @ p["number"]["kernel"] + p["number"]["bias"]
+    outputs = model.apply(variables, rows, False)
+    np.testing.assert_allclose(outputs["yes"], yes[:, 0], atol=1e-5)
+    np.testing.assert_allclose(outputs["number"], number, atol=1e-5)
+    blank = model.apply(variables, rows, False, {"left": 0.0})
+    alone = rows["b"] @ p["yes"]["kernel"][4:] + p["yes"]["bias"]
+    np.testing.assert_allclose(blank["yes"], alone[:, 0], atol=1e-5)
+    np.testing.assert_allclose(blank["number"], np.zeros_like(number), atol=1e-5)
+
+
+def test_variants_train_side_by_side_as_they_do_alone():
+    rows, kinds = fork_rows(), {"yes": "class", "number": "number"}
+    variants = {"whole": {}, "no b": {"keep b": 0.0}, "yes only": {"weight number": 0.0}}
+    hyper, seeds = tasks.population(variants, [0, 1])
+    task = tasks.graph_task(FORK, kinds, 3e-2, hyper)
+    together = fit(task, rows, seeds=seeds, epochs=15, batch_size=16)
+    zeroed = rows | {"b": np.zeros_like(rows["b"])}
+    alone = fit(
+        tasks.graph_task(FORK, kinds, 3e-2, {}), zeroed, seeds=[0, 1], epochs=15, batch_size=16
+    )
+    for ours, theirs in zip(
+        jax.tree.leaves(together.variables), jax.tree.leaves(alone.variables), strict=True
+    ):
+        np.testing.assert_allclose(ours[2:4], theirs, atol=1e-3)
+    # without its loss a head stays where it started
+    start = fit(task, rows, seeds=seeds, epochs=0, batch_size=16).variables["params"]["number"]
+    end = together.variables["params"]["number"]
+    np.testing.assert_array_equal(end["kernel"][4:], start["kernel"][4:])
+    assert np.abs(end["kernel"][:2] - start["kernel"][:2]).max() > 1e-3
+    found = tasks.scores(together, kinds, rows)
+    assert found["yes"][:2].min() > found["yes"][2:4].max()
+    assert found["number"][0] > found["number"][4]
+
+
+def test_tasks_need_more_than_a_straight_line():
+    for make, graph in (
+        (topologies.shell, functional.MLP),
+        (topologies.saw, functional.RNN),
+        (topologies.saw_and_pace, functional.SHARED_FEATURES),
+    ):
+        train, test = topologies.split(make, 1500, 1000)
+        score = tasks.linear_scores(graph, {"output": "class"}, train, test)["output"]
+        assert 0.4 < score < 0.6, make.__name__
+        assert 0.4 < train["output"].mean() < 0.6
+    train, test = topologies.split(topologies.pair, 300, 200)
+    assert (
+        tasks.linear_scores(functional.MULTI_INPUT, {"output": "number"}, train, test)["output"]
+        < 0.2
+    )
+    assert train["output"].var() == pytest.approx(1, abs=0.2)
+
+
+def test_each_sign_of_two_scales_is_right_three_times_out_of_four():
+    rows = topologies.two_scales(3000, 0)
+    image, label = rows["image"][..., 0], rows["output"]
+    # neighbours of opposite sign betray the stripes
+    fine = -(image[:, :, 1:] * image[:, :, :-1]).mean(axis=(1, 2))
+    there = fine > (np.quantile(fine, 0.05) + np.quantile(fine, 0.95)) / 2
+    assert (there == label).mean() == pytest.approx(0.75, abs=0.03)
+    assert there[label == 1].all()
+
+
+def test_rows_depend_on_the_seed_alone():
+    for make in (topologies.directions, topologies.pair, topologies.saw_and_clean):
+        once, again, other = make(4, 0), make(4, 0), make(4, 1)
+        for name in once:
+            np.testing.assert_array_equal(once[name], again[name])
+        assert any((once[name] != other[name]).any() for name in once)
+    low = topologies.saw_and_clean(50, 0, lowest=-0.5)
+    high = topologies.saw_and_clean(50, 0)
+    np.testing.assert_allclose(low["sequence"], high["sequence"] - 0.5)
+    np.testing.assert_array_equal(low["series"], high["series"])
+    noise = high["series"][..., 0] - high["sequence"]
+    assert noise.std() == pytest.approx(0.2, rel=0.05)
+
+
+@pytest.mark.parametrize("graph", [g for g, _ in functional.LECTURE], ids=lambda g: g.title[:3])
+def test_drawing_keeps_arrows_off_boxes(graph):
+    rows = functional.summary(graph)
+    places, ways = layout(rows)
+    assert len(set(places.values())) == len(rows)
+    levels = levels_of(rows)
+    for (start, end), way in ways.items():
+        assert way[0] == places[start]
+        assert way[-1] == places[end]
+        assert [level for _, level in way] == list(range(levels[start], levels[end] + 1))
+        assert not set(way[1:-1]) & set(places.values())
+    for one, other in itertools.combinations(places.values(), 2):
+        assert one[1] != other[1] or abs(one[0] - other[0]) >= 1
+
+
+def test_lab_runs_and_evaluates_to_the_same_tables(tmp_path, capsys):
+    lab = ["experiments/functional_models.py", "--workdir", str(tmp_path / "run")]
+    results = launch([*lab, "--preset", "quick"])[0]
+    models, lesions, weighed, *summaries = results.tables
+    assert [row["parameters"] for row in models.rows] == [
+        *(351, 128_565, 601, 415_045, 1_151, 156_053),
+        *(1_452, 1_452),
+    ]
+    mlp = models.rows[0]
+    assert float(mlp["trained"][0]) > 0.8
+    assert mlp["linear model"] < 0.6
+    assert len(lesions.rows) == 6
+    assert [row["its output"] for row in weighed.rows] == ["relu"] * 4 + ["linear"]
+    assert [table.title.rsplit(": ")[1] for table in summaries][1] == "128,565 parameters"
+    assert len(list((tmp_path / "run" / "figures").iterdir())) == 7
+    launch(["--eval", str(tmp_path / "run")])
+    assert "identical to its results.json" in capsys.readouterr().out
