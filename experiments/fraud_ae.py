@@ -26,7 +26,7 @@ from typing import Literal
 import numpy as np
 
 from datasets import fraud
-from datasets.fraud_split import split_halves
+from datasets.fraud_split import raw_rows, split_halves
 from jaxdl import export, figures, losses, optim
 from jaxdl.anomaly import evaluation, reporting, scores, thresholds
 from jaxdl.errors import UserError
@@ -117,15 +117,16 @@ def main(config: Config, run: Run) -> Results:
     counts = reporting.confusion_of_members(test_errors, judged[0], limits, judged[1])
 
     # what is exported: all seeds vote, the strictest threshold decides
-    vote, known = normal_errors.mean(axis=0), test.rows[:1024]
+    vote, known = normal_errors.mean(axis=0), train.rows[train.label == 0]
     scorer = partial(
         export.build,
         export.population(task, fitted.variables, row_error, row_parts),
         export.transactions(scaler.mean, scaler.sd),
         thresholds.k_sigma(vote, max(config.sigmas), fitted_on="normal training rows"),
-        rows=np.column_stack([data.time[known], data.v[known], data.amount[known]]),
+        rows=raw_rows(data, test.rows[:1024]),
         reference=test_errors.mean(axis=0)[:1024],
         calibration=vote,
+        normal=export.Normal(raw_rows(data, known), known + 1),
     )
     split = f"{config.split} 50/50 split; test half {len(test.x):,} rows, {test.label.sum()} frauds"
     if config.prevalence is not None:

@@ -22,23 +22,13 @@ import numpy as np
 from tqdm import tqdm
 
 from datasets import fraud
-from datasets.fraud_split import (
-    Half,
-    Parts,
-    refuse_shared_rows,
-    resample,
-    row_weights,
-    split_three,
-)
+from datasets.fraud_split import Half, Parts, refuse_shared_rows, resample, row_weights, split_three
 from datasets.source import DataError
 from jaxdl import figures as drawing
-from jaxdl import losses, optim
+from jaxdl import fraud_line_up as line_up
 from jaxdl.anomaly import detectors, evaluation, reporting
-from jaxdl.models.autoencoder import DenseAutoencoder
-from jaxdl.models.vae import DenseVAE, gaussian_bound
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-from jaxdl.training import Task, module_functions
 
 
 @dataclass(frozen=True)
@@ -70,74 +60,6 @@ DRAWN = (
     "isolation forest",
     "rule: columns out of their usual range",
 )
-
-
-def residual(outputs, batch):
-    """What an autoencoder's copy lacks."""
-    return batch["x"] - outputs
-
-
-def residual_of_vae(outputs, batch):
-    """What a VAE's copy lacks, made from the mean of the code."""
-    return batch["x"] - outputs.reconstruction
-
-
-def deep(config: Config, run: Run, parts: Parts, split: str) -> dict[str, np.ndarray]:
-    """Scores of the test half by autoencoders and a VAE, [seeds, n]."""
-    normal, test = {"x": parts.fit.normal}, {"x": parts.test.x}
-    epochs = -(-config.steps // -(-len(normal["x"]) // config.batch_size))
-    models = {
-        "30-12-30": (DenseAutoencoder(30, (12,)), lambda o, b: losses.mse(o, b["x"])),
-        "30-27-30": (DenseAutoencoder(30, (27,)), lambda o, b: losses.mse(o, b["x"])),
-        "VAE": (DenseVAE((32,), 16), lambda o, b: gaussian_bound(o, b["x"], noise=0.5)),
-    }
-    fits = {name: (name, epochs) for name in models} | {"30-12-30 untrained": ("30-12-30", 0)}
-    found = {}
-    for name, (kind, length) in fits.items():
-        model, loss = models[kind]
-        task = Task(*module_functions(model), loss=loss, optimizer=lambda hyper: optim.adam())
-        fitted = run.fit(
-            f"{split}-{name.replace(' ', '-')}",
-            task,
-            normal,
-            epochs=length,
-            batch_size=config.batch_size,
-        )
-        missing = residual_of_vae if kind == "VAE" else residual
-        usual, errors = (fitted.predict(missing, rows) for rows in (normal, test))
-        found[name] = np.square(errors).mean(axis=-1)
-        pairs = zip(map(detectors.fit_error_scale, usual), errors, strict=True)
-        white = [np.asarray(detectors.whitened_score(*pair)) for pair in pairs]
-        found[f"{name}, whitened"] = np.stack(white)
-    return found
-
-
-def classical(config: Config, run: Run, parts: Parts) -> dict[str, np.ndarray]:
-    """Scores of the test half by everything that is not a deep model, [seeds or 1, n]."""
-    fit, x, normal = parts.fit, parts.test.x, parts.fit.normal
-    few = detectors.subsample(normal, config.neighbour_rows, seed=0)
-    n = f"{len(few):,} rows"
-    once = {
-        "rule: columns out of their usual range": lambda: detectors.usual_range(normal),
-        "supervised: logistic regression": lambda: detectors.logistic_regression(fit.x, fit.label),
-        "supervised: gradient boosting": lambda: detectors.gradient_boosting(fit.x, fit.label),
-        "PCA, 12 components": lambda: detectors.pca(normal, 12),
-        "PCA, 27 components": lambda: detectors.pca(normal, 27),
-        "tail probabilities (ECOD)": lambda: detectors.tail_probability(normal),
-        "Mahalanobis": lambda: detectors.mahalanobis(normal),
-        f"kNN, {n}": lambda: detectors.nearest_neighbours(few),
-        f"LOF, {n}": lambda: detectors.local_outlier_factor(few),
-        f"DBSCAN, {n}": lambda: detectors.dbscan(few),
-        f"one-class SVM, {n}": lambda: detectors.one_class_svm(few),
-    }
-    seeded = {
-        "isolation forest": lambda s: detectors.isolation_forest(normal, s),
-        "random": lambda s: lambda rows: np.random.default_rng(s).random(len(rows)),
-    }
-    found = {name: make()(x)[None] for name, make in tqdm(once.items(), "detectors", leave=False)}
-    for name, make in tqdm(seeded.items(), "seeded detectors", leave=False):
-        found[name] = np.stack([make(int(seed))(x) for seed in run.seeds])
-    return found
 
 
 def remedies(config: Config, run: Run, data: fraud.Transactions, parts: Parts) -> list[dict]:
@@ -194,7 +116,14 @@ def main(config: Config, run: Run) -> Results:
     for split in ("random", "temporal"):
         parts = split_three(data, split)
         weights = row_weights(data.label, config.prevalence)[parts.test.rows]
-        found = classical(config, run, parts) | deep(config, run, parts, split)
+        labelled, x = (parts.fit.x, parts.fit.label), parts.test.x
+        found = line_up.classical(*labelled, x, run.seeds, config.neighbour_rows)
+        epochs = -(-config.steps // -(-len(parts.fit.normal) // config.batch_size))
+
+        def fit(name, *rest, split=split, **size):
+            return run.fit(f"{split}-{name}", *rest, batch_size=config.batch_size, **size)
+
+        found |= line_up.deep(fit, parts.fit.normal, x, epochs)
         title = f"Detectors; {split} 50/50 split; test half {len(weights):,} rows, "
         title += f"{parts.test.label.sum()} frauds"
         if config.prevalence is not None:

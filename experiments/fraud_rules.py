@@ -20,15 +20,15 @@ from functools import partial
 import numpy as np
 
 from datasets import accounts
-from jaxdl import figures, losses, optim
+from jaxdl import fraud_figures, losses, optim
 from jaxdl.anomaly import detectors, reporting
-from jaxdl.anomaly.rules import Condition, Rule, count_before, distinct_before, fired, first_seen
+from jaxdl.anomaly.account_history import DAY, as_inputs, history
+from jaxdl.anomaly.rules import Condition, Rule, fired
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 from jaxdl.training import Task, module_functions
 
-DAY, HOUR = 86_400.0, 3600.0
 RULES = (
     Rule("unusual region", (Condition("away", ">", 0), Condition("times usual amount", ">", 2))),
     Rule("frequency", (Condition("payments in an hour", ">=", 6),)),
@@ -60,43 +60,6 @@ class Config:
 
 
 PRESETS = {"quick": Config(accounts=800, cases=20, epochs=5)}
-
-
-def history(stream: accounts.Payments) -> dict[str, np.ndarray]:
-    """Columns of each payment, from it and from what was known before it."""
-    n = len(stream.time)
-    order = np.lexsort((stream.time, stream.account))
-    same = np.concatenate([[False], np.diff(stream.account[order]) == 0])
-    log_amount = np.log1p(stream.amount)[order]
-    start = np.maximum.accumulate(np.where(same, 0, np.arange(n)))
-    sums = np.concatenate([[0.0], np.cumsum(log_amount)])
-    before = np.arange(n) - start
-    # the mean of the account's earlier payments; one payment's worth of the common mean before any
-    mean = (sums[:-1] - sums[start] + log_amount.mean()) / (before + 1)
-    gap = np.where(same, np.diff(stream.time[order], prepend=0.0), 30 * DAY)
-    usual, since = np.empty(n), np.empty(n)
-    usual[order], since[order] = np.exp(log_amount - mean), gap
-    return {
-        "away": (stream.region != stream.home).astype(float),
-        "times usual amount": usual,
-        "payments in an hour": count_before(stream.time, stream.account, HOUR),
-        "incoming": stream.incoming.astype(float),
-        "new partner": first_seen(stream.account, stream.partner).astype(float),
-        "amount": stream.amount,
-        "account age in days": (stream.time - stream.opened) / DAY,
-        "accounts at address in an hour": distinct_before(
-            stream.time, stream.address, stream.account, HOUR
-        ),
-        "own address": (stream.address == stream.account).astype(float),
-        "hour of day": stream.time % DAY / HOUR,
-        "hours since the last payment": since / HOUR,
-    }
-
-
-def as_inputs(columns: dict[str, np.ndarray]) -> np.ndarray:
-    """What detectors get: logarithms of whatever is a count, a time or an amount."""
-    plain = ("away", "incoming", "new partner", "own address", "hour of day")
-    return np.column_stack([v if k in plain else np.log1p(v) for k, v in columns.items()])
 
 
 def main(config: Config, run: Run) -> Results:
@@ -140,10 +103,14 @@ def main(config: Config, run: Run) -> Results:
         "random": np.stack([np.random.default_rng(s).random(len(label)) for s in run.seeds]),
     }
     budget = int(hits[test].any(axis=1).sum())
-    alarms = {name: top(members, budget) for name, members in found.items() if name != "rules"}
+    alarms = {
+        name: reporting.alerts_within(members, budget)
+        for name, members in found.items()
+        if name != "rules"
+    }
     alarms = {"rules": (count > 0)[None], **alarms}
     both = found["tail probabilities (ECOD)"] + 1e6 * (count > 0)
-    alarms["rules, then ECOD, twice the alerts"] = top(both, 2 * budget)
+    alarms["rules, then ECOD, twice the alerts"] = reporting.alerts_within(both, 2 * budget)
 
     held = f"simulated stream, days 18 to 30: {len(label):,} payments, {label.sum()} frauds"
     by_rule = []
@@ -168,33 +135,11 @@ def main(config: Config, run: Run) -> Results:
             Table(f"Share of fraudulent payments caught, {budget} alerts each; {held}", caught, 2),
             reporting.ranking_table(f"Ranking; {held}", found, label, np.ones(len(label))),
         ],
-        figures={"caught": partial(by_pattern, drawn)},
+        figures={
+            "caught": partial(fraud_figures.caught_by_pattern, drawn, accounts.PATTERNS[1:], known)
+        },
         headline={
             "unknown patterns, rules": drawn["rules"]["unknown patterns"],
             "ECOD": drawn["tail probabilities (ECOD)"]["unknown patterns"],
         },
     )
-
-
-def top(scores: np.ndarray, budget: int) -> np.ndarray:
-    """The `budget` highest scores of each member; equal ones in order of time."""
-    flags = np.zeros(scores.shape, bool)
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :budget]
-    np.put_along_axis(flags, order, True, axis=1)
-    return flags
-
-
-def by_pattern(rows: dict[str, dict]):
-    """Share caught of each pattern: one group of bars for each, one colour for each detector."""
-    figure, axis = figures.subplots(width=11, height=4)
-    shown = [name for name in rows if name not in ("random", "untrained autoencoder")]
-    for i, (colour, name) in enumerate(zip(figures.COLOURS, shown, strict=False)):
-        heights = [float(np.mean(rows[name][pattern])) for pattern in accounts.PATTERNS[1:]]
-        axis.bar(np.arange(len(heights)) + 0.1 * i, heights, 0.1, color=colour, label=name)
-    axis.axvline(len(accounts.KNOWN) - 0.15, color="0.4", ls="--")
-    ticks = np.arange(len(accounts.PATTERNS) - 1) + 0.35
-    axis.set_xticks(ticks, accounts.PATTERNS[1:], rotation=20)
-    axis.set(ylabel="share of payments caught", ylim=(0, 1.02))
-    axis.text(len(accounts.KNOWN), 1.03, "patterns the rules do not know", fontsize=8)
-    axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    return figure

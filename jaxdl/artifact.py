@@ -1,11 +1,12 @@
 """A scorer in one file: read, check, score. Needs JAX and NumPy, nothing of the training side.
 
 The file holds two StableHLO programs (score with decision, explanation), from raw columns to
-numbers, and what must be known beside them. Its layout is made to be read without trust in it:
+numbers, a third one (nearest normal row) where it was made with normal rows, and what must be known
+beside them. Its layout is made to be read without trust in it:
 
     jaxdl-scorer 1 <sha256 of all bytes after this line>
     {"columns": [...], "threshold": {...}, "parts": [{"name": ..., "bytes": ...}, ...], ...}
-    <the parts, one after the other: two programs, little-endian arrays>
+    <the parts, one after the other: programs, little-endian arrays>
 
 The sum finds damage, not malice: whoever can replace the file can replace the sum. Compare it with
 one that came another way (`load(path, sha256=...)`) where that matters. Nothing is unpickled and
@@ -31,7 +32,7 @@ from jax import export
 from jaxdl.errors import UserError
 
 if TYPE_CHECKING:  # the scoring side needs only JAX and NumPy
-    from jaxtyping import Bool, Float, Float32, Float64
+    from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64
 
 MAGIC = b"jaxdl-scorer 1 "
 FILE_NAME = "scorer.jaxdl"
@@ -43,7 +44,20 @@ MAX_COLUMNS = 4096
 LARGEST_BLOCK = 8192
 EXPLAINED_BLOCK = 512  # explaining takes as many scores of a row as it has columns
 PROGRAMS = ("score", "explain")
-ARRAYS = {"calibration": "<f4", "golden_rows": "<f8", "golden_scores": "<f4"}
+STORED = ("calibration", "golden_rows", "golden_scores")
+NEAREST = ("nearest", "normal_values", "normal_numbers")  # a program and two arrays, or none
+ARRAYS = {
+    "calibration": "<f4",
+    "golden_rows": "<f8",
+    "golden_scores": "<f4",
+    "normal_values": "<f4",
+    "normal_numbers": "<i8",
+}
+OUTPUTS = {
+    "score": ("float32", "bool"),
+    "explain": ("float32",),
+    "nearest": ("int32", "float32"),
+}
 # Compilers and processors differ in the order of their sums; a wrong program differs by far more.
 GOLDEN_TOLERANCE = 1e-3
 HARMLESS_CALLS = {"shape_assertion", "Sharding", "mhlo.topk", "stablehlo.dynamic_top_k"}
@@ -102,19 +116,20 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, bytes], str]:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ArtifactError("has no readable header") from error
     rest = body[len(header) + 1 :]
-    wanted = [*PROGRAMS, *ARRAYS]
+    required = [*PROGRAMS, *STORED]
+    names = [name for name, _ in listed]
     sizes = [size for _, size in listed]
     whole = all(type(size) is int and size >= 0 for size in sizes) and sum(sizes) == len(rest)
-    if [name for name, _ in listed] != wanted or not whole:
-        raise ArtifactError(f"does not hold exactly the parts {', '.join(wanted)}")
+    if sorted(names, key=str) not in (sorted(required), sorted([*required, *NEAREST])) or not whole:
+        raise ArtifactError(f"does not hold exactly the parts {', '.join(required)}")
     ends = np.cumsum(sizes).tolist()
     pieces = [rest[end - size : end] for size, end in zip(sizes, ends, strict=True)]
-    return metadata, dict(zip(wanted, pieces, strict=True)), digest
+    return metadata, dict(zip(names, pieces, strict=True)), digest
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """A loaded and checked scorer. `score`, `explain` and `p_values` are what it is for.
+    """A loaded and checked scorer: `score`, `explain`, `p_values` and `nearest`.
 
     Attributes:
         columns: raw columns in the order that `score` wants them.
@@ -126,6 +141,8 @@ class Scorer:
         metadata: everything else that the file says of itself.
         sha256: of the file's content.
         exact: the stored golden rows gave the stored scores to the bit on this machine.
+        normal_values, normal_numbers: features and row numbers of the normal rows that `nearest`
+            chooses from; none where the file was made without.
     """
 
     columns: tuple[str, ...]
@@ -138,6 +155,8 @@ class Scorer:
     sha256: str
     exact: bool
     programs: Mapping[str, Any] = field(repr=False)
+    normal_values: Float32[np.ndarray, "m features"] = field(repr=False)
+    normal_numbers: Int64[np.ndarray, " m"] = field(repr=False)
 
     def score(
         self, rows: Float64[np.ndarray, "n columns"]
@@ -160,6 +179,26 @@ class Scorer:
         rows = np.asarray(rows, np.float64)
         (parts,) = in_blocks(self.programs["explain"], rows, 64, EXPLAINED_BLOCK)
         return parts
+
+    def nearest(
+        self, rows: Float64[np.ndarray, "n columns"]
+    ) -> tuple[Int32[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
+        """Which of the stored normal rows is most like each row, and how far it is.
+
+        Returns:
+            Index into `normal_values` and `normal_numbers`; Euclidean distance of the standardised
+            features.
+
+        Raises:
+            ValueError: the file was made without normal rows.
+        """
+        if "nearest" not in self.programs:
+            raise ValueError("the scorer holds no normal rows")
+        rows = np.asarray(rows, np.float64)
+        index, distance = in_blocks(self.programs["nearest"], rows, 64, EXPLAINED_BLOCK)
+        if index.size and not 0 <= index.min() <= index.max() < len(self.normal_numbers):
+            raise ArtifactError("holds a program (nearest) that names rows it does not hold")
+        return index, distance
 
     def p_values(self, scores: Float[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
         """Conformal p-value of "like the calibration rows": (1 + #{calibration >= s}) / (n + 1).
@@ -241,17 +280,20 @@ def loads(data: bytes, sha256: str | None = None) -> Scorer:
         raise ArtifactError(f"has the sha256 {digest}, not {sha256}")
     columns, features, nonnegative = _check_metadata(metadata)
     try:
-        arrays = [np.frombuffer(parts[name], dtype) for name, dtype in ARRAYS.items()]
-        calibration, rows, golden = arrays
+        arrays = [np.frombuffer(parts.get(name, b""), dtype) for name, dtype in ARRAYS.items()]
+        calibration, rows, golden, values, numbers = arrays
         rows = rows.reshape(golden.size, len(columns))
+        values = values.reshape(numbers.size, len(features))
     except ValueError as error:
         raise ArtifactError("holds arrays that do not fit each other") from error
-    sound = all(array.size and np.isfinite(array).all() for array in arrays)
+    has_nearest = "nearest" in parts
+    needed = arrays if has_nearest else arrays[: len(STORED)]
+    sound = all(array.size and np.isfinite(array).all() for array in needed)
     if not sound or (np.diff(calibration) < 0).any():
         raise ArtifactError("holds arrays that are empty, not finite or not sorted")
     programs = {
         name: Program(_deserialize(parts[name], name, len(columns), len(features)))
-        for name in PROGRAMS
+        for name in (*PROGRAMS, *(["nearest"] if has_nearest else []))
     }
     scorer = Scorer(
         columns=columns,
@@ -264,6 +306,8 @@ def loads(data: bytes, sha256: str | None = None) -> Scorer:
         sha256=digest,
         exact=False,
         programs=programs,
+        normal_values=values,
+        normal_numbers=numbers,
     )
     found, _ = scorer.score(rows)
     scale = np.maximum(np.abs(golden), np.median(np.abs(golden)))
@@ -314,11 +358,10 @@ def _deserialize(data: bytes, name: str, columns: int, features: int) -> Any:
     foreign = {first or second for first, second in calls} - HARMLESS_CALLS
     if foreign:
         raise ArtifactError(f"holds a program ({name}) that calls {sorted(foreign)}: refused")
-    wanted = {"score": ("float32", "bool"), "explain": ("float32",)}[name]
     inputs, outputs = exported.in_avals, exported.out_avals
     fits = len(inputs) == 1 and inputs[0].ndim == 2 and inputs[0].shape[1] == columns
     fits = fits and inputs[0].dtype == np.float64
-    fits = fits and tuple(out.dtype.name for out in outputs) == wanted
+    fits = fits and tuple(out.dtype.name for out in outputs) == OUTPUTS[name]
     if not fits or (name == "explain" and outputs[0].shape[-1] != features):
         raise ArtifactError(f"holds a program ({name}) of another shape than its header says")
     if jax.default_backend() not in _aliases(exported.platforms):

@@ -14,13 +14,13 @@ import json
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import export
-from jaxtyping import Array, Float, Float64
+from jaxtyping import Array, Float, Float64, Int
 
 import jaxdl
 from jaxdl import artifact
@@ -28,6 +28,7 @@ from jaxdl.anomaly import scores
 from jaxdl.anomaly.thresholds import Threshold
 
 GOLDEN_ROWS = 64
+NORMAL_ROWS = 1024  # kept in the file for an alert to be compared with
 # A GPU may have trained with products of ten bits; scores of another model differ by far more.
 TRAINER_TOLERANCE = 0.02
 BLOCKS = (1, 64, 256, 512, 1024, 2048, artifact.LARGEST_BLOCK)
@@ -66,6 +67,11 @@ class Columns:
 
     def standardise(self, rows: Float64[Array, "batch columns"]) -> Rows:
         """Raw rows to what the detector was trained on; float64 inside, float32 out."""
+        x = self.transform(rows)
+        return ((x - np.asarray(self.mean)) / np.asarray(self.sd)).astype(jnp.float32)
+
+    def transform(self, rows: Float64[Array, "batch columns"]) -> Float64[Array, "batch features"]:
+        """Raw rows to features in their own units."""
         parts, first = [], 0
         for i, name in enumerate((*self.names, None)):
             if name is not None and name not in self.transforms:
@@ -75,8 +81,7 @@ class Columns:
             if name is not None:
                 parts.append(self.transforms[name](rows[:, i : i + 1]))
             first = i + 1
-        x = jnp.concatenate(parts, axis=1)
-        return ((x - np.asarray(self.mean)) / np.asarray(self.sd)).astype(jnp.float32)
+        return jnp.concatenate(parts, axis=1)
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,18 @@ class Detector:
     score: Callable[[Rows], Float[Array, " batch"]]
     explain: Callable[[Rows], Rows]
     explanation: str
+
+
+class Normal(NamedTuple):
+    """Normal rows that an alert can be compared with.
+
+    Attributes:
+        rows: raw rows; `build` keeps at most `NORMAL_ROWS` of them, drawn with seed 0.
+        numbers: of these rows in the table they come from, counted from 1.
+    """
+
+    rows: Float64[np.ndarray, "m columns"]
+    numbers: Int[np.ndarray, " m"]
 
 
 def transactions(mean: Float64[np.ndarray, " 30"], sd: Float64[np.ndarray, " 30"]) -> Columns:
@@ -224,6 +241,7 @@ def build(
     rows: Float64[np.ndarray, "n columns"],
     reference: Float[np.ndarray, " n"] | None = None,
     calibration: Float[np.ndarray, " m"],
+    normal: Normal | None = None,
 ) -> bytes:
     """The scorer file as bytes, checked against the trainer before it is handed out.
 
@@ -236,6 +254,8 @@ def build(
         reference: the trainer's scores of `rows`; None where the exported functions are themselves
             the only ones there are.
         calibration: scores of normal rows that p-values compare with.
+        normal: rows among which `Scorer.nearest` looks for the one most like an alert; None leaves
+            that out of the file.
 
     Raises:
         ValueError: the exported scores are not those of the trainer, or not finite.
@@ -288,6 +308,9 @@ def build(
         "golden_rows": rows[:GOLDEN_ROWS],
         "golden_scores": found[:GOLDEN_ROWS],
     }
+    if normal is not None:
+        exported["nearest"], kept = _nearest(columns, normal)
+        arrays |= kept
     parts = {name: bytes(program.serialize()) for name, program in exported.items()}
     parts |= {name: array.astype(artifact.ARRAYS[name]).tobytes() for name, array in arrays.items()}
     data = artifact.pack(metadata, parts)
@@ -306,6 +329,24 @@ def _export(function: Callable, columns: int) -> Any:
             return export.export(jax.jit(function), platforms=artifact.PLATFORMS)(shape)
     finally:
         jax.config.update("jax_traceback_in_locations_limit", limit)
+
+
+def _nearest(columns: Columns, normal: Normal) -> tuple[Any, dict[str, np.ndarray]]:
+    """The program that finds the nearest normal row, and what a reader shows of that row."""
+    chosen = np.sort(np.random.default_rng(0).permutation(len(normal.rows))[:NORMAL_ROWS])
+    rows = np.ascontiguousarray(normal.rows[chosen], np.float64)
+    with artifact.double_precision():
+        values, known = (np.asarray(f(rows)) for f in (columns.transform, columns.standardise))
+
+    def nearest(raw):
+        x, rows = columns.standardise(raw), _frozen(known)
+        # the nearest by |a|^2 - 2ab, its distance by differences, which keep their digits
+        index = jnp.argmin(jnp.square(rows).sum(axis=1) - 2 * x @ rows.T, axis=1)
+        apart = jnp.sqrt(jnp.square(x - rows[index]).sum(axis=1))
+        return index.astype(jnp.int32), apart
+
+    kept = {"normal_values": values, "normal_numbers": normal.numbers[chosen]}
+    return _export(nearest, rows.shape[1]), kept
 
 
 def _apart(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -18,6 +18,9 @@ From standard input each row is answered as soon as it is there.
 Output, one line a row: row (counted from 1), score (higher is worse), flag (1 or true: score above
 the threshold), p_value (share of normal rows that score as high; see --describe for which rows),
 top (the columns that make the score, with their share of it; of flagged rows, or see --explain).
+Where the scorer holds normal rows: nearest (the one most like the row, by its number in the data
+that the scorer learned from), distance (in standard deviations), usual (its values in the columns
+of top).
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import numpy as np
 
@@ -44,7 +47,7 @@ from jaxdl.streams import Chunk, Wanted, file_reader, pipe_reader, read_csv, rea
 if TYPE_CHECKING:
     from jaxdl.artifact import Scorer
 
-FIELDS = ("row", "score", "flag", "p_value", "top")
+FIELDS = ("row", "score", "flag", "p_value", "top", "nearest", "distance", "usual")
 EXIT_CODES = """\
 exit status: 0 all rows were scored; 2 a mistake in the call, the scorer or the data, told in one
 line: nothing is left at --output then, and a file's rows are printed only when all of them are
@@ -173,6 +176,21 @@ def _named(source: Path | None, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         raise UserError(f"{source or 'standard input'}: {error}") from error
 
 
+class _Reason(NamedTuple):
+    """What is told of a row beside its score.
+
+    Attributes:
+        top: columns of the largest contribution, with share of the score.
+        nearest, distance: number of the nearest normal row, and how far it is.
+        usual: this normal row's values in the columns of `top`.
+    """
+
+    top: Sequence[tuple[str, float]] = ()
+    nearest: int | None = None
+    distance: float | None = None
+    usual: Sequence[tuple[str, float]] = ()
+
+
 class _Writer:
     """Scores chunks and writes their lines."""
 
@@ -192,39 +210,52 @@ class _Writer:
             raise UserError(f"row {row} has no finite score: its values are out of all range")
         shown = flags if self.options.only_flagged else np.ones(len(flags), bool)
         chosen = {"flagged": flags & shown, "all": shown, "none": np.zeros(len(flags), bool)}
-        tops = self._tops(chunk.rows, scores, chosen[self.options.explain])
+        why = self._why(chunk.rows, scores, chosen[self.options.explain])
         p_values = self.scorer.p_values(scores)
         lines = io.StringIO()
         writer = csv.writer(lines, lineterminator="\n")
         for i in np.flatnonzero(shown).tolist():
             kept = chunk.kept[i] if chunk.kept else []
-            score, p_value, top = float(f"{scores[i]:.9g}"), float(p_values[i]), tops.get(i, [])
-            row, flag = chunk.first + i, bool(flags[i])
+            score, p_value = float(f"{scores[i]:.9g}"), float(p_values[i])
+            row, flag, reason = chunk.first + i, bool(flags[i]), why.get(i, _Reason())
             if self.kind == "csv":
-                shares = " ".join(f"{name}:{share:.2f}" for name, share in top)
+                shares = " ".join(f"{name}:{share:.2f}" for name, share in reason.top)
+                like = " ".join(f"{name}:{value:.4g}" for name, value in reason.usual)
                 cells = [row, f"{score:.9g}", int(flag), f"{p_value:.6g}", shares]
+                cells += [reason.nearest, reason.distance, like]
                 writer.writerow([*map(harmless, kept), *cells])
             else:
                 carried = dict(zip(self.options.keep, kept, strict=True))
-                values = (row, score, flag, p_value, [[n, round(s, 4)] for n, s in top])
+                top = [[name, round(share, 4)] for name, share in reason.top]
+                values = (row, score, flag, p_value, top, *reason[1:])
                 record = {**carried, **dict(zip(FIELDS, values, strict=True))}
                 lines.write(json.dumps(record, ensure_ascii=False) + "\n")
         out.write(lines.getvalue())
         return int(flags.sum())
 
-    def _tops(self, rows: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> dict[int, Any]:
-        """Row in the chunk -> its columns of the largest contribution, with share of the score."""
+    def _why(self, rows: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> dict[int, _Reason]:
+        """Row in the chunk -> what is told of it."""
         index = np.flatnonzero(chosen)
         if not len(index):
             return {}
         parts = self.scorer.explain(rows[index])
         shares = parts / np.where(scores[index] == 0, 1, scores[index])[:, None]
         order = np.argsort(-parts, axis=1, kind="stable")[:, : self.options.top]
-        names = self.scorer.features
-        return {
-            i: [(names[j], float(share[j])) for j in best]
-            for i, share, best in zip(index.tolist(), shares, order.tolist(), strict=True)
-        }
+        names, found = self.scorer.features, {}
+        for i, share, best in zip(index.tolist(), shares, order.tolist(), strict=True):
+            found[i] = _Reason([(names[j], float(share[j])) for j in best])
+        if not len(self.scorer.normal_numbers):
+            return found
+        places, apart = self.scorer.nearest(rows[index])
+        normal = zip(places.tolist(), apart, order.tolist(), strict=True)
+        for i, (place, distance, best) in zip(found, normal, strict=True):
+            values = self.scorer.normal_values[place]
+            usual = [(names[j], float(f"{values[j]:.6g}")) for j in best]
+            number = int(self.scorer.normal_numbers[place])
+            found[i] = found[i]._replace(
+                nearest=number, distance=float(f"{distance:.4g}"), usual=usual
+            )
+        return found
 
 
 def harmless(cell: str) -> str:

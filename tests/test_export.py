@@ -65,6 +65,7 @@ def trained():
         rows=raw[:700],
         reference=vote[:700],
         calibration=vote,
+        normal=export.Normal(raw[1000:4000], np.arange(1001, 4001)),
     )
     return Trained(raw, x, columns, fitted, members, threshold, data)
 
@@ -131,9 +132,40 @@ def test_same_export_same_bytes_without_source_paths(trained):
         rows=trained.raw[:700],
         reference=trained.members.mean(axis=0)[:700],
         calibration=trained.members.mean(axis=0),
+        normal=export.Normal(trained.raw[1000:4000], np.arange(1001, 4001)),
     )
     assert build == trained.data
     assert b".py" not in trained.data
+
+
+def test_the_nearest_normal_row_is_found_among_those_that_the_file_keeps(trained, scorer):
+    kept = scorer.normal_numbers - 1
+    assert len(set(kept)) == export.NORMAL_ROWS
+    assert ((kept >= 1000) & (kept < 4000)).all()
+    index, distance = scorer.nearest(trained.raw[:300])
+    apart = np.linalg.norm(trained.x[:300, None].astype(float) - trained.x[kept], axis=2)
+    np.testing.assert_allclose(distance, apart.min(axis=1), rtol=1e-4)
+    np.testing.assert_allclose(np.take_along_axis(apart, index[:, None], 1)[:, 0], apart.min(1))
+    index, distance = scorer.nearest(trained.raw[kept[:5]])
+    np.testing.assert_array_equal(index, np.arange(5))
+    np.testing.assert_allclose(distance, 0, atol=1e-6)
+    raw = trained.raw[kept[:5]]
+    np.testing.assert_allclose(scorer.normal_values[:5, 0], raw[:, 0] / 3600 % 24, rtol=1e-6)
+    np.testing.assert_allclose(scorer.normal_values[:5, 1:29], raw[:, 1:29], rtol=1e-6)
+    np.testing.assert_allclose(scorer.normal_values[:5, 29], np.log1p(raw[:, 29]), rtol=1e-6)
+
+
+def test_a_file_without_normal_rows_says_so(trained):
+    metadata, parts, _ = artifact.unpack(trained.data)
+    for name in artifact.NEAREST:
+        del parts[name]
+    bare = artifact.loads(artifact.pack(metadata, parts))
+    np.testing.assert_array_equal(bare.score(trained.raw[:9])[0], trained.members.mean(0)[:9])
+    with pytest.raises(ValueError, match="holds no normal rows"):
+        bare.nearest(trained.raw[:1])
+    parts["nearest"] = parts["score"]
+    with pytest.raises(artifact.ArtifactError, match="exactly the parts"):
+        artifact.loads(artifact.pack(metadata, parts))
 
 
 def test_a_standardised_ensemble_with_its_own_error_scale(trained):
@@ -237,6 +269,7 @@ def foreign_program(trained):
 CHANGES = {
     "other scores": {"golden_scores": np.full(64, 7, "<f4").tobytes()},
     "do not fit": {"golden_rows": b"12345678"},
+    "not fit each": {"normal_numbers": b"12345678"},
     "not sorted": {"calibration": np.float32([2, 1]).tobytes()},
     "cannot read": {"score": b"nonsense"},
     "contradicts": {"block": 0},

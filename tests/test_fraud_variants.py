@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import cli, losses, optim
+from datasets import fraud
+from jaxdl import artifact, cli, losses, optim
 from jaxdl.anomaly import detectors, explain
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.training import Task, fit, module_functions
@@ -89,3 +90,14 @@ def test_lab_chooses_on_validation_and_shows_the_weak_baselines(tmp_path):
     scores = [row["score"] for row in alerts.rows]
     assert scores == sorted(scores, reverse=True)
     assert "%" in alerts.rows[0]["columns that made it"]
+    made = artifact.load(tmp_path / "run")
+    assert made.metadata["detector"].endswith("error, mean of 2 members")
+    assert made.metadata["equal_to_trainer"]["largest_difference"] < 1e-4
+    assert made.threshold["value"] == decisions[-2].rows[-1]["value"][0]
+    table = fraud.simulate(20_000)
+    raw = np.column_stack([table["time"], table["v"], table["amount"]])
+    top = [row["row"] for row in alerts.rows]
+    found, flags = made.score(raw[top])
+    np.testing.assert_allclose(found, scores, rtol=1e-4)
+    assert flags.all()
+    assert (table["label"][made.normal_numbers - 1] == 0).all()

@@ -50,6 +50,7 @@ def made(tmp_path_factory):
         {"simulated": False},
         rows=raw,
         calibration=found,
+        normal=export.Normal(raw[:100], np.arange(1, 101)),
     )
     folder = tmp_path_factory.mktemp("run")
     (folder / artifact.FILE_NAME).write_bytes(data)
@@ -89,6 +90,15 @@ def test_csv_in_any_order_with_class_gives_score_flag_p_value_and_columns(made, 
         best = scorer.features[np.argmax(parts)]
         assert row["top"].split(":")[0] == (best if flag else "")
     assert f"400 rows, {flags.sum()} flagged" in err
+    index, distance = scorer.nearest(raw)
+    for row, flag, i, far in zip(rows, flags, index, distance, strict=True):
+        assert row["nearest"] == (str(scorer.normal_numbers[i]) if flag else "")
+        assert row["distance"] == (f"{float(f'{far:.4g}')}" if flag else "")
+        if flag:
+            name, value = row["usual"].split()[0].split(":")
+            wanted = scorer.normal_values[i, scorer.features.index(name)]
+            assert row["top"].startswith(f"{name}:")
+            assert float(value) == pytest.approx(wanted, rel=1e-3)
 
 
 def test_json_lines_of_flagged_rows_only_with_a_kept_column(made, tmp_path, capsys):
@@ -105,6 +115,9 @@ def test_json_lines_of_flagged_rows_only_with_a_kept_column(made, tmp_path, caps
     records = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
     assert [r["row"] for r in records] == (np.flatnonzero(flags) + 1).tolist()
     assert all(r["id"] == names[r["row"] - 1] and len(r["top"]) == 2 for r in records)
+    index, _ = scorer.nearest(raw[flags])
+    assert [r["nearest"] for r in records] == scorer.normal_numbers[index].tolist()
+    assert all([n for n, _ in r["usual"]] == [n for n, _ in r["top"]] for r in records)
     assert [np.float32(r["score"]) for r in records] == found[flags].tolist()
     parts = scorer.explain(raw[flags]).max(axis=1) / found[flags]
     np.testing.assert_allclose([r["top"][0][1] for r in records], parts, atol=1e-4)

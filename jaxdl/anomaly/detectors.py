@@ -6,7 +6,6 @@ the errors of a population of autoencoders into better scores.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxdl import probes
 from jaxdl.anomaly import scores
 from jaxdl.training.task import Task
 
@@ -216,18 +216,16 @@ def gradient_norms(
     """
     rows = len(next(iter(data.values())))
 
-    def one(variables, example):
-        def loss(params):
-            batch = jax.tree.map(lambda x: x[None], example)
-            outputs, _ = task.apply({**variables, "params": params}, batch, None, False, {})
-            return task.loss(outputs, batch)[0]
+    def of_member(variables, batch):
+        def loss(params, example):
+            alone = jax.tree.map(lambda x: x[None], example)
+            outputs, _ = task.apply({**variables, "params": params}, alone, None, False, {})
+            return task.loss(outputs, alone)[0]
 
-        squares = [
-            jnp.square(g).sum() for g in jax.tree.leaves(jax.grad(loss)(variables["params"]))
-        ]
-        return jnp.sqrt(sum(squares))
+        gradients = probes.per_example_gradients(loss, variables["params"], batch)
+        return probes.per_example_norms(gradients)
 
-    program = jax.jit(jax.vmap(partial(jax.vmap, in_axes=(None, 0))(one), in_axes=(0, None)))
+    program = jax.jit(jax.vmap(of_member, in_axes=(0, None)))
     parts = []
     for start in range(0, rows, GRADIENT_ROWS):
         index = np.minimum(np.arange(start, start + GRADIENT_ROWS), rows - 1)

@@ -1,11 +1,11 @@
 """Tables and figures that every detector is shown with, from nothing but its scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from jaxdl import figures
 from jaxdl.anomaly import evaluation, thresholds
@@ -88,10 +88,30 @@ def ranking_table(
     return Table(title, rows)
 
 
+def alerts_within(scores: Scores, budget: int) -> Bool[np.ndarray, "seeds n"]:
+    """Flags of the `budget` highest scores of each member; of equal ones the first."""
+    flags = np.zeros(scores.shape, bool)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :budget]
+    np.put_along_axis(flags, order, True, axis=1)
+    return flags
+
+
 def table_of_columns(title: str, columns: Mapping[str, Sequence[Any]], digits: int = 3) -> Table:
     """A table given by its columns, all of the same length."""
     cells = zip(*columns.values(), strict=True)
     return Table(title, [dict(zip(columns, row, strict=True)) for row in cells], digits)
+
+
+def tested_on(split: str, labels: Labels, prevalence: float | None) -> str:
+    """The part of a title that says what the numbers are of."""
+    held = f"{split} 50/50 split; test half {len(labels):,} rows, {labels.sum()} frauds"
+    weighted = f"; normal rows weighted to prevalence {prevalence}"
+    return held if prevalence is None else held + weighted
+
+
+def random_scores(seeds: Iterable[int], rows: int) -> Scores:
+    """Scores that know nothing: what any detector must beat."""
+    return np.stack([np.random.default_rng(seed).random(rows) for seed in seeds])
 
 
 def same_sized_groups(
