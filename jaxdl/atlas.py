@@ -301,15 +301,19 @@ def plain_rows(depth: Depth) -> list[dict[str, Any]]:
                 "activation": activation,
                 "initialiser": initialiser,
                 "chi, theory": float(10 ** (2 * depth.theory[i, 0] / depth.layers)),
-                "log10 gradient ratio, theory": float(depth.theory[i, 0]),
+                "log10 gradient ratio, theory": float(np.round(depth.theory[i, 0], 4)),
                 "measured": depth.ratio[i],
                 "after training": depth.end.signal[i, :, 0] - depth.end.signal[i, :, -1],
-                "first kernel moved": depth.moved[i, :, 0],
-                "last kernel moved": depth.moved[i, :, -1],
+                "log10 of the first kernel's move": _log(depth.moved[i, :, 0]),
+                "of the last one's": _log(depth.moved[i, :, -1]),
                 "validation accuracy": depth.accuracy[i],
             }
         )
     return rows
+
+
+def _log(x: Array) -> Array:
+    return np.log10(np.maximum(x, 1e-12))
 
 
 def trained_rows(atlas: Sequence[Depth]) -> list[dict[str, Any]]:
