@@ -8,8 +8,8 @@ most), which NAB does not count, and then sees one value after the other. One co
     python run.py experiments/nab_benchmark.py --seeds 3
     python run.py experiments/nab_benchmark.py --preset quick
 
-Runtime: 5 to 10 minutes with three seeds on two CPU cores, quick 20 s. Expected (real data): about
-70 (standard), 88 on nyc_taxi and 93.0 on art_daily_jumpsup without labels; see docs/results.md.
+Runtime: 5 minutes with three seeds on one CPU core, quick 20 s. Expected (real data, no labels): 70
+(standard), 89 on nyc_taxi and 93 on art_daily_jumpsup; VUS-PR 0.38; see docs/results.md.
 Published, whole corpus, threshold chosen on labels: 74.9 (ARTime), 70 (HTM); best on nyc_taxi 88.3.
 """
 
