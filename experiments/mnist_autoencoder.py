@@ -69,12 +69,14 @@ class Config:
 
 PRESETS = {
     "quick": Config(
-        models=("simple-32", "stacked-mse", "convolutional"),
+        models=("simple-32", "convolutional"),
         epochs=4,
         batch_size=32,
-        better_epochs=6,
+        better_epochs=8,
         better_batch=32,
+        learning_rate=1e-2,
         valid_rows=120,
+        hidden=(64, 64),
         channels=8,
         twin_rows=1200,
     )

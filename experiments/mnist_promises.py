@@ -74,8 +74,9 @@ class Config:
 PRESETS = {
     "quick": Config(
         widths=(64, 16),
-        epochs=12,
+        epochs=8,
         batch_size=32,
+        learning_rate=1e-2,
         valid_rows=120,
         queries=100,
         made=50,
