@@ -108,8 +108,10 @@ class Run:
             The trained population.
 
         Raises:
-            UserError: `--eval`, and the fit is missing or unfinished.
+            UserError: `--eval`, and the fit is missing or unfinished; negative epochs, no batch.
         """
+        if epochs < 0 or batch_size < 1:
+            raise UserError(f"{name}: {epochs} epochs of batches of {batch_size} cannot be trained")
         seeds = self.seeds if seeds is None else np.asarray(seeds)
         # epochs, batch size and the like are part of the fit's identity; where data lie is not
         shape = {"fit": name, "epochs": epochs, "batch_size": batch_size, "patience": patience}

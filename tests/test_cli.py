@@ -187,6 +187,14 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
     assert "in use by process 4711" in err
 
 
+@pytest.mark.parametrize("option", ["--epochs", "--batch-size"])
+def test_a_training_that_cannot_be_is_one_line(tmp_path, option):
+    status, _, err = call(*QUICK, option, -1, "--workdir", tmp_path / "run")
+    assert status == 2
+    assert "cannot be trained" in err
+    assert err.count("\n") == 1
+
+
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     status, _, err = call(*QUICK, "--workdir", tmp_path / "file" / "run")
