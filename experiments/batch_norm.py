@@ -20,19 +20,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-import numpy as np
-
 from datasets import mnist
 from jaxdl import normalisation as norm
 from jaxdl import probe_figures as pictures
+from jaxdl import protocol
 from jaxdl.models.normed import NormedMLP
 from jaxdl.regularisation import by_method
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-from jaxdl.training import Fitted, parameter_count
+from jaxdl.training import Fitted
 from jaxdl.training.order import steps_per_epoch
 
-NETS = {"no BN": "none", "BN behind": "after", "BN in front": "before"}
+NETS = {
+    "no BN": NormedMLP("none"),
+    "BN behind": NormedMLP("after"),
+    "BN in front": NormedMLP("before"),
+}
 SLIDE = {"no BN": (0.23, 0.425, 0.67, 0.855, 0.91), "BN behind": (0.905, 0.93, 0.938, 0.939, 0.942)}
 SHOWN = 1000  # test images whose activations are drawn
 
@@ -78,35 +81,29 @@ PRESETS = {
 }
 
 
-def examples(half: mnist.Half, rows: slice = slice(None)) -> dict[str, np.ndarray]:
-    """Pixels between 0 and 1, [rows, 784], and labels."""
-    x = half.image[rows].reshape(-1, 784).astype(np.float32) / 255
-    return {"x": x, "y": half.label[rows].astype(np.int32)}
-
-
 def rate_sweeps(config: Config, run: Run, train, valid) -> dict[str, dict[float, Fitted]]:
     """Every learning rate with every seed: a population for each net, and for a linear one."""
     rates, seeds = norm.population(config.learning_rates, run.seeds)
     steps = config.epochs * steps_per_epoch(len(train["y"]), config.batch_size)
     shape = {"seeds": seeds, "epochs": config.epochs, "batch_size": config.batch_size}
-    models, fits = {name: NormedMLP(place) for name, place in NETS.items()}, {}
-    for name, model in (models | {"linear": NormedMLP(widths=())}).items():
+    fits = {}
+    for name, model in (NETS | {"linear": NormedMLP(widths=())}).items():
         task = norm.classifier_task(model, rates, traced_steps=steps)
         fitted = run.fit(f"rates-{name.replace(' ', '-')}", task, train, valid, **shape)
         fits[name] = by_method(fitted, config.learning_rates)
     return fits
 
 
-def variants(config: Config, run: Run, best, few, valid) -> dict[str, dict[str, Fitted]]:
+def variants(config: Config, run: Run, chosen, few, valid) -> dict[str, dict[str, Fitted]]:
     """The nets on few images, at their best rate: as they are, with dropout, without biases."""
     shares, seeds = norm.population([*config.dropouts, 0.0], run.seeds)
     biases, _ = norm.population([1.0] * len(config.dropouts) + [0.0], run.seeds)
     names = [f"dropout {share:g}" for share in config.dropouts]
     shape = {"seeds": seeds, "epochs": config.few_epochs, "batch_size": config.few_batch}
     fits = {}
-    for name, place in NETS.items():
-        task = norm.classifier_task(NormedMLP(place), best[name], shares, biases)
-        fitted = run.fit(f"variants-{place}", task, few, valid, **shape)
+    for name, model in NETS.items():
+        task = norm.classifier_task(model, chosen[name][0], shares, biases)
+        fitted = run.fit(f"variants-{name.replace(' ', '-')}", task, few, valid, **shape)
         fits[name] = by_method(fitted, ["as it is", *names[1:], "without biases"])
     return fits
 
@@ -114,72 +111,46 @@ def variants(config: Config, run: Run, best, few, valid) -> dict[str, dict[str, 
 def main(config: Config, run: Run) -> Results:
     data = mnist.load(run.source, "mnist", config.twin_rows)
     run.uses(data.provenance)
-    train, test = examples(data.train), examples(data.test)
-    valid, held = test, "test"
-    if config.protocol == "validation":
-        cut, held = len(train["y"]) - config.validation_rows, "validation"
-        valid = {name: values[cut:] for name, values in train.items()}
-        train = {name: values[:cut] for name, values in train.items()}
+    halves = [protocol.examples(h.image, h.label, (784,)) for h in (data.train, data.test)]
+    aside = config.validation_rows if config.protocol == "validation" else 0
+    train, valid, held = protocol.hold_out(*halves, aside)
+    test = halves[1]
     few = {name: values[: config.few_rows] for name, values in train.items()}
 
     rates = rate_sweeps(config, run, train, valid)
     accuracy = {n: {r: norm.final(f) for r, f in fits.items()} for n, fits in rates.items()}
     best = {name: norm.best_value(by_rate) for name, by_rate in accuracy.items()}
-    varied = variants(config, run, best, few, valid)
+    chosen = {name: (best[name], by_rate[best[name]]) for name, by_rate in rates.items()}
+    varied = variants(config, run, chosen, few, valid)
     slide = {name: rates[name][config.learning_rate] for name in NETS}
+
     curves = {name: fitted.history["valid_accuracy"] for name, fitted in slide.items()}
-
-    epochs = [
-        {"epoch": i + 1}
-        | {name: curve[i] for name, curve in curves.items()}
-        | {f"{name}, slide": f"{curve[i]:.3f}" for name, curve in SLIDE.items() if i < len(curve)}
-        for i in range(config.epochs)
-    ]
-    by_rate = [
-        {"learning rate": f"{rate:g}"} | {name: values[rate] for name, values in accuracy.items()}
-        for rate in config.learning_rates
-    ]
-    chosen = []
-    for name in rates:
-        fitted = rates[name][best[name]]
-        size = parameter_count(fitted.variables) // len(run.seeds)
-        row = {"net": name, "parameters": size, "learning rate": f"{best[name]:g}"}
-        row[f"{held} accuracy"] = accuracy[name][best[name]]
-        if held == "validation":
-            hits = fitted.predict(fitted.task.metrics["accuracy"], test)
-            row["test accuracy"] = hits.mean(axis=1)
-        chosen.append(row)
-
-    split = f"{len(train['y']):,} training, {len(valid['y']):,} {held} images"
-    hidden = {
-        title: {
-            name: norm.preactivations(NormedMLP(place), slide[name].variables, test["x"][:rows], 1)
-            for name, place in NETS.items()
-        }
-        for title, rows in (("first test image", 1), (f"{SHOWN} test images", SHOWN))
-    }
     traces = {name: fitted.variables["loss_trace"]["loss"] for name, fitted in slide.items()}
-    moved = {
-        name: norm.bias_effect(
-            NormedMLP(place), rates[name][best[name]].variables, train["x"][:SHOWN], 3.0
-        )
-        for name, place in NETS.items()
+    hidden = {
+        f"{rows} test images": {
+            name: norm.preactivations(model, slide[name].variables, test["x"][:rows], 1)
+            for name, model in NETS.items()
+        }
+        for rows in (1, SHOWN)
     }
-    title = f"Variants at the best rate; {config.few_rows:,} images, {config.few_epochs} epochs"
+    moved = {
+        name: norm.bias_effect(model, chosen[name][1].variables, train["x"][:SHOWN], 3.0)
+        for name, model in NETS.items()
+    }
+    split = f"{len(train['y']):,} training, {len(valid['y']):,} {held} images"
+    on_few = f"{len(few['y']):,} training images, {config.few_epochs} epochs"
+    tables = {
+        f"Adam {config.learning_rate:g}, {held} accuracy by epoch; {split}": norm.epoch_rows(
+            curves, SLIDE
+        ),
+        f"{held} accuracy after {config.epochs} epochs; {split}": norm.rate_rows(accuracy),
+        f"Best rate by {held} accuracy; {split}": norm.chosen_rows(chosen, held, test),
+        f"Variants at the best rate; {on_few}": norm.ablation_rows(varied, few, held),
+        "Largest change of a logit, in training, when all hidden biases grow by 3": [moved],
+        "Claims; paired differences ± standard error": norm.claim_rows(accuracy, varied),
+    }
     return Results(
-        tables=[
-            Table(f"Adam {config.learning_rate:g}, {held} accuracy by epoch; {split}", epochs),
-            Table(f"{held} accuracy after {config.epochs} epochs; {split}", by_rate),
-            Table(f"Best rate by {held} accuracy; {split}", chosen, digits=4),
-            Table(title, norm.ablation_rows(varied, few, held), digits=4),
-            Table(
-                "Largest change of a logit, in training, when all hidden biases grow by 3", [moved]
-            ),
-            Table(
-                "The slide's claims; paired differences over seeds ± standard error",
-                norm.claim_rows(accuracy, varied),
-            ),
-        ],
+        tables=[Table(title, rows, digits=4) for title, rows in tables.items()],
         figures={
             "loss_by_iteration": partial(pictures.loss_by_step, traces),
             "accuracy_by_epoch": partial(pictures.accuracy_by_epoch, curves, SLIDE),

@@ -24,15 +24,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from sklearn.metrics import confusion_matrix
 
 from datasets import mnist
-from jaxdl import figures, losses, optim
+from jaxdl import figures, losses, optim, protocol
+from jaxdl.classification import image_task
 from jaxdl.models.digits import DigitNet
 from jaxdl.models.mlp import MLP
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-from jaxdl.training import Task, module_functions, parameter_count
+from jaxdl.training import Task, parameter_count
 from jaxdl.training.order import epoch_order
 
 LECTURE = (0.9810, 0.9776, 0.9834, 0.9822, 0.9824)  # stored test accuracy by epoch, n = 1
@@ -57,12 +57,6 @@ class Config:
 
 
 PRESETS = {"quick": Config(validation_rows=300, epochs=2, check_rows=320, twin_rows=1800)}
-
-
-def examples(half: mnist.Half) -> dict[str, np.ndarray]:
-    """Pixels between 0 and 1, [rows, 28, 28, 1], and labels."""
-    x = half.image[..., None].astype(np.float32) / 255
-    return {"x": x, "y": half.label.astype(np.int32)}
 
 
 def open_loop(config: Config, data: dict[str, np.ndarray], seed: int, epochs: int):
@@ -100,11 +94,7 @@ def open_loop(config: Config, data: dict[str, np.ndarray], seed: int, epochs: in
 
 def task_of(model, config: Config) -> Task:
     """The same model, loss and optimiser as a record for the engine."""
-    init, apply = module_functions(model)
-    loss = lambda outputs, batch: losses.softmax_cross_entropy(outputs, batch["y"])  # noqa: E731
-    accuracy = lambda outputs, batch: losses.accuracy(outputs, batch["y"])  # noqa: E731
-    optimizer = lambda hyper: optim.adam(config.learning_rate)  # noqa: E731
-    return Task(init, apply, loss, optimizer, {"accuracy": accuracy})
+    return image_task(model, lambda hyper: optim.adam(config.learning_rate), prepare=lambda x: x)
 
 
 def compare(config: Config, run: Run, task: Task, train) -> Table:
@@ -114,36 +104,17 @@ def compare(config: Config, run: Run, task: Task, train) -> Table:
     seed = int(run.seeds[0])
     params, curve = open_loop(config, few, seed, 2)
     engine = run.fit("check", task, few, seeds=[seed], epochs=2, batch_size=config.batch_size)
-    theirs = jax.tree.map(lambda x: x[0], engine.variables["params"])
-    apart = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), params, theirs)
-    rows = [{"number": "weights", "step above": "-", "engine": "-"}]
-    rows[0]["largest difference"] = f"{max(jax.tree.leaves(apart)):.1e}"
-    for name, ours in zip(("loss", "accuracy"), curve[-1].tolist(), strict=True):
-        value = float(engine.history[f"train_{name}"][-1, 0])
-        row = {"number": f"train {name}", "step above": f"{ours:.7f}", "engine": f"{value:.7f}"}
-        rows.append(row | {"largest difference": f"{abs(ours - value):.1e}"})
-    title = f"The step written out against the engine: second epoch on {count:,} images"
-    return Table(title, rows)
-
-
-def judged(logits, batch):
-    """Loss, hit and answer of each image, for `Fitted.predict`."""
-    return {
-        "test accuracy": losses.accuracy(logits, batch["y"]),
-        "test loss": losses.softmax_cross_entropy(logits, batch["y"]),
-        "class": logits.argmax(axis=1),
-    }
+    title = f"The step written out against the engine's: second epoch on {count:,} images"
+    return Table(title, protocol.difference_rows(params, curve, engine))
 
 
 def main(config: Config, run: Run) -> Results:
     data = mnist.load(run.source, "mnist", config.twin_rows)
     run.uses(data.provenance)
-    train, test = examples(data.train), examples(data.test)
-    valid, held = test, "test"
-    if config.protocol == "validation":
-        cut, held = len(train["y"]) - config.validation_rows, "validation"
-        valid = {name: values[cut:] for name, values in train.items()}
-        train = {name: values[:cut] for name, values in train.items()}
+    halves = [protocol.examples(h.image, h.label, (28, 28, 1)) for h in (data.train, data.test)]
+    aside = config.validation_rows if config.protocol == "validation" else 0
+    train, valid, held = protocol.hold_out(*halves, aside)
+    test = halves[1]
 
     task, linear = task_of(DigitNet(), config), task_of(MLP((10,)), config)
     shape = {"epochs": config.epochs, "batch_size": config.batch_size}
@@ -152,25 +123,18 @@ def main(config: Config, run: Run) -> Results:
         "logistic regression": run.fit("linear", linear, train, valid, **shape),
         "untrained net": run.fit("untrained", task, train, **(shape | {"epochs": 0})),
     }
-    rows, answers = [], {}
-    for name, fitted in fits.items():
-        tested = fitted.predict(judged, test)
-        answers[name] = tested.pop("class")
-        size = parameter_count(fitted.variables) // len(run.seeds)
-        row = {"model": name, "parameters": size}
-        rows.append(row | {key: values.mean(axis=1) for key, values in tested.items()})
+    rows = [
+        {"model": name, "parameters": parameter_count(fitted.variables) // len(run.seeds)}
+        | {"test accuracy": fitted.predict(task.metrics["accuracy"], test).mean(axis=1)}
+        | {"test loss": fitted.predict(task.loss, test).mean(axis=1)}
+        for name, fitted in fits.items()
+    ]
     split = f"{len(train['y']):,} training, {len(test['y']):,} test images"
     curves = {name: fits[name].history for name in ("convolutional net", "logistic regression")}
-    history, steps = curves["convolutional net"], []
-    for epoch in range(config.epochs):
-        row = {"epoch": epoch + 1, "train loss": history["train_loss"][epoch]}
-        row["train accuracy"] = history["train_accuracy"][epoch]
-        row[f"{held} loss"] = history["valid_loss"][epoch]
-        row[f"{held} accuracy"] = history["valid_accuracy"][epoch]
-        row["lecture's test accuracy"] = LECTURE[epoch] if epoch < len(LECTURE) else None
-        steps.append(row)
+    steps = protocol.epoch_rows(fits["convolutional net"], held)
+    for row, reference in zip(steps, LECTURE, strict=False):
+        row["lecture's test accuracy"] = reference
     title = f"Epoch by epoch, training means taken on the way; {held}: {len(valid['y']):,} images"
-    confused = {"test images": confusion_matrix(test["y"], answers["convolutional net"][0])}
     return Results(
         tables=[
             compare(config, run, task, train),
@@ -180,7 +144,6 @@ def main(config: Config, run: Run) -> Results:
         figures={
             "loss": partial(figures.loss_curves, curves, ylabel="cross-entropy", log=True),
             "accuracy": partial(figures.loss_curves, curves, "accuracy", "accuracy"),
-            "confusion": partial(figures.confusion_heat_maps, confused, data.classes),
         },
         headline={"test accuracy": rows[0]["test accuracy"]},
     )

@@ -106,7 +106,8 @@ def theory_scatter(atlas: Sequence[at.Depth]) -> Any:
         low, high = axis.get_xlim()
         low = max(low, -30)
         axis.plot([low, high], [low, high], color="0.5", lw=0.8)
-        axis.set(xlim=(low, high), ylim=(low - 1, high + 1))
+        margin = 0.15 * (high - low)
+        axis.set(xlim=(low, high), ylim=(low - margin, high + margin))
         axis.set_title(f"{shortcut}, {'no' if norm == 'none' else norm} norm", fontsize=10)
         axis.grid(alpha=0.3)
     axes[1, 1].set_xlabel("log10 gradient ratio, theory")
@@ -132,6 +133,9 @@ def activation_histograms(
             axis.set_title(f"layer {layer}: {x.mean():.2g} ± {x.std():.2g}", fontsize=8)
             axis.set_yticks([])
             axis.tick_params(labelsize=6)
+            axis.locator_params(axis="x", nbins=3)
+            axis.ticklabel_format(axis="x", scilimits=(-2, 3))
+            axis.xaxis.get_offset_text().set_fontsize(6)
         line[0].set_ylabel(name, fontsize=8)
     return figure
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from jaxdl import losses, optim
 from jaxdl.models.normed import NormedMLP
 from jaxdl.probes import trace_loss
-from jaxdl.training import Fitted, Task
+from jaxdl.training import Fitted, Task, parameter_count
 
 NEAR_BEST = 0.01
 
@@ -145,6 +145,49 @@ def verdict(gain: BySeed) -> str:
     error = 100 * gain.std(ddof=1) / np.sqrt(len(gain))
     sign = "helps" if mean > 0 else "hurts"
     return f"{mean:+.2f} ± {error:.2f} points: {sign if abs(mean) > 2 * error else 'no difference'}"
+
+
+def epoch_rows(
+    curves: Mapping[str, Float[np.ndarray, "epochs seeds"]], slide: Mapping[str, Sequence[float]]
+) -> list[dict[str, Any]]:
+    """Rows of a table: accuracy of each net by epoch, and what the slide shows."""
+    epochs = len(next(iter(curves.values())))
+    return [
+        {"epoch": i + 1}
+        | {name: curve[i] for name, curve in curves.items()}
+        | {f"{name}, slide": f"{curve[i]:.3f}" for name, curve in slide.items() if i < len(curve)}
+        for i in range(epochs)
+    ]
+
+
+def rate_rows(accuracy: Mapping[str, Mapping[float, BySeed]]) -> list[dict[str, Any]]:
+    """Rows of a table: a learning rate, and the accuracy of each net."""
+    return [
+        {"learning rate": f"{rate:g}"} | {name: values[rate] for name, values in accuracy.items()}
+        for rate in next(iter(accuracy.values()))
+    ]
+
+
+def chosen_rows(
+    chosen: Mapping[str, tuple[float, Fitted]], held: str, test: Mapping[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    """Rows of a table: each net at its best learning rate; test accuracy where it was not used.
+
+    Args:
+        chosen: net -> learning rate and members.
+        held: what the rate was chosen on; with "test" there is no test accuracy to report.
+        test: the test rows.
+    """
+    rows = []
+    for name, (rate, fitted) in chosen.items():
+        size = parameter_count(fitted.variables) // len(fitted.seeds)
+        row = {"net": name, "parameters": size, "learning rate": f"{rate:g}"}
+        row[f"{held} accuracy"] = final(fitted)
+        if held != "test":
+            hits = fitted.predict(fitted.task.metrics["accuracy"], test)
+            row["test accuracy"] = hits.mean(axis=1)
+        rows.append(row)
+    return rows
 
 
 def ablation_rows(

@@ -103,7 +103,8 @@ def standardised_slopes() -> Any:
         axis.plot(z, slope(z), "o", color=COLOURS[1])
         heights = slope(z)
         for value, height in zip(z.tolist(), heights.tolist(), strict=True):
-            axis.annotate(f"{value:.2f}", (value, height), fontsize=7, rotation=60)
+            place = {"xytext": (6, 4), "textcoords": "offset points"}
+            axis.annotate(f"{value:.2f}", (value, height), fontsize=7, **place)
         axis.set(title=f"{title}: mean slope {heights.mean():.3f}", xlabel="z", ylim=(0, 1.25))
         axis.title.set_fontsize(9)
     axes[0].set_ylabel("slope")
