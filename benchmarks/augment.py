@@ -6,12 +6,10 @@ Both draw new parameters for every image and warp it with linear interpolation, 
 second table times training steps of lab 010's notebook net without and with the augmentation.
 """
 
-import argparse
 import os
-from pathlib import Path
 
 import numpy as np
-from harness import build, markdown, measure, publish, timed
+from harness import build, markdown, measure, options, publish, timed
 
 RANGES = ("lecture", "deck")
 
@@ -86,12 +84,8 @@ def step_peer(images, ranges, batch_size):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = options(__doc__, images=2048, batch_size=32)
     parser.add_argument("--ranges", choices=RANGES, default="deck")
-    parser.add_argument("--images", type=int, default=2048)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--record", type=Path, help="Markdown document to put the table into")
     args = parser.parse_args()
     from jaxdl import augment
 

@@ -6,12 +6,10 @@ Cross-entropy, Adam 1e-3, random images, a shuffled order; times of training onl
 `nn.Conv` and `nn.max_pool` in the same jitted step. Keras runs `fit`; PyTorch runs channels last.
 """
 
-import argparse
 import os
-from pathlib import Path
 
 import numpy as np
-from harness import build, markdown, measure, publish, timed
+from harness import build, markdown, measure, options, publish, timed
 
 WIDTHS, HIDDEN, CLASSES = (32, 64, 128), 128, 10
 CONVOLUTIONS = {"notebook": 1, "slide": 2}
@@ -122,12 +120,8 @@ def torch_peer(data, convolutions, batch_size):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = options(__doc__, batch_size=128, steps=8)
     parser.add_argument("--net", choices=sorted(CONVOLUTIONS), default="slide")
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--record", type=Path, help="Markdown document to put the table into")
     args = parser.parse_args()
     from jaxdl.models import cnn
 

@@ -7,10 +7,8 @@ process and take turns, so that a busy machine slows them alike; medians count.
 PyTorch and Keras are left out where they are not installed.
 """
 
-import argparse
 import os
 from functools import partial
-from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -19,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from harness import build, markdown, measure, publish, timed
+from harness import build, markdown, measure, options, publish, timed
 
 from jaxdl import parallel
 from jaxdl.models import conv1d
@@ -142,10 +140,7 @@ def epochs(make):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, help="timed rounds (default 5)")
-    parser.add_argument("--record", type=Path, help="Markdown document to put the table into")
-    options = parser.parse_args()
+    args = options(__doc__).parse_args()
     parallel.keep_large_buffers()
     makers = {
         "jaxdl, windowed matrix products": epochs(ours),
@@ -154,9 +149,9 @@ def main():
         "Keras, tensorflow": epochs(keras_epoch),
     }
     title = f"Conv1D autoencoder, {WINDOWS:,} windows, batch {BATCH}, seconds per epoch"
-    table = markdown(title, measure(build(makers), options.rounds))
-    command = f"python benchmarks/conv1d_epoch.py --rounds {options.rounds}"
-    publish(options.record, "conv1d_epoch", "Conv1D autoencoder: one epoch", table, command)
+    table = markdown(title, measure(build(makers), args.rounds))
+    command = f"python benchmarks/conv1d_epoch.py --rounds {args.rounds}"
+    publish(args.record, "conv1d_epoch", "Conv1D autoencoder: one epoch", table, command)
 
 
 if __name__ == "__main__":

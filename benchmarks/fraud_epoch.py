@@ -7,12 +7,10 @@ one warm-up epoch (compilation apart). PyTorch uses its fused Adam and gathers f
 Keras uses `fit` on arrays in memory, as the course's notebook does.
 """
 
-import argparse
 import os
-from pathlib import Path
 
 import numpy as np
-from harness import build, markdown, measure, publish, timed
+from harness import build, markdown, measure, options, publish, second_epoch, timed
 
 ROWS, COLUMNS, WIDTHS = 227_451, 30, (14, 7, 7)
 
@@ -23,30 +21,16 @@ def rows() -> np.ndarray:
 
 
 def jaxdl_peer(x, batch_size, seeds):
-    from jaxdl import losses, optim, parallel
+    from jaxdl import losses, optim
     from jaxdl.models.mlp import MLP
-    from jaxdl.training import Task, fit, module_functions
-    from jaxdl.training.watch import Silent
+    from jaxdl.training import Task, module_functions
 
-    parallel.keep_large_buffers()
     init, apply = module_functions(MLP((*WIDTHS, COLUMNS)))
     task = Task(
         init, apply, lambda out, batch: losses.mse(out, batch["x"]), lambda hyper: optim.adam()
     )
 
-    class Seconds(Silent):
-        def __init__(self):
-            self.epochs = []
-
-        def epoch(self, epoch, metrics, timing):
-            self.epochs.append(timing["train_seconds"])
-
-    def run():
-        watcher = Seconds()
-        fit(task, {"x": x}, seeds=range(seeds), epochs=2, batch_size=batch_size, watcher=watcher)
-        return watcher.epochs[1]
-
-    return run
+    return second_epoch(task, {"x": x}, range(seeds), batch_size)
 
 
 def torch_peer(x, batch_size, threads):
@@ -88,12 +72,7 @@ def keras_peer(x, batch_size):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seeds", type=int, default=1, help="population trained by jaxdl")
-    parser.add_argument("--record", type=Path, help="Markdown document to put the table into")
-    args = parser.parse_args()
+    args = options(__doc__, batch_size=32, seeds=1).parse_args()
     x = rows()
     own = "jaxdl" if args.seeds == 1 else f"jaxdl, {args.seeds} seeds at once"
     peers = build(

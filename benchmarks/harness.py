@@ -6,16 +6,41 @@ ratio to the first peer, the median and range over rounds. A peer that is not in
 and named.
 """
 
+import argparse
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from jaxdl.document import record_section
 
 Peer = Callable[[], float]
+MEANING = {
+    "rounds": "timed rounds",
+    "seeds": "population trained by jaxdl",
+    "batch_size": "rows in a step",
+}
+
+
+def options(doc: str, rounds: int = 5, **numbers: int) -> argparse.ArgumentParser:
+    """The options of a benchmark: --rounds, --record, and a whole number for each of `numbers`.
+
+    Args:
+        doc: the module's docstring; its first line is the description.
+        rounds: default of --rounds.
+        numbers: default by name; `batch_size` becomes --batch-size.
+    """
+    parser = argparse.ArgumentParser(description=doc.split("\n")[0])
+    for name, default in {**numbers, "rounds": rounds}.items():
+        text = f"{MEANING.get(name, name)} (%(default)s)"
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, help=text)
+    parser.add_argument("--record", type=Path, help="Markdown document to put the tables into")
+    return parser
 
 
 def build(makers: Mapping[str, Callable[[], Peer]]) -> dict[str, Peer]:
@@ -38,6 +63,32 @@ def timed(work: Callable[[], object]) -> Peer:
         return time.perf_counter() - began
 
     run()
+    return run
+
+
+def second_epoch(task: Any, data: Mapping[str, Any], seeds: Any, batch_size: int) -> Peer:
+    """A peer that trains a population for two epochs and gives the seconds of the second one.
+
+    The first pays for compiling. The arguments are those of `jaxdl.training.fit`.
+    """
+    from jaxdl import parallel
+    from jaxdl.training import fit
+    from jaxdl.training.watch import Silent
+
+    class Seconds(Silent):
+        def __init__(self):
+            self.epochs = []
+
+        def epoch(self, epoch, metrics, timing):
+            self.epochs.append(timing["train_seconds"])
+
+    parallel.keep_large_buffers()
+
+    def run() -> float:
+        watcher, members = Seconds(), np.asarray(seeds)
+        fit(task, data, seeds=members, epochs=2, batch_size=batch_size, watcher=watcher)
+        return watcher.epochs[1]
+
     return run
 
 

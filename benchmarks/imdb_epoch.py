@@ -8,12 +8,10 @@ Keras runs `fit` on the dense float32 matrix of 1 GB, as the course's notebook d
 float64); PyTorch is shown with a dense matrix and with its own sparse form, EmbeddingBag.
 """
 
-import argparse
 import os
-from pathlib import Path
 
 import numpy as np
-from harness import build, markdown, measure, publish, timed
+from harness import build, markdown, measure, options, publish, second_epoch, timed
 
 ROWS, VOCABULARY, L2 = 25_000, 10_000, 1e-3
 
@@ -36,28 +34,13 @@ def dense(words: np.ndarray) -> np.ndarray:
 
 
 def jaxdl_peer(data, units, batch_size, seeds):
-    from jaxdl import parallel, regularisation, sentiment
+    from jaxdl import regularisation, sentiment
     from jaxdl.models.text import BagMLP
-    from jaxdl.training import fit
-    from jaxdl.training.watch import Silent
 
-    parallel.keep_large_buffers()
     hyper, members = regularisation.population({"L2": {"l2": L2}}, range(seeds))
     task = sentiment.sentiment_task(BagMLP(VOCABULARY, (units, units)), hyper, 1e-3)
 
-    class Seconds(Silent):
-        def __init__(self):
-            self.epochs = []
-
-        def epoch(self, epoch, metrics, timing):
-            self.epochs.append(timing["train_seconds"])
-
-    def run():
-        watcher = Seconds()
-        fit(task, data, seeds=members, epochs=2, batch_size=batch_size, watcher=watcher)
-        return watcher.epochs[1]
-
-    return run
+    return second_epoch(task, data, members, batch_size)
 
 
 def keras_peer(matrix, label, units, batch_size):
@@ -120,13 +103,7 @@ def torch_peer(data, matrix, units, batch_size):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--units", type=int, default=16)
-    parser.add_argument("--batch-size", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seeds", type=int, default=1, help="population trained by jaxdl")
-    parser.add_argument("--record", type=Path, help="Markdown document to put the table into")
-    args = parser.parse_args()
+    args = options(__doc__, units=16, batch_size=512, seeds=1).parse_args()
     data = reviews()
     matrix, shape = dense(data["x"]), (args.units, args.batch_size)
     own = "jaxdl" if args.seeds == 1 else f"jaxdl, {args.seeds} seeds at once"

@@ -5,13 +5,11 @@
 The scores are the same to float32 (tests/test_isolation_forest.py); compilation is not timed.
 """
 
-import argparse
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
-from harness import markdown, measure, publish
+from harness import markdown, measure, options, publish
 from sklearn.ensemble import IsolationForest
 
 from jaxdl.anomaly.isolation_forest import from_sklearn, isolation_score
@@ -44,10 +42,7 @@ def case(n: int, features: int, trees: int, rounds: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--record", type=Path, help="Markdown document to put the tables into")
-    args = parser.parse_args()
+    args = options(__doc__, rounds=7).parse_args()
     tables = "\n\n".join(case(*sizes, args.rounds) for sizes in CASES)
     command = "python benchmarks/isolation_forest.py"
     publish(args.record, "isolation_forest", "Isolation forest", tables, command)

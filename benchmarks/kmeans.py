@@ -6,13 +6,11 @@ scikit-learn runs as a user calls it: one k-means++ start on all pixels; the gap
 of fits. Compilation is not timed; the quality of the pictures' fits is compared in lab 050's table.
 """
 
-import argparse
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
-from harness import markdown, measure, publish
+from harness import markdown, measure, options, publish
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_sample_image, make_blobs
 
@@ -71,10 +69,7 @@ def gap(rounds: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--record", type=Path, help="Markdown document to put the tables into")
-    args = parser.parse_args()
+    args = options(__doc__, rounds=3).parse_args()
     tables = f"{picture(args.rounds)}\n\n{gap(args.rounds)}"
     publish(args.record, "kmeans", "K-means", tables, "python benchmarks/kmeans.py")
 

@@ -8,39 +8,22 @@ not depend on the pixels. jaxdl keeps bytes and turns a batch into numbers insid
 and PyTorch get float32, as the course's notebook gives it.
 """
 
-import argparse
 import os
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
-from harness import build, markdown, measure, publish, timed
+from harness import build, markdown, measure, options, publish, second_epoch, timed
 
 WIDTHS, PIXELS = (128, 64, 32), 784
 
 
 def jaxdl_peer(images, batch_size, seeds):
-    from jaxdl import image_autoencoder, parallel
+    from jaxdl import image_autoencoder
     from jaxdl.models.autoencoder import DenseAutoencoder
-    from jaxdl.training import fit
-    from jaxdl.training.watch import Silent
 
-    parallel.keep_large_buffers()
     task = image_autoencoder.copy_task(DenseAutoencoder(PIXELS, WIDTHS), "bce", 1e-3)
 
-    class Seconds(Silent):
-        def __init__(self):
-            self.epochs = []
-
-        def epoch(self, epoch, metrics, timing):
-            self.epochs.append(timing["train_seconds"])
-
-    def run():
-        watcher, members = Seconds(), np.arange(seeds)
-        fit(task, {"x": images}, seeds=members, epochs=2, batch_size=batch_size, watcher=watcher)
-        return watcher.epochs[1]
-
-    return run
+    return second_epoch(task, {"x": images}, range(seeds), batch_size)
 
 
 def keras_peer(images, batch_size):
@@ -80,13 +63,7 @@ def torch_peer(images, batch_size):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--rows", type=int, default=60_000, help="images")
-    parser.add_argument("--seeds", type=int, default=1, help="population trained by jaxdl")
-    parser.add_argument("--record", type=Path, help="Markdown document to put the table into")
-    args = parser.parse_args()
+    args = options(__doc__, batch_size=256, rows=60_000, seeds=1).parse_args()
     from datasets import mnist
     from datasets.source import Request
 

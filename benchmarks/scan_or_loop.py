@@ -5,12 +5,10 @@
 The fraud autoencoder 30-14-7-7-30 on 227,451 rows, several batch sizes and populations.
 """
 
-import argparse
 import itertools
-from pathlib import Path
 
 from fraud_epoch import COLUMNS, ROWS, WIDTHS, jaxdl_peer, rows
-from harness import markdown, measure, publish
+from harness import markdown, measure, options, publish
 
 from jaxdl.training import step
 
@@ -31,10 +29,7 @@ def forced(peer, scan):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--record", type=Path, help="Markdown document to put the tables into")
-    args = parser.parse_args()
+    args = options(__doc__, rounds=3).parse_args()
     x, tables = rows(), []
     widths = (COLUMNS, *WIDTHS, COLUMNS)
     weights = sum((a + 1) * b for a, b in itertools.pairwise(widths))

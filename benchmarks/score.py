@@ -10,7 +10,6 @@ and its isolation forest has the same trees as ours. Peers take turns, so a busy
 machine hits all of them; a slow one gets fewer calls. Reading and writing files is timed apart.
 """
 
-import argparse
 import contextlib
 import io
 import itertools
@@ -18,11 +17,12 @@ import os
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-from harness import build, machine, markdown, measure, publish
+from harness import build, machine, markdown, measure, options, publish, timed
 
 WIDTHS = (30, 14, 7, 7, 30)
 LIMIT = 3.0
@@ -183,7 +183,7 @@ def latency(peers: dict, raw: np.ndarray, calls: int) -> str:
             began = time.perf_counter()
             run(raw[1:2])
             slow = time.perf_counter() - began > 5e-3
-            for i in range(calls // (100 if slow else 10)):
+            for i in range(max(1, calls // (100 if slow else 10))):
                 row = raw[turn * calls + i : turn * calls + i + 1]
                 began = time.perf_counter()
                 run(row)
@@ -199,16 +199,6 @@ def latency(peers: dict, raw: np.ndarray, calls: int) -> str:
         p50, p99 = np.percentile(values, [50, 99])
         lines.append(f"| {name} | {len(values)} | {p50:,.0f} | {p99:,.0f} | {p50 / first:.1f}x |")
     return "\n".join(lines)
-
-
-def timed(run, rows):
-    def once():
-        began = time.perf_counter()
-        run(rows)
-        return time.perf_counter() - began
-
-    once()
-    return once
 
 
 def files(raw: np.ndarray) -> str:
@@ -239,13 +229,8 @@ def files(raw: np.ndarray) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rows", type=int, default=524_288)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=1000)
-    parser.add_argument("--record", type=Path, help="Markdown document to put the tables into")
-    options = parser.parse_args()
-    raw = raw_rows(max(options.rows, 10 * options.calls + 1000))
+    args = options(__doc__, rows=524_288, calls=1000).parse_args()
+    raw = raw_rows(max(args.rows, 10 * args.calls + 1000))
     makers = {
         "jaxdl scorer file": lambda: artifact_peer(1, raw),
         "jaxdl scorer file, ensemble of 10": lambda: artifact_peer(10, raw),
@@ -257,11 +242,11 @@ def main() -> None:
         "scikit-learn IsolationForest": lambda: forest_peer(raw, False),
     }
     peers = build(makers)
-    parts = [latency(peers, raw, options.calls)]
+    parts = [latency(peers, raw, args.calls)]
     networks = {name: run for name, run in peers.items() if "orest" not in name}
     forests = {name: run for name, run in peers.items() if "orest" in name}
-    for chosen, rows in ((networks, raw[: options.rows]), (forests, raw[: options.rows // 16])):
-        seconds = measure({n: timed(run, rows) for n, run in chosen.items()}, options.rounds)
+    for chosen, rows in ((networks, raw[: args.rows]), (forests, raw[: args.rows // 16])):
+        seconds = measure({n: timed(partial(run, rows)) for n, run in chosen.items()}, args.rounds)
         parts.append(markdown(f"{len(rows):,} rows, raw columns to decisions", seconds))
         speeds = [
             f"| {name} | {len(rows) / statistics.median(values):,.0f} |"
@@ -269,8 +254,8 @@ def main() -> None:
         ]
         parts.append("\n".join(["| | rows/s |", "|---|---:|", *speeds]))
     parts.append(files(raw[:100_000]))
-    command = f"python benchmarks/score.py --rows {options.rows}"
-    publish(options.record, "score", "Scoring transactions", "\n\n".join(parts), command)
+    command = f"python benchmarks/score.py --rows {args.rows}"
+    publish(args.record, "score", "Scoring transactions", "\n\n".join(parts), command)
 
 
 if __name__ == "__main__":
