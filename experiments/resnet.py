@@ -40,6 +40,8 @@ class Config:
     """Layers: 6n + 2."""
     shortcut: tuple[Literal["identity", "projection", "false"], ...] = ("identity", "false")
     """identity: option A of the paper; projection: option B; false: the plain net."""
+    widths: tuple[int, int, int] = (16, 32, 64)
+    """Channels of the three stages."""
     train_rows: int = 5_000
     """Training images, rounded down to whole batches: batch statistics would count padding."""
     validation_share: float = 0.02
@@ -60,12 +62,13 @@ class Config:
 
 PRESETS = {
     "quick": Config(
-        depths=(8,), train_rows=256, steps=12, shrink=4, batch_size=64, twin_rows=(800, 200)
+        depths=(8,), widths=(4, 8, 16), train_rows=256, steps=12, shrink=4, batch_size=64,
+        twin_rows=(800, 200),
     ),
     "full": Config(
-        (20, 32, 56, 110), train_rows=45_000, validation_share=0.1, shrink=1, steps=64_000
+        depths=(20, 32, 56, 110), train_rows=45_000, validation_share=0.1, shrink=1, steps=64_000
     ),
-}
+}  # fmt: skip
 
 
 def split(config: Config, data: cifar10.Images) -> tuple[dict, dict, dict]:
@@ -104,7 +107,8 @@ def main(config: Config, run: Run) -> Results:
         )
         for shortcut in config.shortcut:
             kind = "none" if shortcut == "false" else shortcut
-            net = task(ResNet(blocks_of(depth), kind), lambda hyper, recipe=recipe: recipe())
+            model = ResNet(blocks_of(depth), kind, config.widths)
+            net = task(model, lambda hyper, recipe=recipe: recipe())
             name = f"{NAMES[shortcut]}, {depth} layers"
             fitted = run.fit(f"{shortcut}_{depth}", net, train, valid, **size)
             size0 = {"epochs": 0, "batch_size": config.batch_size}
