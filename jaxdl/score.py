@@ -39,6 +39,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
+if __name__ == "__main__":
+    # until rows are read there is nothing to clean up: Ctrl-C ends the start without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import numpy as np
 
 from jaxdl.errors import UserError
@@ -71,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `... | head` closed the pipe: nothing more to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -143,6 +148,8 @@ def run(options: argparse.Namespace) -> None:
     suffix = options.output.suffix if options.output else ""
     kind = options.format or ("jsonl" if suffix in (".jsonl", ".ndjson") else "csv")
     write = _Writer(scorer, options, kind)
+    with contextlib.suppress(ValueError):  # only the main thread may do this
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with _destination(options.output, direct=source is None) as out:
         chunks = _named(source, _chunks(source, wanted))
         rows = flags = 0
@@ -172,8 +179,9 @@ def _named(source: Path | None, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     """The same chunks; a fault gets the name of the input in front."""
     try:
         yield from chunks
-    except UserError as error:
-        raise UserError(f"{source or 'standard input'}: {error}") from error
+    except (UserError, OSError) as error:
+        problem = getattr(error, "strerror", None) or error
+        raise UserError(f"{source or 'standard input'}: {problem}") from error
 
 
 class _Reason(NamedTuple):
@@ -281,7 +289,7 @@ def _destination(path: Path | None, direct: bool) -> Iterator[TextIO]:
             spool.seek(0)
             shutil.copyfileobj(spool, sys.stdout)
         return
-    path = path.resolve()  # a link stays one
+    named, path = path, path.resolve()  # a link stays one
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("x", encoding="utf-8", newline="") as file:
@@ -289,8 +297,11 @@ def _destination(path: Path | None, direct: bool) -> Iterator[TextIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"--output {named} cannot be written ({error.strerror})") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the folder is not one, say
+            temporary.unlink()
 
 
 class _Progress:

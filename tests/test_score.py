@@ -265,7 +265,8 @@ CALLS = {
     "invalid choice": ["t.csv", "--format", "xml"],
     "unrecognized arguments": ["t.csv", "--out", "x"],
     "has the sha256": ["t.csv", "--sha256", "00"],
-    "No such file": ["t.csv", "--output", "nowhere/o.csv"],
+    "--output nowhere/o.csv cannot be written (No such": ["t.csv", "--output", "nowhere/o.csv"],
+    "--output t.csv/o.csv cannot be written (Not a dir": ["t.csv", "--output", "t.csv/o.csv"],
 }
 
 
