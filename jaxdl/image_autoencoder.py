@@ -64,6 +64,11 @@ def hold_out(data: Batch, rows: int) -> tuple[Batch, Batch]:
     return {k: x[:-rows] for k, x in data.items()}, {k: x[-rows:] for k, x in data.items()}
 
 
+def spoilt(data: Batch, corrupt: Corrupt, key: PRNGKeyArray) -> Batch:
+    """The same images with a spoilt "input" beside each, to judge a denoiser by."""
+    return {**data, "input": np.asarray(corrupt(key, unit(jnp.asarray(data["x"]))))}
+
+
 def bce(copy: Copy, batch: Batch) -> Float[Array, " batch"]:
     """Binary cross-entropy in nats, mean over pixels: what lab 460 trains and reports."""
     return losses.binary_cross_entropy(copy.logits, unit(batch["x"]))
