@@ -18,14 +18,13 @@ chosen, all weights are those of the last epoch. The lecture stores no results. 
 docs/results.md. Runtime: 5 minutes for three seeds on one CPU core.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 from datasets import topologies
 from datasets.source import Provenance, array_digest
 from jaxdl import functional_tasks as tasks
+from jaxdl.functional_tasks import Study, weighed_row
 from jaxdl.graph_figures import draw_graph
 from jaxdl.models import functional
 from jaxdl.regularisation import split_members
@@ -59,32 +58,12 @@ class Config:
 
 PRESETS = {
     "quick": Config(
-        vector_rows=2000,
-        series_rows=96,
-        image_rows=32,
-        test_rows=64,
-        vector_epochs=15,
-        series_epochs=1,
-        image_epochs=1,
+        vector_rows=2000, series_rows=96, image_rows=32, test_rows=64,
+        vector_epochs=15, series_epochs=1, image_epochs=1,
     )
-}
-
-
-class Study(NamedTuple):
-    """A graph, the data made for it, its size in `Config`, what it puts out, what to blank."""
-
-    graph: functional.Graph
-    make: Callable
-    size: str
-    kinds: dict[str, tasks.Kind]
-    parts: tuple[str, ...] = ()
-
-
-YES, NUMBER, BOTH = (
-    {"output": "class"},
-    {"output": "number"},
-    {"label": "class", "sequence": "number"},
-)
+}  # fmt: skip
+YES, NUMBER = {"output": "class"}, {"output": "number"}
+BOTH = {"label": "class", "sequence": "number"}
 BRANCHES, READERS = ("fine_flat", "coarse_flat"), ("short", "long_3")
 STUDIES = {
     "mlp": Study(functional.MLP, topologies.shell, "vector", YES),
@@ -99,7 +78,6 @@ STUDIES = {
     ),
     "two-outputs": Study(functional.multi_output(), topologies.saw_and_clean, "series", BOTH),
 }
-MEASURES = {"class": "accuracy", "number": "R²"}
 
 
 def rows_of(config: Config, study: Study):
@@ -116,12 +94,6 @@ def train(config: Config, run: Run, name: str, study: Study, data, variants, epo
     shape = {"seeds": seeds, "epochs": epochs, "batch_size": config.batch_size}
     found = tasks.scores(run.fit(name, task, data[0], **shape), study.kinds, data[1])
     return split_members(found, list(variants))
-
-
-def weighed_row(series: str, head: str, weight: float, found) -> dict:
-    """A row of the table of the two outputs."""
-    row = {"series": series, "its output": head, "weight of its loss": f"{weight:g}"}
-    return row | {"label, accuracy": found["label"], "series, R²": found["sequence"]}
 
 
 def signed_series(config: Config, run: Run) -> list[dict]:
@@ -154,15 +126,9 @@ def main(config: Config, run: Run) -> Results:
         found = fit(name, variants=variants)
         start = fit(f"{name}-untrained", variants={"whole": {}}, epochs=0)["whole"]
         linear = tasks.linear_scores(study.graph, study.kinds, *data[name])
-        size = sum(row.parameters for row in functional.summary(study.graph))
-        whole, model = found.pop("whole"), {"model": study.graph.title}
-        for output, kind in study.kinds.items():
-            row = model | {"parameters": size, "output": output, "measure": MEASURES[kind]}
-            row |= {"trained": whole[output], "untrained": start[output]}
-            rows.append(row | {"linear model": linear[output]})
-        for part in study.parts:
-            row = model | {"blanked": part, "measure": rows[-1]["measure"]}
-            lesions.append(row | {"whole": whole["output"], "without": found[part]["output"]})
+        whole = found.pop("whole")
+        rows += tasks.output_rows(study, whole, start, linear)
+        lesions += tasks.lesion_rows(study, whole, found)
         if name == "two-outputs":
             weighed = [weighed_row("0 .. 1", "relu", w, found[w]) for w in weights]
             weighed += [weighed_row("0 .. 1", "relu", last, whole), *signed_series(config, run)]

@@ -1,7 +1,7 @@
 """Training the graphs of lab 020: losses for several outputs, scores, and a linear model beside."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -15,6 +15,25 @@ from jaxdl.training import Fitted, Task
 Kind = Literal["class", "number"]
 
 LOSSES = {"class": losses.binary_cross_entropy, "number": losses.mse}
+MEASURES = {"class": "accuracy", "number": "R²"}
+
+
+class Study(NamedTuple):
+    """What is asked of a graph.
+
+    Attributes:
+        graph: the model.
+        make: draws the rows made for it.
+        size: "vector", "series" or "image": how many rows and passes it gets.
+        kinds: what each output puts out.
+        parts: inputs or branches to blank.
+    """
+
+    graph: Graph
+    make: Callable
+    size: str
+    kinds: dict[str, Kind]
+    parts: tuple[str, ...] = ()
 
 
 def population(
@@ -104,6 +123,43 @@ def linear_scores(
         else:
             found[name] = float(1 - np.square(predicted - test[name]).mean() / test[name].var())
     return found
+
+
+def output_rows(study: Study, whole: Mapping, start: Mapping, linear: Mapping) -> list[dict]:
+    """A row for each output: scores of the trained, the untrained and the linear model."""
+    size = sum(row.parameters for row in summary(study.graph))
+    return [
+        {
+            "model": study.graph.title,
+            "parameters": size,
+            "output": output,
+            "measure": MEASURES[kind],
+            "trained": whole[output],
+            "untrained": start[output],
+            "linear model": linear[output],
+        }
+        for output, kind in study.kinds.items()
+    ]
+
+
+def lesion_rows(study: Study, whole: Mapping, found: Mapping[str, Mapping]) -> list[dict]:
+    """A row for each blanked part: the score with everything, and without the part."""
+    return [
+        {
+            "model": study.graph.title,
+            "blanked": part,
+            "measure": MEASURES[study.kinds["output"]],
+            "whole": whole["output"],
+            "without": found[part]["output"],
+        }
+        for part in study.parts
+    ]
+
+
+def weighed_row(series: str, head: str, weight: float, found: Mapping) -> dict[str, Any]:
+    """A row of the table of the graph with two outputs, a label and a series."""
+    row = {"series": series, "its output": head, "weight of its loss": f"{weight:g}"}
+    return row | {"label, accuracy": found["label"], "series, R²": found["sequence"]}
 
 
 def summary_table(graph: Graph) -> Table:
