@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal, get_args
 
-import flax.linen as nn
+import jax
 
 from datasets import mnist
 from jaxdl import image_autoencoder as images
@@ -88,7 +88,7 @@ def module(name: ModelName, config: Config):
     if name == "convolutional":
         return ConvAutoencoder(mnist.SIDE, 4, config.channels, config.hidden[-1], code=32)
     if name == "stacked-wide":
-        return DenseAutoencoder(784, (*config.hidden, 32), nn.gelu, code_activation=identity)
+        return DenseAutoencoder(784, (*config.hidden, 32), jax.nn.gelu, code_activation=identity)
     widths = {"simple-32": (32,), "simple-64": (64,)}.get(name, (128, 64, 32))
     return DenseAutoencoder(784, widths)
 

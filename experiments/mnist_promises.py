@@ -17,7 +17,6 @@ Runtime on one CPU core: about 12 minutes for three seeds.
 from dataclasses import dataclass
 from functools import partial
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -97,7 +96,7 @@ def main(config: Config, run: Run) -> Results:
     train = Labelled(rows["x"], data.train.label[: len(rows["x"])])
     kinds = noise.kinds(config.sd, config.salted, config.masked)
     pca = fit_pca(images.unit(jnp.asarray(train.x)), min(256, len(train.x)))
-    net = DenseAutoencoder(mnist.SIDE**2, config.widths, nn.gelu, code_activation=identity)
+    net = DenseAutoencoder(mnist.SIDE**2, config.widths, jax.nn.gelu, code_activation=identity)
 
     size = {"epochs": config.epochs, "batch_size": config.batch_size}
     rate = images.cosine(config.learning_rate, rows=len(train.x), **size)

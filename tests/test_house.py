@@ -20,8 +20,6 @@ EVERYTHING = sorted(
 LINEN_OUTSIDE_MODELS = {
     "jaxdl/sentiment.py",
     "experiments/imdb_sequence.py",
-    "experiments/mnist_autoencoder.py",
-    "experiments/mnist_promises.py",
 }
 UNPICKLERS = ("pickle", "cloudpickle", "dill", "joblib", "shelve")
 
