@@ -100,7 +100,7 @@ def main(config: Config, run: Run) -> Results:
     linear = run.fit("linear", adam, train, valid, **size)
     rows = [{"net": "linear, on pixels"} | residual.result_columns(linear, test)]
     curves, starts, ends = {}, {}, {}
-    sample = {name: value[: 4 * config.batch_size] for name, value in train.items()}
+    sample = {name: value[: config.batch_size] for name, value in train.items()}
     for depth in config.depths:
         recipe = partial(
             residual.optimizer, config.learning_rate, config.weight_decay, config.steps, depth

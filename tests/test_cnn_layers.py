@@ -18,11 +18,16 @@ def normal(seed, *shape):
 
 
 @pytest.mark.parametrize(
-    ("strides", "padding"),
-    [((1, 1), "SAME"), ((2, 2), "SAME"), ((1, 1), "VALID"), ((2, 1), ((1, 0), (2, 1)))],
+    ("images", "strides", "padding"),
+    [
+        (37, (1, 1), "SAME"),  # two whole parts and a rest
+        (37, (2, 2), "SAME"),
+        (5, (1, 1), "VALID"),
+        (70, (2, 1), ((1, 0), (2, 1))),  # four parts of more than 16
+    ],
 )
-def test_gradients_are_those_of_the_plain_convolution(strides, padding):
-    x, kernel = normal(0, 37, 9, 8, 3), normal(1, 3, 3, 3, 5)  # 37: the last part is not whole
+def test_gradients_are_those_of_the_plain_convolution(images, strides, padding):
+    x, kernel = normal(0, images, 9, 8, 3), normal(1, 3, 3, 3, 5)
 
     def plain(x, kernel):
         return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=LAYOUT)

@@ -19,7 +19,9 @@ from jaxtyping import Array, Float, UInt8
 
 from jaxdl.models.autoencoder import glorot
 
-GRADIENT_IMAGES = 16  # images whose filter gradient XLA computes at once on a CPU
+# A CPU computes the filter gradient of so many images at once, but in no more than so many parts:
+# smaller parts are a little faster and take much longer to compile
+PART_IMAGES, MOST_PARTS = 16, 4
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
@@ -51,8 +53,9 @@ def _backward(strides, padding, saved, gradient):
     x, kernel = saved
     to_x = jax.linear_transpose(lambda x: _convolve(x, kernel, strides, padding), x)
     total = jnp.zeros_like(kernel)
-    for start in range(0, len(x), GRADIENT_IMAGES):
-        part = slice(start, start + GRADIENT_IMAGES)
+    size = max(PART_IMAGES, -(-len(x) // MOST_PARTS))
+    for start in range(0, len(x), size):
+        part = slice(start, start + size)
         images = x[part]
         to_kernel = jax.linear_transpose(
             lambda kernel, images=images: _convolve(images, kernel, strides, padding), kernel
