@@ -3,8 +3,9 @@
 An autoencoder learns from all rows without labels; its encoder then feeds a support vector machine,
 nearest neighbours, a small network and logistic regression, which need labels. How much does the
 encoder help when only 10 or 50 frauds are labelled? Beside the code: the raw columns, the code of
-an encoder tuned further with the labels (slide 90), and code, row and reconstruction error
-together; the classifiers with other settings, gradient boosting, and the vote of the first four.
+an encoder tuned further with the labels (slide 90), code, row and reconstruction error together,
+and, with all labels, the codes of an untrained encoder and of PCA, the classifiers with other
+settings and gradient boosting.
 
     python run.py experiments/fraud_features.py --seeds 10
     python run.py experiments/fraud_features.py --csv sample.csv --prevalence 0.001727 --seeds 10
@@ -30,7 +31,8 @@ from sklearn.svm import SVC
 
 from datasets import fraud
 from datasets.fraud_split import split_three, thinned, training_half
-from jaxdl import fraud_figures, label_budget, losses, optim
+from jaxdl import fraud_figures, label_budget, optim
+from jaxdl.error_ensembles import squared_error
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
@@ -78,7 +80,7 @@ LECTURE = {  # these and the small network vote
     "KNN, k = 3": partial(KNeighborsClassifier, 3, algorithm="brute"),
     "logistic regression": partial(LogisticRegression, max_iter=1000),
 }
-WITH_OTHERS = ("raw", "code and row")  # with all labels; else the question is what the code does
+MORE = ("raw", "code and row")  # for these and with all labels, the others too
 NEAR = {"weights": "distance", "algorithm": "brute"}
 BOOSTING = {"learning_rate": 0.05, "max_iter": 200, "max_leaf_nodes": 15, "l2_regularization": 10.0}
 OTHERS = {  # settings that did well on held-out rows of the training half
@@ -95,14 +97,11 @@ def main(config: Config, run: Run) -> Results:
     half = training_half(parts)
     share = config.prevalence or float(data.label[half.rows].mean())
     encoder = DenseAutoencoder(half.x.shape[1], config.widths)
-    task = Task(
-        *module_functions(encoder),
-        loss=lambda outputs, batch: losses.mse(outputs, batch["x"]),
-        optimizer=lambda hyper: optim.adam(),
-    )
+    task = Task(*module_functions(encoder), squared_error, lambda hyper: optim.adam())
     epochs = -(-config.steps // -(-len(half.x) // 128))
-    autoencoder = run.fit("autoencoder", task, {"x": half.x}, epochs=epochs, batch_size=128)
-    weights = autoencoder.variables["params"]
+    shape = {"train": {"x": half.x}, "batch_size": 128}
+    fits = [run.fit(n, task, epochs=e, **shape) for n, e in (("autoencoder", epochs), ("blank", 0))]
+    params = label_budget.params_by_kind(*fits, half.x, config.widths[-1])
 
     known, new = thinned(half, config.rows), thinned(parts.test, config.test_rows)
     weigh, rows = partial(fraud.prevalence_weights, prevalence=share), []
@@ -112,16 +111,16 @@ def main(config: Config, run: Run) -> Results:
         members = run.seeds[0] + np.arange(len(budget.owner))
         batch = {"x": known.x, "label": np.float32(known.label), "keep": np.float32(budget.keep)}
         unseen = {"x": new.x, "keep": np.zeros((len(new.x), len(members)), np.float32)}
-        for kind in label_budget.KINDS:
-            task = label_budget.network(encoder, kind, weights, budget)
+        full = frauds == config.budgets[-1]
+        for kind in (*label_budget.KINDS, *(label_budget.BASELINES if full else ())):
+            task = label_budget.network(encoder, kind, params[kind], budget)
             name = f"network-{kind.replace(' ', '-')}-{frauds}"
             net = run.fit(name, task, batch, seeds=members, **shape)
             logits = [net.predict(lambda outputs, _: outputs[0], b) for b in (batch, unseen)]
             found = {"DNN": label_budget.cross_fitted_logits(*logits, budget)}
             change = net.variables["params"].get("change")
-            of = label_budget.member_features(encoder, kind, weights, budget, change)
-            more = kind in WITH_OTHERS and frauds == config.budgets[-1]
-            for name, make in (LECTURE | (OTHERS if more else {})).items():
+            of = label_budget.member_features(encoder, kind, params[kind], budget, change)
+            for name, make in (LECTURE | (OTHERS if full and kind in MORE else {})).items():
                 title = f"{name}, {kind}, {frauds}"
                 found[name] = label_budget.cross_fit(make, of, known.x, new.x, budget, title)
             four = [found[name] for name in ("DNN", *LECTURE)]
@@ -129,6 +128,9 @@ def main(config: Config, run: Run) -> Results:
             for name, scored in found.items():
                 head = {"frauds": str(frauds), "features": kind, "classifier": name}
                 rows.append(head | label_budget.judge(scored, budget, new.label, weigh))
+    luck = label_budget.random_scores(budget, len(new.x), run.seeds)
+    head = {"frauds": str(frauds), "features": "none", "classifier": "random"}
+    rows.append(head | label_budget.judge(luck, budget, new.label, weigh))
     last = [row for row in rows if row["frauds"] == str(config.budgets[-1])]
     chosen = max(last, key=lambda row: row[label_budget.HELD_OUT].mean())
     best = max(last, key=lambda row: row["F1"].mean())

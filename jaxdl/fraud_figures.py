@@ -17,13 +17,15 @@ def f1_by_budget(rows: Sequence[Mapping[str, Any]], goal: float | None = None) -
         goal: drawn as a dashed line.
     """
     budgets = list(dict.fromkeys(int(row["frauds"]) for row in rows))
-    kinds = list(dict.fromkeys(row["features"] for row in rows))
-    names = [r["classifier"] for r in rows if r["frauds"] == rows[0]["frauds"]]
-    names = list(dict.fromkeys(names))  # those that every budget has
+    everywhere = [r for r in rows if r["frauds"] == rows[0]["frauds"]]  # what every budget has
+    kinds = list(dict.fromkeys(row["features"] for row in everywhere))
+    names = list(dict.fromkeys(row["classifier"] for row in everywhere))
     figure, axes = figures.subplots(1, len(names), width=3.2, height=3.2)
     for axis, name in zip(axes, names, strict=True):
         for colour, kind in zip(figures.COLOURS, kinds, strict=False):
             own = [r for r in rows if (r["classifier"], r["features"]) == (name, kind)]
+            if not own:
+                continue
             heights = [float(np.mean(row["F1"])) for row in own]
             axis.plot(budgets, heights, marker="o", color=colour, label=kind)
         if goal is not None:

@@ -19,12 +19,13 @@ from jaxtyping import Array, Bool, Float, Int
 from tqdm import tqdm
 
 from jaxdl import losses, optim
-from jaxdl.anomaly import evaluation, thresholds
+from jaxdl.anomaly import evaluation, scores, thresholds
 from jaxdl.models.mlp import MLP
-from jaxdl.training import Task
+from jaxdl.training import Fitted, Task
 
 OUTSIDE = -1  # fold of the frauds that nobody has labelled
 KINDS = ("raw", "code", "tuned code", "code and row")
+BASELINES = ("untrained code", "PCA code")
 HELD_OUT = "F1, held out"
 Rows = Float[np.ndarray, "n columns"]
 Weigh = Callable[[Int[np.ndarray, " n"]], Float[np.ndarray, " n"]]
@@ -103,18 +104,35 @@ def features(encoder: Any, kind: str, params: Any, x: Float[Array, "n columns"])
 
     Args:
         encoder: an autoencoder with `encode`.
-        kind: of `KINDS`: the row itself, its code (frozen or tuned: that depends on `params`), or
-            the row, its code and the logarithm of its reconstruction error together.
-        params: of the autoencoder.
+        kind: of `KINDS` or `BASELINES`: the row itself, its code (frozen, tuned or untrained: that
+            depends on `params`), its principal components, or the row, its code and the logarithm
+            of its reconstruction error together.
+        params: of the autoencoder or the PCA.
         x: rows.
     """
     if kind == "raw":
         return x
+    if kind == "PCA code":
+        return (x - params.mean) @ params.components.T
     code = encoder.apply({"params": params}, x, method="encode")
     if kind != "code and row":
         return code
     error = losses.mse(encoder.apply({"params": params}, x, train=False), x)
     return jnp.concatenate([x, code, jnp.log(error + 1e-6)[:, None]], axis=1)
+
+
+def params_by_kind(trained: Fitted, untrained: Fitted, x: Rows, components: int) -> dict[str, Any]:
+    """What `features` of each kind are made with, seed axis in front.
+
+    Args:
+        trained, untrained: populations of autoencoders.
+        x: rows for the PCA, which has as many `components` as the code has numbers.
+    """
+    weights, blank = trained.variables["params"], untrained.variables["params"]
+    seeds = jax.tree.leaves(weights)[0].shape[0]
+    pca = jax.tree.map(lambda w: jnp.stack([w] * seeds), scores.fit_pca(x, components))
+    kinds = dict.fromkeys(KINDS, weights)
+    return kinds | dict(zip(BASELINES, (blank, pca), strict=True))
 
 
 def network(encoder: Any, kind: str, weights: Any, budget: Budget) -> Task:
@@ -126,7 +144,7 @@ def network(encoder: Any, kind: str, weights: Any, budget: Budget) -> Task:
 
     Args:
         encoder, kind: see `features`.
-        weights: params of the seeds' autoencoders, seed axis in front.
+        weights: what the kind's features are made with (`params_by_kind`).
         budget: gives the members.
     """
     head, tuned = MLP((32, 16, 1), dropout=0.2), kind == "tuned code"
@@ -216,6 +234,16 @@ def cross_fitted_logits(
     ):
         held_out = np.take_along_axis(own, np.maximum(fold, 0)[None], axis=0)[0]
         found.append(Scored(np.where(fold == OUTSIDE, np.nan, held_out), other))
+    return found
+
+
+def random_scores(budget: Budget, new: int, seeds: Iterable[int]) -> list[Scored]:
+    """A classifier that knows nothing, for each seed; `new` is the number of new rows."""
+    found = []
+    for fold, seed in zip(budget.fold, seeds, strict=True):
+        rng = np.random.default_rng(seed)
+        known = np.where(fold == OUTSIDE, np.nan, rng.random(len(fold)))
+        found.append(Scored(known, rng.random((1, new))))
     return found
 
 

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from datasets import fraud
 from datasets.fraud_split import Half, thinned
 from jaxdl import cli, label_budget, losses, optim
+from jaxdl.anomaly import scores
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.training import Task, fit, module_functions
 
@@ -98,8 +99,8 @@ def test_the_vote_gives_kinds_of_other_units_the_same_say_and_judging_finds_the_
     np.testing.assert_allclose(one.known, both.known, rtol=1e-6)
     np.testing.assert_allclose(one.new, both.new, rtol=1e-6)
     quality = label_budget.judge(made, budget, new_label, weigh)
-    scores, mass = made[0].known, weigh(label)
-    hits = [(mass * (scores > t)) @ np.c_[label, 1 - label] for t in scores]
+    held_out, mass = made[0].known, weigh(label)
+    hits = [(mass * (held_out > t)) @ np.c_[label, 1 - label] for t in held_out]
     best = max(2 * tp / (tp + fp + 40) for tp, fp in hits)
     np.testing.assert_allclose(quality[label_budget.HELD_OUT], [best])
     assert 0.3 < quality["F1"][0] < 1
@@ -116,6 +117,11 @@ def test_features_are_the_row_its_code_and_its_error(encoders):
     np.testing.assert_allclose(kinds["code and row"][:, :5], x)
     np.testing.assert_allclose(kinds["code and row"][:, 5:8], code, rtol=1e-6)
     np.testing.assert_allclose(kinds["code and row"][:, 8], np.log(error), atol=1e-4)
+    from sklearn.decomposition import PCA
+
+    pca = scores.fit_pca(x, 3)
+    found = label_budget.features(ENCODER, "PCA code", pca, x)
+    np.testing.assert_allclose(np.abs(found), np.abs(PCA(3).fit_transform(x)), atol=1e-4)
 
 
 def test_each_member_starts_from_its_seeds_encoder_and_only_tuning_changes_it(encoders):
@@ -153,9 +159,11 @@ def test_lab_chooses_on_held_out_rows_and_shows_every_classifier_on_raw_columns(
     options = ["--preset", "quick", "--source", "simulated", "--workdir", str(tmp_path / "run")]
     (results,) = cli.launch(["experiments/fraud_features.py", *options])
     rows = results.tables[0].rows
-    assert len(rows) == 4 * 5 + 2 * 3
+    assert len(rows) == 4 * 5 + 2 * 3 + 2 * 5 + 1
     f1 = {(row["features"], row["classifier"]): row["F1"].mean() for row in rows}
     assert f1["raw", "SVM, C = 10"] > 0.6
     assert all(f1[kind, "logistic regression"] > 0.2 for kind in label_budget.KINDS)
+    assert ("untrained code", "SVM") in f1
+    assert f1["PCA code", "SVM"] > f1["none", "random"] < 0.1
     chosen = max(rows, key=lambda row: row["F1, held out"].mean())
     assert f"F1 ({chosen['classifier']}, {chosen['features']})" in results.headline
