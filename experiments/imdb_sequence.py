@@ -101,15 +101,12 @@ def columns(name: Model, config: Config) -> int:
     return config.num_words + (config.pairs if name.endswith("pairs") else 0)
 
 
-def inputs(name: Model, config: Config, train: imdb.Half, half: imdb.Half) -> np.ndarray:
-    """What a model reads of `half`; pairs are those frequent in `train`."""
+def inputs(name: Model, config: Config, pairs: np.ndarray | None, half: imdb.Half) -> np.ndarray:
+    """What a model reads of `half`; pairs are those frequent in the training reviews."""
     if name not in BAGS:
         length = config.cnn_length if name == "cnn" else config.rnn_length
         return bags.sequences(half.tokens, half.starts, length)
-    pairs = None
-    if name.endswith("pairs"):
-        text = (train.tokens, train.starts, config.num_words)
-        pairs = bags.frequent_pairs(*text, config.pairs, imdb.UNKNOWN)
+    pairs = pairs if name.endswith("pairs") else None
     return bags.multi_hot(half.tokens, half.starts, config.num_words, pairs)
 
 
@@ -117,9 +114,12 @@ def main(config: Config, run: Run) -> Results:
     data = imdb.load(run.source, config.num_words, config.twin_rows)
     run.uses(data.provenance)
     rest, chosen = imdb.split_by_film(data.train, config.validation_share)
-    rows = []
+    rows, pairs = [], None
+    if {"pairs", "weighted_pairs"} & set(config.models):
+        text = (data.train.tokens, data.train.starts, config.num_words)
+        pairs = bags.frequent_pairs(*text, config.pairs, imdb.UNKNOWN)
     for name in config.models:
-        read = partial(inputs, name, config, data.train)
+        read = partial(inputs, name, config, pairs)
         train, test = ({"x": read(h), "y": h.label.astype("f4")} for h in (data.train, data.test))
         part, valid = ({k: v[r] for k, v in train.items()} for r in (rest, chosen))
         task = partial(network, name, config, len(run.seeds))

@@ -19,6 +19,7 @@ from sklearn.metrics import roc_auc_score
 from jaxdl import losses, mean_field, probes
 from jaxdl.models import deep
 from jaxdl.models.deep import Setting
+from jaxdl.population import cross
 from jaxdl.training import Task
 
 AXES = (deep.ACTIVATIONS, deep.INITIALISERS, deep.NORMS, ("plain", "shortcut"))
@@ -38,9 +39,8 @@ def population(
     combinations: Sequence[Setting], seeds: Sequence[int]
 ) -> tuple[dict[str, Float[np.ndarray, " members"]], np.ndarray]:
     """Settings as `Task.hyper`, and seeds; one combination after the other, each with all seeds."""
-    columns = np.repeat(np.array(combinations, np.float32), len(seeds), axis=0).T
-    hyper = dict(zip(Setting._fields, columns, strict=True))
-    return hyper, np.tile(np.asarray(seeds), len(combinations))
+    columns = np.array(combinations, np.float32).T
+    return cross(dict(zip(Setting._fields, columns, strict=True)), len(combinations), seeds)
 
 
 def by_combination(values: Any, combinations: int) -> Any:

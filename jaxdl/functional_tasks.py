@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from jaxdl import losses, optim
 from jaxdl.models.functional import FunctionalModel, Graph, summary
+from jaxdl.population import cross
 from jaxdl.report import Table
 from jaxdl.training import Fitted, Task
 
@@ -45,11 +46,8 @@ def population(
         variants: name -> "keep NODE" and "weight OUTPUT" factors; 1 where another names one.
     """
     keys = {key: None for factors in variants.values() for key in factors}
-    hyper = {
-        key: np.repeat([factors.get(key, 1.0) for factors in variants.values()], len(seeds))
-        for key in keys
-    }
-    return hyper, np.tile(np.asarray(seeds), len(variants))
+    columns = {key: [factors.get(key, 1.0) for factors in variants.values()] for key in keys}
+    return cross(columns, len(variants), seeds)
 
 
 def graph_task(

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from jaxdl import losses, optim
 from jaxdl.models.normed import NormedMLP
+from jaxdl.population import cross
 from jaxdl.probes import trace_loss
 from jaxdl.training import Fitted, Task, parameter_count
 
@@ -26,8 +27,8 @@ def population(
     values: Sequence[float], seeds: Sequence[int]
 ) -> tuple[Float[np.ndarray, " members"], np.ndarray]:
     """Every value with every seed, one value after the other: (values, seeds) of the members."""
-    repeated = np.repeat(np.asarray(values, np.float32), len(seeds))
-    return repeated, np.tile(np.asarray(seeds), len(values))
+    hyper, members = cross({"value": np.asarray(values, np.float32)}, len(values), seeds)
+    return hyper["value"], members
 
 
 def scale_biases(params: Any, factor: Any) -> Any:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxdl import image_autoencoder
 from jaxdl.training import Fitted
 
 Rows = Mapping[str, np.ndarray]
@@ -29,9 +30,7 @@ def hold_out(train: Rows, test: Rows, rows: int) -> tuple[Rows, Rows, str]:
     """
     if not rows:
         return train, test, "test"
-    cut = len(next(iter(train.values()))) - rows
-    kept = {name: values[:cut] for name, values in train.items()}
-    return kept, {name: values[cut:] for name, values in train.items()}, "validation"
+    return *image_autoencoder.hold_out(train, rows), "validation"
 
 
 def epoch_rows(fitted: Fitted, held: str) -> list[dict[str, Any]]:

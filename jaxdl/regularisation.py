@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxdl import optim
+from jaxdl.population import cross
 from jaxdl.report import Table
 from jaxdl.sentiment import hidden_kernel
 from jaxdl.training import Fitted
@@ -35,11 +36,8 @@ def population(
     unknown = {name for given in methods.values() for name in given} - set(STRENGTHS)
     if unknown:
         raise ValueError(f"unknown strengths {sorted(unknown)}: there are {STRENGTHS}")
-    hyper = {
-        name: np.repeat([given.get(name, 0.0) for given in methods.values()], len(seeds))
-        for name in STRENGTHS
-    }
-    return hyper, np.tile(np.asarray(seeds), len(methods))
+    columns = {name: [given.get(name, 0.0) for given in methods.values()] for name in STRENGTHS}
+    return cross(columns, len(methods), seeds)
 
 
 def split_members(tree: Any, methods: Sequence[str]) -> dict[str, Any]:

@@ -209,6 +209,9 @@ def test_lab_runs_and_evaluates_to_the_same_tables(tmp_path, capsys):
     plain, theory, trained, deepest, foresight = results.tables
     rows = {(row["activation"], row["initialiser"]): row for row in plain.rows}
     assert rows["sigmoid", "glorot"]["measured"][0] < -7
+    for name in (("sigmoid", "glorot"), ("tanh", "lecun")):
+        predicted = rows[name]["log10 gradient ratio, theory"]
+        assert abs(rows[name]["measured"][0] - predicted) < 0.3, name
     assert abs(rows["relu", "he"]["measured"][0]) < 1.5
     sigmoid = rows["sigmoid", "glorot"]
     assert sigmoid["log10 of the first kernel's move"][0] < -6
