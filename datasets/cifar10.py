@@ -8,14 +8,14 @@ texture, its colour only a hint, on a background of smooth noise.
 
 import tarfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int32, Int64, UInt8
+from jaxtyping import Int32, Int64
 
 from datasets import source
-from datasets.source import DataError, Provenance, Request
+from datasets.images import Images, counts, images, prepared, twin
+from datasets.source import DataError, Request
 
 NAME = "CIFAR-10"
 CLASSES = (
@@ -41,24 +41,6 @@ MAX_MEMBERS = 100  # the published archive has ten
 MAX_MEMBER_BYTES = BATCH_ROWS * ROW_BYTES
 
 
-@dataclass(frozen=True)
-class Half:
-    """Images with pixels 0..255, height x width x RGB, and their classes' numbers."""
-
-    image: UInt8[np.ndarray, "rows 32 32 3"]
-    label: Int32[np.ndarray, " rows"]
-
-
-@dataclass(frozen=True)
-class Images:
-    """Both halves; `classes[i]` is the name of class i."""
-
-    train: Half
-    test: Half
-    classes: tuple[str, ...]
-    provenance: Provenance
-
-
 def load(request: Request, twin_rows: tuple[int, int] = (50_000, 10_000)) -> Images:
     """The published images where they can be had, else (source "auto") their simulated twin.
 
@@ -72,19 +54,14 @@ def load(request: Request, twin_rows: tuple[int, int] = (50_000, 10_000)) -> Ima
     """
     if request.source == "tfds":
         arrays = _read_tfds(source.tfds_folder(request, "cifar10", PREPARE))
-        provenance = Provenance(NAME, "tfds", source.array_digest(arrays), _counts(arrays))
-        return _images(arrays, CLASSES, provenance)
+        return prepared(arrays, NAME, CLASSES)
     found = source.Missing("") if request.source == "simulated" else source.find(ARCHIVE, request)
     if isinstance(found, source.Missing):
         train, test = twin_rows
-        arrays = source.cached_arrays(
-            f"cifar10-twin-{train}-{test}", lambda: simulate({"train": train, "test": test})
-        )
-        detail = _counts(arrays) + (f"; {found.reason}" if found.reason else "")
-        digest = source.array_digest(arrays)
-        return _images(arrays, SHAPES, Provenance(NAME, "simulated", digest, detail))
+        key = f"cifar10-twin-{train}-{test}"
+        return twin(lambda: simulate({"train": train, "test": test}), key, NAME, SHAPES, found)
     arrays = source.cached_arrays(f"cifar10-{found.sha256[:16]}", lambda: read(found.path))
-    return _images(arrays, CLASSES, source.provenance_of(NAME, [found], _counts(arrays)))
+    return images(arrays, CLASSES, source.provenance_of(NAME, [found], counts(arrays)))
 
 
 def split(
@@ -158,16 +135,6 @@ def _read_tfds(folder: Path) -> dict[str, np.ndarray]:
         arrays[f"{half}_image"] = np.stack(columns["image"]).astype(np.uint8)
         arrays[f"{half}_label"] = np.asarray(columns["label"], np.int32)
     return arrays
-
-
-def _images(arrays: dict[str, np.ndarray], classes: tuple[str, ...], provenance) -> Images:
-    halves = [Half(arrays[f"{h}_image"], arrays[f"{h}_label"]) for h in ("train", "test")]
-    return Images(*halves, classes, provenance)
-
-
-def _counts(arrays: dict[str, np.ndarray]) -> str:
-    train, test = (len(arrays[f"{half}_label"]) for half in ("train", "test"))
-    return f"{train:,} + {test:,} images of 32x32x3"
 
 
 # ---- the simulated twin -------------------------------------------------------------------

@@ -9,7 +9,6 @@ place of digits, filled and striped outlines in the place of clothes.
 import gzip
 import math
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +16,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from datasets import source
-from datasets.source import DataError, Provenance, Request, Upstream
+from datasets.images import Images, counts, images, prepared, twin
+from datasets.source import DataError, Request, Upstream
 
 Name = Literal["mnist", "fashion_mnist"]
 ROWS = 60_000  # the published training images; there are a sixth as many test images
@@ -107,24 +107,6 @@ STROKES = (
 )
 
 
-@dataclass(frozen=True)
-class Half:
-    """Images, row by row from the top left; 0 is background. `label` is the class."""
-
-    image: UInt8[np.ndarray, "rows 28 28"]
-    label: UInt8[np.ndarray, " rows"]
-
-
-@dataclass(frozen=True)
-class Images:
-    """Both halves; `classes[k]` names class k."""
-
-    train: Half
-    test: Half
-    classes: tuple[str, ...]
-    provenance: Provenance
-
-
 def load(request: Request, name: Name = "mnist", twin_rows: int = ROWS) -> Images:
     """The published images where they can be had, else (source "auto") their simulated twin.
 
@@ -142,20 +124,15 @@ def load(request: Request, name: Name = "mnist", twin_rows: int = ROWS) -> Image
     if request.source == "tfds":
         how = f"prepare it with `tfds build {name} --file_format=array_record`"
         arrays = _read_tfds(source.tfds_folder(request, name, how))
-        digest = source.array_digest(arrays)
-        return _images(name, arrays, Provenance(TITLES[name], "tfds", digest, _counts(arrays)))
+        return prepared(arrays, TITLES[name], CLASSES[name])
     found = source.Missing("")
     if request.source != "simulated":
         found = source.find_all(upstreams(name), request)
     if isinstance(found, source.Missing):
         key = f"{name}-twin-{twin_rows}"
-        arrays = source.cached_arrays(key, lambda: simulate(name, twin_rows))
-        detail = _counts(arrays) + (f"; {found.reason}" if found.reason else "")
-        digest = source.array_digest(arrays)
-        return _images(name, arrays, Provenance(TITLES[name], "simulated", digest, detail))
-    images, labels = (found[0], found[2]), (found[1], found[3])
+        return twin(lambda: simulate(name, twin_rows), key, TITLES[name], CLASSES[name], found)
     arrays = {}
-    for half, image, label in zip(("train", "test"), images, labels, strict=True):
+    for half, image, label in (("train", *found[:2]), ("test", *found[2:])):
         arrays[f"{half}_image"] = read_idx(image.path, (SIDE, SIDE))
         arrays[f"{half}_label"] = read_idx(label.path, ())
         if len(arrays[f"{half}_image"]) != len(arrays[f"{half}_label"]):
@@ -166,8 +143,8 @@ def load(request: Request, name: Name = "mnist", twin_rows: int = ROWS) -> Image
         if wrong.size:
             label_value = arrays[f"{half}_label"][wrong[0]]
             raise DataError(f"has the label {label_value}", file=label.path, row=int(wrong[0]) + 1)
-    provenance = source.provenance_of(TITLES[name], found, _counts(arrays))
-    return _images(name, arrays, provenance)
+    provenance = source.provenance_of(TITLES[name], found, counts(arrays))
+    return images(arrays, CLASSES[name], provenance)
 
 
 def upstreams(name: Name) -> list[Upstream]:
@@ -305,12 +282,3 @@ def _read_tfds(folder: Path) -> dict[str, np.ndarray]:
         arrays[f"{half}_image"] = images[..., 0]
         arrays[f"{half}_label"] = np.array(columns["label"], np.uint8)
     return arrays
-
-
-def _images(name: Name, arrays: dict[str, np.ndarray], provenance: Provenance) -> Images:
-    halves = [Half(arrays[f"{half}_image"], arrays[f"{half}_label"]) for half in ("train", "test")]
-    return Images(*halves, CLASSES[name], provenance)
-
-
-def _counts(arrays: dict[str, np.ndarray]) -> str:
-    return f"{len(arrays['train_label']):,} + {len(arrays['test_label']):,} images"

@@ -29,15 +29,15 @@ def shell(rows: int, seed: int) -> Rows:
 def directions(rows: int, seed: int) -> Rows:
     """{"image": [rows, 64, 64, 1], "output"}: 1 for vertical strokes, 0 for horizontal ones.
 
-    Eight strokes of random place and sign, in noise: the mean image of both classes is grey.
+    Eight strokes of random place, in noise, which leave the image on one side and enter it again on
+    the other, so that the mean image of both classes is the same even grey.
     """
     rng = _rng(seed, 2)
     label = rng.integers(0, 2, rows)
-    image = rng.normal(0, 0.3, (rows, SIDE, SIDE)).astype(np.float32)
+    image = rng.normal(0, 0.2, (rows, SIDE, SIDE)).astype(np.float32)
+    high, wide = np.where(label, 12, 1), np.where(label, 1, 12)
     for _ in range(8):
-        sign = rng.choice([-1.0, 1.0], rows)
-        high, wide = np.where(label, 12, 1), np.where(label, 1, 12)
-        image += sign[:, None, None] * _box(rng, rows, high, wide)
+        image += _box(rng, rows, high, wide, around=True)
     return {"image": image[..., None], "output": label.astype(np.float32)}
 
 
@@ -50,13 +50,14 @@ def two_scales(rows: int, seed: int) -> Rows:
     rng = _rng(seed, 3)
     label, only = rng.integers(0, 2, rows), rng.integers(0, 2, rows)
     fine, coarse = (label == 1) | (only == 0), (label == 1) | (only == 1)
-    image = rng.normal(0, 0.3, (rows, SIDE, SIDE)).astype(np.float32)
+    image = rng.normal(0, 0.1, (rows, SIDE, SIDE)).astype(np.float32)
     grid = np.arange(SIDE)
-    stripes = np.where(grid % 2, 1.0, -1.0)[None, None, :] * _box(rng, rows, 16, 16)
+    phase = rng.choice([-1.0, 1.0], (rows, 1, 1))
+    stripes = phase * np.where(grid % 2, 1.0, -1.0) * _box(rng, rows, 24, 24)
     image += fine[:, None, None] * stripes
     y, x = rng.uniform(12, SIDE - 12, (2, rows, 1, 1))
     away = (grid[None, :, None] - y) ** 2 + (grid[None, None, :] - x) ** 2
-    blob = rng.choice([-1.0, 1.0], rows)[:, None, None] * np.exp(-away / (2 * 6.0**2))
+    blob = rng.choice([-1.0, 1.0], rows)[:, None, None] * np.exp(-away / (2 * 8.0**2))
     image += coarse[:, None, None] * blob
     return {"image": image.astype(np.float32)[..., None], "output": label.astype(np.float32)}
 
@@ -93,26 +94,26 @@ def saw(rows: int, seed: int) -> Rows:
     A saw tooth between 0 and 1 of random phase and period (12 to 25 steps), in noise: played
     backwards, the one class is the other.
     """
-    label, _, series = _noisy_teeth(rows, seed)
+    label, _, series = _noisy_teeth(rows, seed, 0.1)
     return {"series": series, "output": label}
 
 
 def saw_and_clean(rows: int, seed: int, lowest: float = 0.0) -> Rows:
-    """{"series", "label", "sequence": [rows, 100]}: `saw`, and the series without its noise.
+    """{"series", "label", "sequence": [rows, 100]}: `saw` in more noise, and without any.
 
     Args:
         rows, seed: as in `saw`.
         lowest: least value of the clean series; its greatest is one more. The noisy series, which
             goes in, stays as it is.
     """
-    label, clean, series = _noisy_teeth(rows, seed)
+    label, clean, series = _noisy_teeth(rows, seed, 0.2)
     return {"series": series, "label": label, "sequence": clean + np.float32(lowest)}
 
 
-def _noisy_teeth(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _noisy_teeth(rows: int, seed: int, noise: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = _rng(seed, 5)
     rising = rng.integers(0, 2, rows)
-    clean, series = _saw(rng, rising, rng.uniform(12, 25, rows), 0.2)
+    clean, series = _saw(rng, rising, rng.uniform(12, 25, rows), noise)
     return rising.astype(np.float32), clean, series
 
 
@@ -137,15 +138,19 @@ def _rng(seed: int, task: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64([seed, task]))
 
 
-def _box(rng: np.random.Generator, rows: int, high, wide) -> np.ndarray:
-    """[rows, 64, 64]: 1 in a box of this size at a random place of each image, else 0."""
-    high, wide = np.broadcast_to(high, rows), np.broadcast_to(wide, rows)
-    top = np.floor(rng.uniform(0, SIDE - high + 1))[:, None]
-    left = np.floor(rng.uniform(0, SIDE - wide + 1))[:, None]
+def _box(rng: np.random.Generator, rows: int, high, wide, around: bool = False) -> np.ndarray:
+    """[rows, 64, 64]: 1 in a box of this size at a random place of each image, else 0.
+
+    around: the place is anywhere, and what goes over an edge comes back at the opposite one.
+    """
     grid = np.arange(SIDE)[None]
-    inside_y = (grid >= top) & (grid < top + high[:, None])
-    inside_x = (grid >= left) & (grid < left + wide[:, None])
-    return (inside_y[:, :, None] & inside_x[:, None, :]).astype(np.float32)
+
+    def inside(size):
+        size = np.broadcast_to(size, rows)
+        start = np.floor(rng.uniform(0, SIDE if around else SIDE - size + 1, rows))
+        return (grid - start[:, None]) % SIDE < size[:, None]
+
+    return (inside(high)[:, :, None] & inside(wide)[:, None, :]).astype(np.float32)
 
 
 def _saw(rng, rising, period, noise: float) -> tuple[np.ndarray, np.ndarray]:

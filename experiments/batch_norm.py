@@ -13,7 +13,7 @@ Protocol "validation": the last 10,000 training images are set aside; rates are 
 test images are read once, by the nets chosen. Protocol "lecture": all 60,000 are trained on and the
 test images are the validation curve, as in the slide. Read off the slide, validation accuracy by
 epoch: 23, 42.5, 67, 85.5, 91 % without and 90.5, 93, 93.8, 93.9, 94.2 % with (n = 1). Ours:
-docs/results.md. Runtime: 10 minutes for five seeds on one CPU core.
+docs/results.md. Runtime: about 10 minutes for five seeds on one CPU core.
 """
 
 from dataclasses import dataclass

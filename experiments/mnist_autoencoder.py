@@ -24,6 +24,7 @@ import jax
 
 from datasets import mnist
 from jaxdl import image_autoencoder as images
+from jaxdl import protocol
 from jaxdl.autoencoder_figures import image_copies
 from jaxdl.figures import loss_curves
 from jaxdl.models.autoencoder import DenseAutoencoder, identity
@@ -97,7 +98,7 @@ def main(config: Config, run: Run) -> Results:
     data = mnist.load(run.source, config.data, config.twin_rows)
     run.uses(data.provenance)
     train, test = ({"x": images.flat(half.image)} for half in (data.train, data.test))
-    kept, held = images.hold_out(train, config.valid_rows)
+    kept, held = protocol.split_off(train, config.valid_rows)
     lecture = {"epochs": config.epochs, "batch_size": config.batch_size}
     better = {"epochs": config.better_epochs, "batch_size": config.better_batch}
     falling = images.cosine(config.learning_rate, rows=len(kept["x"]), **better)
@@ -115,12 +116,12 @@ def main(config: Config, run: Run) -> Results:
 
     rows = []
     for name, fitted in {**fits, "stacked, untrained": blank}.items():
-        protocol = "better" if name in BETTER else "-" if fitted is blank else "lecture"
+        way = "better" if name in BETTER else "-" if fitted is blank else "lecture"
         found = fitted.predict(images.errors_and_code, test)
         rows.append(
             {
                 "model": name,
-                "protocol": protocol,
+                "protocol": way,
                 "numbers in the code": found["code"].shape[-1],
                 "parameters": parameter_count(fitted.variables) // len(run.seeds),
                 "test BCE": found["bce"].mean(axis=1),

@@ -24,7 +24,7 @@ import numpy as np
 from datasets import mnist
 from jaxdl import image_autoencoder as images
 from jaxdl import image_promises as promises
-from jaxdl import noise, pretraining
+from jaxdl import noise, pretraining, protocol
 from jaxdl.anomaly.scores import fit_pca
 from jaxdl.autoencoder_figures import image_rows, latent_maps
 from jaxdl.figures import loss_curves
@@ -92,7 +92,7 @@ def main(config: Config, run: Run) -> Results:
     data = mnist.load(run.source, config.data, config.twin_rows)
     run.uses(data.provenance)
     test = Labelled(images.flat(data.test.image), data.test.label)
-    rows, held = images.hold_out({"x": images.flat(data.train.image)}, config.valid_rows)
+    rows, held = protocol.split_off({"x": images.flat(data.train.image)}, config.valid_rows)
     train = Labelled(rows["x"], data.train.label[: len(rows["x"])])
     kinds = noise.kinds(config.sd, config.salted, config.masked)
     pca = fit_pca(images.unit(jnp.asarray(train.x)), min(256, len(train.x)))

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from datasets import mnist
-from jaxdl import bounds, image_vae, image_vae_figures
+from jaxdl import bounds, image_vae, image_vae_figures, protocol
 from jaxdl import image_autoencoder as images
 from jaxdl.autoencoder_figures import curves
 from jaxdl.figures import loss_curves
@@ -92,7 +92,7 @@ def main(config: Config, run: Run) -> Results:
     data = mnist.load(run.source, config.data, config.twin_rows)
     run.uses(data.provenance)
     grey, seen = images.flat(data.train.image), config.binarisation
-    train, valid = images.hold_out({"x": grey}, config.valid_rows)
+    train, valid = protocol.split_off({"x": grey}, config.valid_rows)
     # a test image is never drawn anew, whatever the training images are
     valid["x"], test = (
         image_vae.binary(x, seen, seed)

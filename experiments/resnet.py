@@ -24,7 +24,7 @@ from typing import Literal
 
 import numpy as np
 
-from datasets import cifar10
+from datasets import cifar10, images
 from jaxdl import augment, classification, figures, optim, residual, residual_figures
 from jaxdl.models.mlp import MLP
 from jaxdl.models.resnet import ResNet, blocks_of
@@ -71,7 +71,7 @@ PRESETS = {
 }  # fmt: skip
 
 
-def split(config: Config, data: cifar10.Images) -> tuple[dict, dict, dict]:
+def split(config: Config, data: images.Images) -> tuple[dict, dict, dict]:
     """Training, validation and test rows; no image is in two of them."""
     label = data.train.label
     rest, held = cifar10.split(label, config.validation_share)

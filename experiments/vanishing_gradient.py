@@ -15,7 +15,7 @@ images not at all. A net "learns" when it names at least half of them; guessing 
 
 The deck (slides 22-25): the sigmoid's slope is at most 1/4, so early layers hardly move; ReLU,
 careful initial values, batch normalisation and residual nets help. It stores no numbers.
-Ours: docs/results.md. Runtime: 2 minutes for each seed on one CPU core.
+Ours: docs/results.md. Runtime: about 2 minutes a seed on one CPU core.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from functools import partial
 import numpy as np
 from sklearn.decomposition import PCA
 
-from datasets import mnist
+from datasets import images, mnist
 from jaxdl import atlas as at
 from jaxdl import atlas_figures as pictures
 from jaxdl.report import Results, Table
@@ -62,7 +62,7 @@ PRESETS = {
 }
 
 
-def components(config: Config, half: mnist.Half):
+def components(config: Config, half: images.Half):
     """Training and held-out rows as whitened principal components."""
     x = half.image.reshape(len(half.image), -1).astype(np.float32) / 255
     y = half.label.astype(np.int32)

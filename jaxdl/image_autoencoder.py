@@ -16,7 +16,6 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 
 from jaxdl import losses, optim
 from jaxdl.anomaly.scores import fit_pca
-from jaxdl.errors import UserError
 from jaxdl.training import Fitted, Task
 from jaxdl.training.task import Batch
 
@@ -50,18 +49,6 @@ def unit(x: Array) -> Float[Array, " *shape"]:
 def flat(images: UInt8[np.ndarray, "rows height width"]) -> UInt8[np.ndarray, "rows pixels"]:
     """One row per image."""
     return images.reshape(len(images), -1)
-
-
-def hold_out(data: Batch, rows: int) -> tuple[Batch, Batch]:
-    """All but the last `rows` rows, and those.
-
-    Raises:
-        UserError: one of the two would be empty.
-    """
-    total = len(data["x"])
-    if not 0 < rows < total:
-        raise UserError(f"{rows:,} of {total:,} images cannot be held out: one side is empty")
-    return {k: x[:-rows] for k, x in data.items()}, {k: x[-rows:] for k, x in data.items()}
 
 
 def spoilt(data: Batch, corrupt: Corrupt, key: PRNGKeyArray) -> Batch:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxdl import image_autoencoder
+from jaxdl.errors import UserError
 from jaxdl.training import Fitted
 
 Rows = Mapping[str, np.ndarray]
@@ -18,6 +18,18 @@ def examples(image: np.ndarray, label: np.ndarray, shape: tuple[int, ...]) -> Ro
     """{"x": pixels between 0 and 1, [rows, *shape], "y": labels} of images of bytes."""
     x = image.reshape(-1, *shape).astype(np.float32) / 255
     return {"x": x, "y": label.astype(np.int32)}
+
+
+def split_off(data: Rows, rows: int) -> tuple[Rows, Rows]:
+    """All but the last `rows` rows, and those.
+
+    Raises:
+        UserError: one of the two would be empty.
+    """
+    total = len(data["x"])
+    if not 0 < rows < total:
+        raise UserError(f"{rows:,} of {total:,} images cannot be held out: one side is empty")
+    return {k: x[:-rows] for k, x in data.items()}, {k: x[-rows:] for k, x in data.items()}
 
 
 def hold_out(train: Rows, test: Rows, rows: int) -> tuple[Rows, Rows, str]:
@@ -30,7 +42,7 @@ def hold_out(train: Rows, test: Rows, rows: int) -> tuple[Rows, Rows, str]:
     """
     if not rows:
         return train, test, "test"
-    return *image_autoencoder.hold_out(train, rows), "validation"
+    return *split_off(train, rows), "validation"
 
 
 def epoch_rows(fitted: Fitted, held: str) -> list[dict[str, Any]]:

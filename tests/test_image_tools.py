@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import mean_squared_error
 
 from jaxdl import image_autoencoder as images
-from jaxdl import image_promises, image_vae, noise, pretraining, retrieval
+from jaxdl import image_promises, image_vae, noise, pretraining, protocol, retrieval
 from jaxdl.errors import UserError
 from jaxdl.models.autoencoder import DenseAutoencoder, identity
 from jaxdl.models.conv_autoencoder import ConvAutoencoder
@@ -99,7 +99,7 @@ def test_goal_line_says_which():
     assert images.goal_line("MSE", np.array([0.01, 0.02]), 0.015).endswith("0.015: met.")
     assert images.goal_line("MSE", np.array([0.01, 0.03]), 0.015).endswith("0.015: missed.")
     with pytest.raises(UserError, match="one side is empty"):
-        images.hold_out({"x": np.zeros((4, 2))}, 4)
+        protocol.split_off({"x": np.zeros((4, 2))}, 4)
 
 
 @pytest.mark.parametrize(
