@@ -1,16 +1,24 @@
-"""Markdown documents that commands write: a section per command, replaced when it runs again."""
+"""Markdown documents that commands write: a section per command, replaced when it runs again.
+
+    python -m jaxdl.document docs/results.md runs/LAB-HASH ...
+
+puts a figure of finished runs into sections that were recorded without one.
+"""
 
 import fcntl
 import os
 import re
 import shlex
+import sys
 import time
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxdl import parallel
 from jaxdl.checkpoint import digest
+from jaxdl.errors import UserError
 from jaxdl.report import Results
 
 # Options that say where and how, not what: a reader who repeats the command chooses his own.
@@ -63,9 +71,60 @@ def record_run(path: Path, run: Any, results: Results) -> None:
         f"{time.monotonic() - run.began:.0f} s; {time.strftime('%Y-%m-%d')}",
         *[table.markdown() for table in results.tables],
         *results.notes,
+        *figure_line(path, run.lab, command, run.folder / "figures"),
     ]
-    record_section(path, f"{run.lab}-{digest(command)[:8]}", run.title, "\n\n".join(lines))
+    record_section(path, _key(run.lab, command), run.title, "\n\n".join(lines))
     refresh(path)
+
+
+def _key(lab: str, command: str) -> str:
+    return f"{lab}-{digest(command)[:8]}"
+
+
+def figure_line(path: Path, lab: str, command: str, folder: Path) -> list[str]:
+    """Copy one figure of a run beside the document; the line of Markdown that shows it, or none.
+
+    Args:
+        path: the document. `[figures]` in the summary.toml beside it names each lab's figure;
+            for others the first is taken.
+        lab, command: of the run; the figure is kept as figures/LAB-HASH.png.
+        folder: the run's figures.
+    """
+    from PIL import Image
+
+    found = {file.stem: file for file in sorted(folder.glob("*.png"))}
+    if not found:
+        return []
+    listed = path.with_name("summary.toml")
+    wanted = tomllib.loads(listed.read_text("utf-8")).get("figures", {}) if listed.exists() else {}
+    name = wanted.get(lab, next(iter(found)))
+    if name not in found:
+        raise UserError(f"{listed} wants {lab}'s figure {name!r}; it drew {', '.join(found)}")
+    kept = path.with_name("figures") / f"{_key(lab, command)}.png"
+    kept.parent.mkdir(exist_ok=True)
+    with Image.open(found[name]) as image:  # 64 colours: a third of the bytes
+        image.convert("RGB").quantize(64).save(kept, optimize=True)
+    return [f"![{name.replace('_', ' ')}](figures/{kept.name})"]
+
+
+def add_figure(path: Path, folder: Path) -> None:
+    """Show a figure of a finished run at the end of its section.
+
+    Raises:
+        UserError: no finished run, or the document has no section of its command.
+    """
+    from jaxdl.runs import read_json
+
+    if not (folder / "results.json").exists():
+        raise UserError(f"{folder} holds no finished run")
+    stored = read_json(folder / "results.json")
+    command = repeatable(stored["command"])
+    key, known = _key(stored["lab"], command), sections(path)
+    if key not in known:
+        raise UserError(f"{path} has no section of `{command}`")
+    body = re.sub(r"\n!\[.*\n", "\n", known[key].split("\n\n", 1)[1]).rstrip()
+    shown = figure_line(path, stored["lab"], command, folder / "figures")
+    record_section(path, key, stored["title"], "\n\n".join([body, *shown]))
 
 
 _SECTION = re.compile(r"<!-- run: (.+?) -->\n(.*?)<!-- end -->\n", re.DOTALL)
@@ -93,3 +152,19 @@ def record_section(path: Path, key: str, title: str, body: str) -> None:
         blocks = [f"<!-- run: {k} -->\n{kept[k]}<!-- end -->\n" for k in sorted(kept)]
         file.truncate(0)
         file.write(f"{head}\n\n" + "\n".join(blocks))
+
+
+def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
+    """The document, then run folders; status 2 and one line on a mistake."""
+    try:
+        document, *folders = map(Path, arguments)
+        for folder in folders:
+            add_figure(document, folder)
+    except (UserError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

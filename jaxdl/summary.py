@@ -19,7 +19,7 @@ from jaxdl.document import record_section, sections
 from jaxdl.errors import UserError
 
 KEY = "0-summary"  # sorts before every lab
-COLUMNS = ("lab", "what", "reference", "measured", "n", "data", "machine")
+COLUMNS = ("lab", "what", "reference", "measured", "n", "data", "machine", "figure")
 ENTRY = {"lab", "what", "reference", "command", "column"}
 
 
@@ -32,6 +32,7 @@ class Recorded:
         data: kinds of the data it used ("real", "simulated twin", ...).
         seeds, machine: from the line below the command.
         tables: title -> rows, each column -> cell as text.
+        figure: link to its figure, "-" where it has none.
     """
 
     words: tuple[str, ...]
@@ -39,6 +40,7 @@ class Recorded:
     seeds: str
     machine: str
     tables: Mapping[str, Sequence[Mapping[str, str]]]
+    figure: str
 
 
 def words_of(command: str) -> tuple[str, ...]:
@@ -53,12 +55,14 @@ def parse(body: str) -> Recorded | None:
     if command is None or made is None:
         return None
     kinds = dict.fromkeys(re.findall(r"^data: .+?, ([a-zA-Z ]+) \(", body, re.MULTILINE))
+    figure = re.search(r"^!\[(.+)\]\((.+)\)$", body, re.MULTILINE)
     return Recorded(
         words=words_of(command[1]),
         data=", ".join(kinds),
         seeds=made[1],
         machine=f"{made[2]}; {int(made[3]):,} s",
         tables=dict(_tables(body)),
+        figure=f"[{figure[1]}]({figure[2]})" if figure else "-",
     )
 
 
@@ -105,8 +109,9 @@ def line(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> dict[str, st
             ):
                 if entry["column"] not in row:
                     raise UserError(f"{title!r} has no column {entry['column']!r}")
-                kept = {"n": section.seeds, "data": section.data, "machine": section.machine}
-                return shown | {"measured": row[entry["column"]]} | kept
+                shown["measured"], shown["n"] = row[entry["column"]], section.seeds
+                names = ("data", "machine", "figure")
+                return shown | {name: getattr(section, name) for name in names}
     raise UserError(f"no row {entry.get('where')} in {entry['command']!r} for {entry['what']!r}")
 
 

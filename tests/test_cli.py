@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -212,6 +213,8 @@ def test_several_labs_give_one_summary_and_a_document(tmp_path, monkeypatch):
     assert "AUPRC" in out[out.index("summary") :]
     text = document.read_text()
     assert text.count("<!-- run: fraud_ae-") == 1
+    link = re.search(r"!\[.+\]\((figures/fraud_ae-\w+\.png)\)", text)
+    assert (tmp_path / link[1]).read_bytes().startswith(b"\x89PNG")
     assert "simulated twin" in text
     assert "--record" not in text
     assert str(tmp_path) not in text

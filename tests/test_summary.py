@@ -1,10 +1,13 @@
 """The summary copies numbers out of recorded sections, and says what it cannot find."""
 
+import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from jaxdl import document, summary
+from jaxdl.checkpoint import digest
 from jaxdl.report import Table
 
 ROOT = Path(__file__).parents[1]
@@ -49,7 +52,7 @@ def test_numbers_are_copied_and_gaps_are_named(recorded):
     assert text.index("## Summary") < text.index("## Lab A")
     line = next(line for line in text.splitlines() if line.startswith("| A |"))
     expected = (
-        "| A | accuracy of b | 0.5 | 0.750 | 3 | local mirror | cpu (cpu, 2 cores); 1,234 s |"
+        "| A | accuracy of b | 0.5 | 0.750 | 3 | local mirror | cpu (cpu, 2 cores); 1,234 s | - |"
     )
     assert line == expected
     assert "| B | not there | - | not recorded |" in text
@@ -75,6 +78,35 @@ def test_a_wrong_entry_is_one_line(recorded, capsys, old, new, message):
     assert message in error
     assert error.count("\n") == 1
     assert recorded.read_text() == before
+
+
+def test_a_finished_run_puts_its_figure_into_its_section(recorded, tmp_path, capsys):
+    (tmp_path / "summary.toml").write_text('[figures]\na = "two"\n' + TOML)
+    command, run = "python run.py experiments/a.py --seeds 3", tmp_path / "run"
+    key = f"a-{digest(command)[:8]}"
+    body = "`" + command + "`\n\nn = 3 seeds; cpu, jax 0.10.2; 1 s; 2026-01-01"
+    document.record_section(recorded, key, "Lab A", body)
+    (run / "figures").mkdir(parents=True)
+    for name, grey in {"one": 0, "two": 255}.items():
+        Image.new("L", (8, 8), grey).save(run / "figures" / f"{name}.png")
+    assert document.main([str(recorded), str(run)]) == 2
+    assert "no finished run" in capsys.readouterr().err
+
+    stored = {"lab": "a", "title": "Lab A", "command": command + " --record x.md"}
+    (run / "results.json").write_text(json.dumps(stored))
+    for _ in range(2):
+        assert document.main([str(recorded), str(run)]) == 0
+    text = recorded.read_text()
+    assert text.count(f"![two](figures/{key}.png)") == 1
+    assert text.index(body) < text.index("![two]")
+    with Image.open(tmp_path / "figures" / f"{key}.png") as kept:
+        assert kept.convert("L").getpixel((4, 4)) == 255
+    section = summary.parse(document.sections(recorded)[key])
+    assert section.figure == f"[two](figures/{key}.png)"
+
+    (tmp_path / "summary.toml").write_text('[figures]\na = "three"\n' + TOML)
+    assert document.main([str(recorded), str(run)]) == 2
+    assert "'three'; it drew one, two" in capsys.readouterr().err
 
 
 def test_the_summary_of_the_results_is_up_to_date(tmp_path):
