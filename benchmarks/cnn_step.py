@@ -9,7 +9,7 @@ Cross-entropy, Adam 1e-3, random images, a shuffled order; times of training onl
 import os
 
 import numpy as np
-from harness import build, markdown, measure, options, publish, timed
+from harness import build, markdown, measure, options, publish, timed, torch_epochs
 
 WIDTHS, HIDDEN, CLASSES = (32, 64, 128), 128, 10
 CONVOLUTIONS = {"notebook": 1, "slide": 2}
@@ -103,20 +103,15 @@ def torch_peer(data, convolutions, batch_size):
     layers += [torch.nn.Flatten(), torch.nn.Linear(16 * channels, HIDDEN), torch.nn.ReLU()]
     model = torch.nn.Sequential(*layers, torch.nn.Linear(HIDDEN, CLASSES))
     model = model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
     # as bytes, rescaled in the step: what jaxdl does
     images = torch.from_numpy(data["x"]).permute(0, 3, 1, 2)
     labels = torch.from_numpy(data["y"]).long()
 
-    def epoch():
-        for index in torch.randperm(len(labels)).split(batch_size):
-            batch = images[index].float().div(255).to(memory_format=torch.channels_last)
-            loss = torch.nn.functional.cross_entropy(model(batch), labels[index])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+    def loss(index):
+        batch = images[index].float().div(255).to(memory_format=torch.channels_last)
+        return torch.nn.functional.cross_entropy(model(batch), labels[index])
 
-    return timed(epoch)
+    return torch_epochs(model, loss, len(labels), batch_size)
 
 
 def main() -> None:

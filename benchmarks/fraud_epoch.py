@@ -10,7 +10,7 @@ Keras uses `fit` on arrays in memory, as the course's notebook does.
 import os
 
 import numpy as np
-from harness import build, markdown, measure, options, publish, second_epoch, timed
+from harness import build, markdown, measure, options, publish, second_epoch, timed, torch_epochs
 
 ROWS, COLUMNS, WIDTHS = 227_451, 30, (14, 7, 7)
 
@@ -41,19 +41,19 @@ def torch_peer(x, batch_size, threads):
         layers += [torch.nn.Linear(width, out), torch.nn.ReLU()]
         width = out
     model = torch.nn.Sequential(*layers, torch.nn.Linear(width, COLUMNS))
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
     data = torch.from_numpy(x)
 
-    def epoch():
-        torch.set_num_threads(threads)
-        for index in torch.randperm(len(data)).split(batch_size):
-            batch = data[index]
-            loss = torch.nn.functional.mse_loss(model(batch), batch)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+    def loss(index):
+        batch = data[index]
+        return torch.nn.functional.mse_loss(model(batch), batch)
 
-    return timed(epoch)
+    epoch = torch_epochs(model, loss, len(data), batch_size)
+
+    def run():
+        torch.set_num_threads(threads)
+        return epoch()
+
+    return run
 
 
 def keras_peer(x, batch_size):

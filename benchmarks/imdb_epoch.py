@@ -11,7 +11,7 @@ float64); PyTorch is shown with a dense matrix and with its own sparse form, Emb
 import os
 
 import numpy as np
-from harness import build, markdown, measure, options, publish, second_epoch, timed
+from harness import build, markdown, measure, options, publish, second_epoch, timed, torch_epochs
 
 ROWS, VOCABULARY, L2 = 25_000, 10_000, 1e-3
 
@@ -86,20 +86,15 @@ def torch_peer(data, matrix, units, batch_size):
         torch.nn.Linear(units, 1),
     )
     decay = [p for p in model.parameters() if p.ndim == 2][:-1]
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
     x = torch.from_numpy(data["x"].astype(np.int32) if matrix is None else matrix)
     y = torch.from_numpy(data["y"])
 
-    def epoch():
-        for index in torch.randperm(len(y)).split(batch_size):
-            logits = model(x[index])[:, 0]
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, y[index])
-            loss = loss + L2 * sum(p.square().sum() for p in decay)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+    def loss(index):
+        logits = model(x[index])[:, 0]
+        entropy = torch.nn.functional.binary_cross_entropy_with_logits(logits, y[index])
+        return entropy + L2 * sum(p.square().sum() for p in decay)
 
-    return timed(epoch)
+    return torch_epochs(model, loss, len(y), batch_size)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import os
 from itertools import pairwise
 
 import numpy as np
-from harness import build, markdown, measure, options, publish, second_epoch, timed
+from harness import build, markdown, measure, options, publish, second_epoch, timed, torch_epochs
 
 WIDTHS, PIXELS = (128, 64, 32), 784
 
@@ -49,17 +49,12 @@ def torch_peer(images, batch_size):
     for before, after in pairwise(widths):
         layers += [torch.nn.Linear(before, after), torch.nn.ReLU()]
     model = torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], PIXELS))
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
 
-    def epoch():
-        for index in torch.randperm(len(x)).split(batch_size):
-            batch = x[index]
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(model(batch), batch)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+    def loss(index):
+        batch = x[index]
+        return torch.nn.functional.binary_cross_entropy_with_logits(model(batch), batch)
 
-    return timed(epoch)
+    return torch_epochs(model, loss, len(x), batch_size)
 
 
 def main() -> None:
