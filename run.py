@@ -1,8 +1,6 @@
 """The one command: `python run.py experiments/fraud_ae.py --option value`; `--help` teaches."""
 
-import sys
-
-from jaxdl.cli import main
+from jaxdl.cli import script
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

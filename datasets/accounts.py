@@ -102,7 +102,9 @@ def simulate(accounts: int = 3000, days: int = 30, cases: int = 40, seed: int = 
     frauds = int((columns["pattern"] > 0).sum())
     detail = f"{len(order):,} payments, {frauds:,} of them fraud, {len(PATTERNS) - 1} patterns"
     digest = array_digest(columns)
-    return Payments(**columns, provenance=Provenance("account stream", "simulated", digest, detail))
+    return Payments(
+        **columns, provenance=Provenance("account stream", "simulated", digest, detail, False)
+    )
 
 
 def _daytime(rng: np.random.Generator, n: int, days: int) -> np.ndarray:

@@ -141,7 +141,7 @@ def simulate(rows: int = ROWS, seed: int = 0) -> dict[str, np.ndarray]:
         arguments on the same NumPy and kind of processor.
     """
     if rows < 1000:
-        raise ValueError(f"a twin needs 1,000 rows or more, not {rows}")
+        raise DataError(f"a twin needs 1,000 rows or more, not {rows}")
     world = np.random.Generator(np.random.PCG64(20130901))
     mixing, bias = 0.7 * world.standard_normal((4, 24)), world.standard_normal(24)
     readout = world.standard_normal((24, 28))

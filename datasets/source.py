@@ -67,16 +67,23 @@ class Request:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Which bytes a result stands on; goes into the first line printed and into the record."""
+    """Which bytes a result stands on; goes into the first line printed and into the record.
+
+    `twin` is False where simulated data stand for no published ones: made up by a formula.
+    """
 
     name: str
     kind: Kind
     sha256: str
     detail: str
+    twin: bool = True
 
     def line(self) -> str:
-        kind = {"simulated": "simulated twin", "tfds": "TensorFlow Datasets"}.get(self.kind)
-        return f"data: {self.name}, {kind or self.kind} ({self.detail}), sha256 {self.sha256[:12]}"
+        names = {"tfds": "TensorFlow Datasets"}
+        if self.twin:
+            names["simulated"] = "simulated twin"
+        kind = names.get(self.kind, self.kind)
+        return f"data: {self.name}, {kind} ({self.detail}), sha256 {self.sha256[:12]}"
 
     def record(self) -> dict[str, str]:
         return asdict(self)

@@ -56,7 +56,7 @@ def main(config: Config, run: Run) -> Results:
     run.uses(Provenance("iris", "real", digest, "150 flowers bundled with scikit-learn"))
     sets = [shapes(config.points, int(seed)) for seed in run.seeds]
     digest = array_digest({name: x for name, (x, _) in sets[0].items()})
-    run.uses(Provenance("shapes", "simulated", digest, "five sets of points in the plane"))
+    run.uses(Provenance("shapes", "simulated", digest, "five sets of points in the plane", False))
     blobs, _ = make_blobs(300, centers=FIVE, cluster_std=0.7, random_state=0)
     questions = {
         "five blobs": (blobs, 5),

@@ -56,7 +56,9 @@ PRESETS = {"quick": Config(long_epochs=1000)}
 def main(config: Config, run: Run) -> Results:
     x = lecture_points()
     digest = array_digest({"x": x})
-    run.uses(Provenance("points in space", "simulated", digest, "the lecture's formula, seed 42"))
+    run.uses(
+        Provenance("points in space", "simulated", digest, "the lecture's formula, seed 42", False)
+    )
     x = x.astype(np.float32)
     pca = fit_pca(jnp.asarray(x), 2)
     floor = float(pca_score(pca, jnp.asarray(x)).mean())

@@ -90,7 +90,7 @@ def main(config: Config, run: Run) -> Results:
         weights = fraud.prevalence_weights(data.label, config.prevalence)
     train, test, scaler = split_halves(data, config.split)
     if not test.label.any() or not train.label.any():
-        raise UserError(f"the {config.split} split leaves one half without fraud; need more rows")
+        raise UserError(f"the {config.split} split leaves a half without any fraud")
 
     task = autoencoder_task(config, train.x.shape[1])
     normal, size = {"x": train.normal}, {"batch_size": config.batch_size}

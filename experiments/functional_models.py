@@ -113,7 +113,7 @@ def main(config: Config, run: Run) -> Results:
     data = {name: rows_of(config, study) for name, study in STUDIES.items()}
     arrays = {f"{n}.{i}.{k}": v for n, d in data.items() for i in (0, 1) for k, v in d[i].items()}
     detail = "seven tasks made for the seven graphs; the lecture has no data for them"
-    run.uses(Provenance("synthetic tasks", "simulated", array_digest(arrays), detail))
+    run.uses(Provenance("synthetic tasks", "simulated", array_digest(arrays), detail, False))
 
     *weights, last = config.sequence_weights
     rows, lesions, weighed = [], [], []

@@ -88,7 +88,9 @@ def main(config: Config, run: Run) -> Results:
     detail = "569 rows, 30 features, bundled with scikit-learn"
     run.uses(Provenance("breast cancer Wisconsin", "real", digest, detail))
     first = shapes_and_blob(config.points, int(run.seeds[0]))
-    run.uses(Provenance("shapes", "simulated", array_digest(first), "four shapes in the plane"))
+    run.uses(
+        Provenance("shapes", "simulated", array_digest(first), "four shapes in the plane", False)
+    )
     in_plane: dict[str, dict[str, list[float]]] = {}
     real: dict[str, dict[str, list[float]]] = {}
     for seed in tqdm(run.seeds, desc="seeds", disable=None):

@@ -137,7 +137,7 @@ class Checkpoints:
         if damaged:
             raise CheckpointError(
                 f"every checkpoint in {self.folder} is damaged (steps {damaged}); "
-                "use --fresh to train again"
+                "train again with --fresh (and without --eval)"
             )
         return None
 

@@ -9,18 +9,18 @@ import contextlib
 import dataclasses
 import difflib
 import importlib.util
-import io
-import itertools
 import json
-import re
+import os
 import shlex
 import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from jaxdl.errors import Interrupted, UserError
+from jaxdl.options import RunOptions, parse, peek
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENTS = ROOT / "experiments"
@@ -39,41 +39,26 @@ exit status: 0 done; 1 a bug; 2 a mistake in the call or in the data, told in on
 """
 
 
-@dataclasses.dataclass(frozen=True)
-class RunOptions:
-    """Options that every lab has."""
-
-    preset: Literal["quick", "default", "full"] = "default"
-    """quick: the whole pipeline in seconds; full: the published setting, for an accelerator."""
-    seed: int = 0
-    """Seed of the first member of the population."""
-    seeds: int = 1
-    """How many seeds to train; tables then show mean ± standard deviation."""
-    workdir: Path | None = None
-    """Run folder. The same folder again continues. Default: runs/LAB-HASH, from the options."""
-    source: Literal["auto", "real", "simulated", "tfds"] = "auto"
-    """Where data come from; auto: local folder, cache, download, else the simulated twin."""
-    data_dir: Path | None = None
-    """Folder with the upstream files. Default: $JAXDL_DATA."""
-    eval: Path | None = None
-    """Evaluate this finished run folder: same table, nothing is trained or written."""
-    fresh: bool = False
-    """Forget what the run folder holds and start again."""
-    device: str | None = None
-    """cpu, gpu, tpu, or cpu:8 for eight simulated devices. Default: the best there is."""
-    multihost: bool = False
-    """Join a cluster (Slurm, GKE, Cloud TPU, or JAX_COORDINATOR_ADDRESS and its kin)."""
-    tensorboard: bool = False
-    """Also write the curves as TensorBoard events into the run folder (extra: tensorboard)."""
-    record: Path | None = None
-    """Put the tables into this Markdown file (docs/results.md), replacing this lab's section."""
-    debug: bool = False
-    """Show the whole traceback of an error."""
+def script() -> None:
+    """`main` as a process of its own."""
+    try:
+        status = main()
+    except SystemExit as stop:
+        status = stop.code
+    if status in (130, 143):
+        # JAX may be computing in threads of its own, and would crash a normal shutdown
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stdout.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the labs named in `argv` and return the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # a notebook's streams have none
+            stream.reconfigure(errors="replace")  # a terminal without ± or Korean shows ?
     if not argv or (argv[0] in ("-h", "--help") and len(argv) == 1):
         print(USAGE + list_labs() + EXIT_CODES, end="")
         return 0
@@ -87,11 +72,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = None
         return 0
     except KeyboardInterrupt:
-        print("stopped; what was finished is kept. The same command continues.")
+        print("stopped; finished fits are kept. The same command continues.")
         return 130
     except Exception as error:
-        if debug or not _is_user_error(error):
+        if not _is_user_error(error):
             raise
+        if debug:
+            traceback.print_exc()
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
@@ -121,7 +108,7 @@ def launch(argv: Sequence[str]) -> list[Any]:
     """
     split = next((i for i, word in enumerate(argv) if word.startswith("-")), len(argv))
     labs, rest = list(argv[:split]), list(argv[split:])
-    evaluated = _peek(rest, "--eval")
+    evaluated = peek(rest, "--eval")
     if evaluated is not None and not labs:
         labs = [_stored(Path(evaluated))["lab"]]
     paths = [find_lab(lab) for lab in labs]
@@ -130,7 +117,7 @@ def launch(argv: Sequence[str]) -> list[Any]:
     if not {"-h", "--help"} & set(rest):
         from jaxdl import parallel
 
-        parallel.start(_peek(rest, "--device"), "--multihost" in rest)
+        parallel.start(peek(rest, "--device"), "--multihost" in rest)
     from jaxdl.progress import StopRequest
 
     stop = StopRequest()
@@ -195,6 +182,10 @@ def run_lab(path: Path, argv: Sequence[str], stop: Any, several: bool = False) -
     }
     if options.seeds < 1:
         raise UserError(f"--seeds {options.seeds}: at least one seed is needed")
+    if options.seed < 0:
+        raise UserError(f"--seed {options.seed}: a seed is not negative")
+    if options.record is not None:
+        _check_document(options.record)
     if options.eval is not None:
         config, stored = _config_of_run(module, path.stem, options, config)
     workdir = options.workdir and (options.workdir / path.stem if several else options.workdir)
@@ -213,16 +204,31 @@ def run_lab(path: Path, argv: Sequence[str], stop: Any, several: bool = False) -
     with contextlib.closing(run):
         if not run.evaluating:
             run.open(options.fresh)
-        results = module.main(config, run)
+        try:
+            results = module.main(config, run)
+        except Exception as error:
+            if _is_user_error(error):
+                run.abandon()
+            raise
         _publish(run, results, options)
     return results
 
 
+def _check_document(path: Path) -> None:
+    """A document that cannot be written must not cost the run first."""
+    folder = path.resolve().parent
+    if not folder.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise UserError(f"--record {path}: cannot be written")
+
+
 def _publish(run: Any, results: Any, options: RunOptions) -> None:
-    """Print the tables; store them, or under `--eval` compare them with the stored ones."""
+    """Store the tables, or under `--eval` compare them with the stored ones; then print them."""
     from jaxdl.document import record_run
     from jaxdl.runs import read_json
 
+    run.finish(results)
+    if options.record is not None:
+        record_run(options.record, run, results)
     for table in results.tables:
         run.say("\n" + table.text())
     for note in results.notes:
@@ -230,80 +236,7 @@ def _publish(run: Any, results: Any, options: RunOptions) -> None:
     if run.evaluating:
         run.say("\n" + _compare(read_json(run.folder / "results.json"), run, results))
     else:
-        run.finish(results)
         run.say(f"\nreport: {run.folder / 'report.html'}")
-        if options.record is not None:
-            record_run(options.record, run, results)
-
-
-def parse(module: Any, lab: str, argv: Sequence[str]) -> tuple[RunOptions, Any]:
-    """Typed run options and lab options from the command line.
-
-    Raises:
-        UserError: an unknown option (names the nearest), a missing or ill-typed value.
-    """
-    import tyro
-
-    presets = {"default": module.Config(), **getattr(module, "PRESETS", {})}
-    preset = _peek(argv, "--preset") or "default"
-    if preset not in presets:
-        raise UserError(f"--preset {preset}: this lab has {', '.join(presets)}")
-    omit = tyro.conf.OmitArgPrefixes
-    args = dataclasses.make_dataclass(
-        "Args",
-        [("run", Annotated[RunOptions, omit]), ("lab", Annotated[module.Config, omit])],
-        frozen=True,
-    )
-    box = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(box):
-            parsed = tyro.cli(
-                args,
-                args=list(argv),
-                default=args(RunOptions(), presets[preset]),
-                prog=f"run.py experiments/{lab}.py",
-                description=module.__doc__,
-                config=(tyro.conf.FlagCreatePairsOff,),
-            )
-    except SystemExit as stop:
-        if stop.code in (0, None):
-            raise
-        raise UserError(_one_line(box.getvalue(), args, argv)) from stop
-    return parsed.run, parsed.lab
-
-
-def _one_line(box: str, args: Any, argv: Sequence[str]) -> str:
-    """The message in tyro's framed error, and the nearest option where one is unknown."""
-    box = re.sub(r"\x1b\[[0-9;]*m", "", box)
-    # a framed title, then sections between rules; without Unicode the title is a section too
-    framed = "│" in box
-    lines = [line.strip("│ ") for line in box.splitlines() if not line.startswith(("╭", "╰"))]
-    rules = itertools.groupby(lines, key=lambda line: bool(line) and not line.strip("─-"))
-    sections = [" ".join(group).strip() for is_rule, group in rules if not is_rule]
-    message = next(iter(sections[0 if framed else 1 :]), "")
-    if message.startswith("Unrecognized"):
-        known = [
-            "--" + field.name.replace("_", "-")
-            for part in dataclasses.fields(args)
-            for field in dataclasses.fields(getattr(part.type, "__origin__", part.type))
-        ]
-        unknown = [w.split("=")[0] for w in argv if w.startswith("--")]
-        unknown = [w for w in unknown if w.replace("_", "-") not in known]
-        if unknown:
-            near = difflib.get_close_matches(unknown[0], known, 1)
-            hint = f"did you mean {near[0]}?" if near else "--help lists the options"
-            return f"unknown option {unknown[0]}; {hint}"
-    return message or "the options could not be read; see --help"
-
-
-def _peek(argv: Sequence[str], option: str) -> str | None:
-    """The value of an option that must be known before the rest is parsed."""
-    for i, word in enumerate(argv):
-        if word == option and i + 1 < len(argv):
-            return argv[i + 1]
-        if word.startswith(option + "="):
-            return word.partition("=")[2]
-    return None
 
 
 def _plain(config: Any) -> dict[str, Any]:
@@ -334,6 +267,10 @@ def _config_of_run(module: Any, lab: str, options: RunOptions, given: Any) -> tu
     stored = _stored(options.eval)
     if stored["lab"] != lab:
         raise UserError(f"{options.eval} is a run of {stored['lab']}, not of {lab}")
+    given_run, usual = dataclasses.asdict(options), dataclasses.asdict(RunOptions())
+    for name in ("seed", "seeds", "source", "workdir", "fresh", "tensorboard", "record"):
+        if given_run[name] != usual[name] and given_run[name] != stored.get(name):
+            raise UserError(f"--eval takes everything from {options.eval}; leave --{name} out")
     defaults = {"default": module.Config(), **getattr(module, "PRESETS", {})}[options.preset]
     values = {}
     for field in dataclasses.fields(module.Config):

@@ -68,7 +68,7 @@ def record_run(path: Path, run: Any, results: Results) -> None:
         f"`{command}`",
         f"n = {run.config['seeds']} seeds; {machine['platform']} ({devices}, "
         f"{cores}), jax {machine['versions']['jax']}; "
-        f"{time.monotonic() - run.began:.0f} s; {time.strftime('%Y-%m-%d')}",
+        f"{run.timing['run_seconds']:.0f} s; {time.strftime('%Y-%m-%d')}",
         *[table.markdown() for table in results.tables],
         *results.notes,
         *figure_line(path, run.lab, command, run.folder / "figures"),

@@ -29,6 +29,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from jaxdl.errors import UserError
+from jaxdl.options import typed
 
 MOST_MISSING_DAYS = 7
 MOST_CHARACTERS = 4096
@@ -233,15 +234,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
     import tyro
 
-    options = tyro.cli(
-        Annotated[Options, tyro.conf.OmitArgPrefixes],
-        description=__doc__,
-        prog="python -m jaxdl.live",
-        args=argv,
-    )
     lines = _Lines()
     rows = alarms = errors = 0
     try:
+        options = typed(
+            Annotated[Options, tyro.conf.OmitArgPrefixes],
+            sys.argv[1:] if argv is None else argv,
+            (Options,),
+            description=__doc__,
+            prog="python -m jaxdl.live",
+        )
         live = Live(options)
         try:
             for record in live.answers(lines):

@@ -47,7 +47,9 @@ def start(device: str | None = None, multihost: bool = False) -> None:
     keep_large_buffers()
     if device is not None:
         kind, _, count = device.partition(":")
-        if kind not in DEVICE_KINDS or (count and (kind != "cpu" or not count.isdigit())):
+        if kind not in DEVICE_KINDS or (
+            count and (kind != "cpu" or not count.isdigit() or int(count) < 1)
+        ):
             raise UserError(
                 f"--device {device}: use one of cpu, gpu, tpu, or cpu:N for N simulated"
             )
@@ -68,7 +70,10 @@ def start(device: str | None = None, multihost: bool = False) -> None:
     try:
         jax.devices()
     except RuntimeError as error:
-        raise UserError(f"--device {device} is not available: {_first_line(error)}") from error
+        why = _first_line(error)
+        if device == "gpu":
+            why = "JAX sees no GPU; is its plug-in there (pip install -e '.[cuda12]')?"
+        raise UserError(f"--device {device} is not available: {why}") from error
 
 
 def _first_line(error: Exception) -> str:

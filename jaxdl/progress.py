@@ -1,15 +1,25 @@
 """What a person sees of a fit: a bar with time left on a terminal, plain lines in a file."""
 
+import os
 import signal
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import FrameType
 
 import numpy as np
 from tqdm import tqdm
 
 LINE_EVERY_SECONDS = 10.0
+
+
+def say(line: str) -> None:
+    """Print a line. Where nobody listens any more (`| head`), the work goes on without a word."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
 
 
 class StopRequest:
@@ -60,7 +70,7 @@ class ProgressBar:
         if not self.show:
             return
         if seen:
-            print(f"{self.name}: continuing in epoch {seen // rows + 1} of {epochs}", flush=True)
+            say(f"{self.name}: continuing in epoch {seen // rows + 1} of {epochs}")
         self.bar = tqdm(
             total=epochs * rows,
             initial=seen,
@@ -94,7 +104,7 @@ class ProgressBar:
         now, last = time.monotonic(), epoch + 1 == self.epochs
         if not self.terminal and (last or now - self.last_line > LINE_EVERY_SECONDS):
             self.last_line = now
-            print(f"{self.name}: {note}", flush=True)
+            say(f"{self.name}: {note}")
 
     def stop_signal(self) -> int:
         """The signal that asked to stop, 0 for none."""

@@ -19,7 +19,7 @@ from jaxdl import parallel
 from jaxdl.artifact import FILE_NAME as SCORER
 from jaxdl.checkpoint import Checkpoints, array_digest, digest
 from jaxdl.errors import UserError
-from jaxdl.progress import ProgressBar, StopRequest
+from jaxdl.progress import ProgressBar, StopRequest, say
 from jaxdl.report import Results, html_report, save_figures
 from jaxdl.training import Fitted, Task, fit
 
@@ -57,9 +57,10 @@ class Run:
     def __post_init__(self):
         self.data: list[dict[str, Any]] = []
         self.data_lines: list[str] = []
-        self.timing: dict[str, dict[str, Any]] = {}
+        self.timing: dict[str, Any] = {}
         self.began = time.monotonic()
         self._lock = None
+        self._made = False
 
     # ---- what experiments use -------------------------------------------------------------
 
@@ -71,14 +72,22 @@ class Run:
     def say(self, line: str) -> None:
         """Print a line, in the first process only."""
         if parallel.is_main():
-            print(line, flush=True)
+            say(line)
 
     def uses(self, provenance: Any) -> None:
         """Record and print which data the run uses; call it right after loading.
 
         Args:
             provenance: has `line() -> str` and `record() -> dict` (see `datasets.source`).
+
+        Raises:
+            UserError: real data were asked for, and there are none behind these.
         """
+        if self.source.source == "real" and provenance.kind == "simulated":
+            raise UserError(
+                f"--source real: {provenance.name} ({provenance.detail}) are made by a formula, "
+                "there are no real ones"
+            )
         self.data_lines.append(provenance.line())
         self.data.append(provenance.record())
         self.say(provenance.line())
@@ -150,6 +159,7 @@ class Run:
             UserError: the folder cannot be written, is in use, holds something else or holds a run
                 with other options.
         """
+        self._made = not self.folder.exists()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             parallel.barrier("folder")
@@ -184,6 +194,13 @@ class Run:
             self._lock.close()
             self._lock = None
 
+    def abandon(self) -> None:
+        """Remove the folder again, if this run made it and has not trained anything in it."""
+        kept = {"checkpoints", *LOGS} & {path.name for path in self.folder.glob("*")}
+        if self._made and not kept and not self.evaluating and parallel.is_main():
+            self.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
     def _clear(self) -> None:
         """Remove what a run wrote, and only that; a folder of another kind is left alone."""
         if not (self.folder / "config.json").exists():
@@ -214,6 +231,10 @@ class Run:
         """Write results.json, the figures, the report and the scorer, if the lab makes one."""
         if self.evaluating or not parallel.is_main():
             return
+        stored = self.folder / "results.json"
+        if stored.exists():  # a finished run, repeated: what it took to train stays
+            self.timing = {**read_json(stored)["timing"], **self.timing}
+        self.timing.setdefault("run_seconds", time.monotonic() - self.began)
         record = self.results_record(results)
         pictures = save_figures(results, self.folder / "figures")
         records = {
@@ -240,7 +261,7 @@ class Run:
             "n_seeds": self.config["seeds"],
             "tables": [table.record() for table in results.tables],
             "notes": list(results.notes),
-            "timing": {**self.timing, "run_seconds": time.monotonic() - self.began},
+            "timing": self.timing,
         }
 
     def _write_json(self, name: str, value: Any) -> None:

@@ -63,6 +63,13 @@ def test_help_of_a_lab_shows_its_options_with_words():
         ((LAB, "--epochs", "many"), "--epochs"),
         ((LAB, "--split", "odd"), "'random', 'temporal'"),
         ((LAB, "--seeds", "0"), "at least one seed"),
+        ((LAB, "--seed", "-1"), "not negative"),
+        ((LAB, "--epochs", "-1"), "--epochs -1: must be at least 0"),
+        ((LAB, "--widths", "12", "0"), "--widths 0: must be at least 1"),
+        ((LAB, "--widths"), "--widths needs at least one value"),
+        ((LAB, "--twin-rows", "3", "--source", "simulated"), "1,000 rows or more"),
+        ((LAB, "--record", "/no/such/folder/x.md"), "cannot be written"),
+        ((LAB, "--device", "cpu:0"), "--device cpu:0"),
         ((LAB, "--device", "abacus"), "--device abacus"),
         (("experiments/fraud_ea.py",), "did you mean experiments/fraud_ae.py?"),
         (("--seed", "1"), "name a lab"),
@@ -188,12 +195,68 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
     assert "in use by process 4711" in err
 
 
-@pytest.mark.parametrize("option", ["--epochs", "--batch-size"])
-def test_a_training_that_cannot_be_is_one_line(tmp_path, option):
-    status, _, err = call(*QUICK, option, -1, "--workdir", tmp_path / "run")
+def test_a_training_that_cannot_be_is_one_line_and_leaves_no_folder(tmp_path):
+    status, _, err = call(*QUICK, "--batch-size", 0, "--workdir", tmp_path / "run")
     assert status == 2
     assert "cannot be trained" in err
     assert err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "mine").mkdir()
+    assert call(*QUICK, "--batch-size", 0, "--workdir", tmp_path / "mine")[0] == 2
+    assert (tmp_path / "mine").exists()  # it was there before
+
+
+def test_a_small_file_gives_its_tables(tmp_path, run_folder):
+    """Sixty rows in a half are fewer than the hundred alerts of a column."""
+    rng = np.random.default_rng(0)
+    names = ["Time", *(f"V{i}" for i in range(1, 29)), "Amount", "Class"]
+    rows = [",".join(f"{x:.3f}" for x in abs(rng.normal(size=30))) for _ in range(120)]
+    lines = [f"{row},{int(i % 12 == 0)}" for i, row in enumerate(rows)]
+    (tmp_path / "few.csv").write_text("\n".join([",".join(names), *lines, ""]))
+    status, out, err = call(*QUICK[:3], "--csv", tmp_path / "few.csv", "--workdir", tmp_path / "r")
+    assert status == 0, err
+    assert "precision@100" in out
+
+
+def test_evaluation_takes_no_other_options(run_folder):
+    for option, value in (("--seeds", 5), ("--seed", 1), ("--workdir", "x"), ("--record", "x.md")):
+        status, _, err = call("--eval", run_folder[0], option, value)
+        assert (status, err.count("\n")) == (2, 1)
+        assert f"leave {option} out" in err
+    assert call("--eval", run_folder[0], "--seeds", 2)[0] == 0
+
+
+def test_made_up_data_are_not_taken_for_real_ones(tmp_path):
+    command = ["experiments/outliers.py", "--preset", "quick", "--source", "real"]
+    status, out, err = call(*command, "--workdir", tmp_path / "run")
+    assert status == 2
+    assert "made by a formula" in err
+    assert "twin" not in out
+
+
+def test_a_closed_pipe_and_a_poor_terminal_lose_nothing(tmp_path):
+    command = f"{sys.executable} run.py {' '.join(QUICK)} --seeds 2 --workdir {tmp_path / 'run'}"
+    poor = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    quoted = ["bash", "-o", "pipefail", "-c", f"{command} | head -c 1"]
+    assert subprocess.run(quoted, cwd=ROOT, env=poor, capture_output=True).returncode == 0
+    before = json.loads((tmp_path / "run" / "results.json").read_text())
+    again = subprocess.run(command.split(), cwd=ROOT, env=poor, capture_output=True)
+    assert again.returncode == 0
+    assert b" ? 0.0" in again.stdout  # the plus-minus sign
+    after = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert after["timing"] == before["timing"]  # the first run's: the second trained nothing
+
+
+def test_a_stopped_process_skips_the_shutdown_that_would_crash():
+    program = (
+        "import atexit; from jaxdl import cli; cli.main = lambda: {}; "
+        "atexit.register(print, 'shutdown'); cli.script()"
+    )
+    for status, shown in ((130, ""), (2, "shutdown")):
+        done = subprocess.run(
+            [sys.executable, "-c", program.format(status)], cwd=ROOT, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout.strip()) == (status, shown)
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):

@@ -207,6 +207,13 @@ def test_live_refuses_in_one_line(options, words):
     assert "\n" not in str(error.value)
 
 
+def test_live_misspelt_option_is_one_line(capsys):
+    assert live.main(["--step-second", "3"]) == 2
+    assert capsys.readouterr().err == (
+        "error: unknown option --step-second; did you mean --step-seconds?\n"
+    )
+
+
 def test_live_saves_every_so_often(taxi, tmp_path):
     path = tmp_path / "state.npz"
     program = live.Live(live.Options(1800, state=path, save_every=4))

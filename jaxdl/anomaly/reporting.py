@@ -55,12 +55,18 @@ def decision_table(
     return Table(title, rows)
 
 
+def precision_at_100(scores: Scores, labels: Labels, weights: Weights = None) -> float:
+    """Share of anomalies among the 100 highest-scored events, or among all where they are fewer."""
+    events = len(labels) if weights is None else float(np.sum(weights))
+    return evaluation.precision_at_k(scores, labels, min(100, events), weights)
+
+
 METRICS = {
     "AUPRC": evaluation.average_precision,
     "ROC-AUC": evaluation.roc_auc,
     "recall at precision 0.5": partial(evaluation.recall_at_precision, precision=0.5),
     "recall at precision 0.8": partial(evaluation.recall_at_precision, precision=0.8),
-    "precision@100": partial(evaluation.precision_at_k, k=100),
+    "precision@100": precision_at_100,
 }
 
 

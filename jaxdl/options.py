@@ -1,0 +1,161 @@
+"""The typed options of the command line: those that every lab has, and those of a lab's Config."""
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import itertools
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from jaxdl.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """Options that every lab has."""
+
+    preset: Literal["quick", "default", "full"] = "default"
+    """quick: the whole pipeline in a minute; full: the published setting, in labs that have one."""
+    seed: int = 0
+    """Seed of the first member of the population."""
+    seeds: int = 1
+    """How many seeds to train; tables then show mean ± standard deviation."""
+    workdir: Path | None = None
+    """Run folder. The same folder again continues. Default: runs/LAB-HASH, from the options."""
+    source: Literal["auto", "real", "simulated", "tfds"] = "auto"
+    """Where data come from; auto: local folder, cache, download, else the simulated twin."""
+    data_dir: Path | None = None
+    """Folder with the upstream files. Default: $JAXDL_DATA."""
+    eval: Path | None = None
+    """Evaluate this finished run folder: same table, nothing is trained or written."""
+    fresh: bool = False
+    """Forget what the run folder holds and start again."""
+    device: str | None = None
+    """cpu, gpu, tpu, or cpu:8 for eight simulated devices. Default: the best there is."""
+    multihost: bool = False
+    """Join a cluster (Slurm, GKE, Cloud TPU, or JAX_COORDINATOR_ADDRESS and its kin)."""
+    tensorboard: bool = False
+    """Also write the curves as TensorBoard events into the run folder (extra: tensorboard)."""
+    record: Path | None = None
+    """Put the tables into this Markdown file (docs/results.md), replacing this lab's section."""
+    debug: bool = False
+    """Show the whole traceback of an error."""
+
+
+def parse(module: Any, lab: str, argv: Sequence[str]) -> tuple[RunOptions, Any]:
+    """Typed run options and lab options from the command line.
+
+    Raises:
+        UserError: an unknown option (names the nearest), a missing or ill-typed value.
+    """
+    import tyro
+
+    presets = {"default": module.Config(), **getattr(module, "PRESETS", {})}
+    preset = peek(argv, "--preset") or "default"
+    if preset not in presets:
+        raise UserError(f"--preset {preset}: this lab has {', '.join(presets)}")
+    omit = tyro.conf.OmitArgPrefixes
+    args = dataclasses.make_dataclass(
+        "Args",
+        [("run", Annotated[RunOptions, omit]), ("lab", Annotated[module.Config, omit])],
+        frozen=True,
+    )
+    parsed = typed(
+        args,
+        argv,
+        (RunOptions, module.Config),
+        default=args(RunOptions(), presets[preset]),
+        prog=f"run.py experiments/{lab}.py",
+        description=module.__doc__,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    check(parsed.lab, presets["default"])
+    return parsed.run, parsed.lab
+
+
+def typed(spec: Any, argv: Sequence[str], parts: Sequence[Any], **settings: Any) -> Any:
+    """`tyro.cli`, with its framed error as one line.
+
+    Args:
+        spec: the type to build.
+        argv: the words given.
+        parts: dataclasses whose fields are the options, for the hint at a misspelt one.
+        settings: further arguments of `tyro.cli`.
+
+    Raises:
+        UserError: the words do not fit.
+    """
+    import tyro
+
+    box = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(box):
+            return tyro.cli(spec, args=list(argv), **settings)
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        known = ["--" + f.name.replace("_", "-") for p in parts for f in dataclasses.fields(p)]
+        raise UserError(_one_line(box.getvalue(), known, argv)) from stop
+
+
+def check(config: Any, default: Any) -> None:
+    """Refuse numbers that no lab could use.
+
+    Args:
+        config: as given.
+        default: the lab's own: where no number of it is negative, none may be; where all of a
+            tuple are whole and positive (widths, depths, budgets), all have to be.
+
+    Raises:
+        UserError: a negative number, a zero among sizes, or an empty tuple.
+    """
+    for field in dataclasses.fields(config):
+        option = f"--{field.name.replace('_', '-')}"
+        given, usual = (_values(getattr(c, field.name)) for c in (config, default))
+        if usual and not given:
+            raise UserError(f"{option} needs at least one value")
+        if not usual or not all(isinstance(v, int | float) for v in usual) or min(usual) < 0:
+            continue
+        sizes = isinstance(getattr(default, field.name), tuple) and all(
+            isinstance(v, int) and v > 0 for v in usual
+        )
+        least = 1 if sizes else 0
+        for value in given:
+            if isinstance(value, int | float) and value < least:
+                raise UserError(f"{option} {value}: must be at least {least}")
+
+
+def _values(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, tuple) else [value]
+
+
+def _one_line(box: str, known: Sequence[str], argv: Sequence[str]) -> str:
+    """The message in tyro's framed error, and the nearest option where one is unknown."""
+    box = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    # a framed title, then sections between rules; without Unicode the title is a section too
+    framed = "│" in box
+    lines = [line.strip("│ ") for line in box.splitlines() if not line.startswith(("╭", "╰"))]
+    rules = itertools.groupby(lines, key=lambda line: bool(line) and not line.strip("─-"))
+    sections = [" ".join(group).strip() for is_rule, group in rules if not is_rule]
+    message = next(iter(sections[0 if framed else 1 :]), "")
+    if message.startswith("Unrecognized"):
+        unknown = [w.split("=")[0] for w in argv if w.startswith("--")]
+        unknown = [w for w in unknown if w.replace("_", "-") not in known]
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], known, 1)
+            hint = f"did you mean {near[0]}?" if near else "--help lists the options"
+            return f"unknown option {unknown[0]}; {hint}"
+    return message or "the options could not be read; see --help"
+
+
+def peek(argv: Sequence[str], option: str) -> str | None:
+    """The value of an option that must be known before the rest is parsed."""
+    for i, word in enumerate(argv):
+        if word == option and i + 1 < len(argv):
+            return argv[i + 1]
+        if word.startswith(option + "="):
+            return word.partition("=")[2]
+    return None
