@@ -140,7 +140,7 @@ def main(config: Config, run: Run) -> Results:
         figures={"false_alarms": partial(fraud_figures.rates_over_time, shown, hours, middle)},
         headline={f"realised / asked at {middle:g}": kept[f"recalibrated {middle:g}"]},
         notes=[
-            f"The score is the vote of {len(run.seeds)} seeds, so there is one value per rule. An "
+            "The score is the vote of the seeds, so there is one value per rule. An "
             "interval of the realised rate covers chance, not drift."
         ],
     )

@@ -95,7 +95,7 @@ def main(config: Config, run: Run) -> Results:
         task = fits[best["model"]].task
         chosen = fit(f"chosen-{best['model']}", task, normal)
         found = error_ensembles.judge(chosen, normal, x_test, best["error"])
-        ensemble, vote = f"{title}, {len(run.seeds)} seeds vote", found.new_vote[0]
+        ensemble, vote = f"{title}, vote of the seeds", found.new_vote[0]
         shown |= {title: found.new, ensemble: found.new_vote}
         titles = [f"Decisions of {n} (chosen by {purpose}); {held}" for n in (ensemble, title)]
         tables, *marks = decision_tables(titles, found, config.sigmas, *test)

@@ -55,7 +55,9 @@ def histogram_by_class(
     xlabel: str = "score",
 ) -> Any:
     """Score histograms on a log axis, one step line per group, thresholds as dashed lines."""
-    figure, axes = subplots()
+    from matplotlib import colormaps
+
+    figure, axes = subplots(width=6)
     everything = np.concatenate(list(groups.values()))
     low, high = max(everything.min(), 1e-6), everything.max()
     bins = np.geomspace(low, max(high, low * 1.01), 40)
@@ -63,20 +65,13 @@ def histogram_by_class(
         axes.hist(
             values, bins, histtype="step", color=colour, lw=1.6, label=f"{label} ({len(values)})"
         )
-    for i, (name, value) in enumerate((thresholds or {}).items()):
-        axes.axvline(value, color="0.4", ls="--", lw=1)
-        axes.annotate(
-            name,
-            (value, 1 - 0.24 * (i % 4)),  # thresholds lie close together: one below the other
-            xycoords=("data", "axes fraction"),
-            rotation=90,
-            va="top",
-            ha="right",
-            fontsize=8,
-            color="0.3",
-        )
+    marks = dict(thresholds or {})
+    shades = colormaps["viridis"](np.linspace(0, 0.9, len(marks)))
+    for shade, (name, value) in zip(shades, marks.items(), strict=True):
+        axes.axvline(value, color=shade, ls="--", lw=1.2, label=name)
     axes.set(xscale="log", xlabel=xlabel, ylabel="rows")
-    axes.legend()
+    # beside the axes: thresholds lie close together, and no corner is free
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
@@ -119,7 +114,7 @@ def precision_recall(
     figure, axes = subplots(width=6)
     for colour, (label, (recall, precision)) in zip(COLOURS, curves.items(), strict=False):
         axes.plot(recall, precision, color=colour, label=label)
-    axes.axhline(base_rate, color="0.5", ls=":", label=f"base rate {base_rate:.4f}")
+    axes.axhline(base_rate, color="black", ls=":", label=f"base rate {base_rate:.4f}")
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     axes.grid(alpha=0.3)
