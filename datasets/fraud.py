@@ -297,6 +297,8 @@ def _header_names(path: Path, header: str) -> list[str]:
     for name in (*COLUMNS, *names):
         if name not in names:
             fault = "is missing from the header"
+            if ";" in header or "\t" in header:
+                fault += ", whose names must be separated by commas"
         elif names.count(name) > 1:
             fault = "stands twice in the header"
         elif name not in COLUMNS:

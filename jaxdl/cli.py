@@ -112,6 +112,8 @@ def launch(argv: Sequence[str]) -> list[Any]:
     if evaluated is not None and not labs:
         labs = [_stored(Path(evaluated))["lab"]]
     paths = [find_lab(lab) for lab in labs]
+    if not paths and "--eval" in rest:
+        raise UserError("--eval needs a run folder")
     if not paths:
         raise UserError("name a lab before the options; `python run.py` lists them")
     if not {"-h", "--help"} & set(rest):

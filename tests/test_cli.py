@@ -73,6 +73,7 @@ def test_help_of_a_lab_shows_its_options_with_words():
         ((LAB, "--device", "abacus"), "--device abacus"),
         (("experiments/fraud_ea.py",), "did you mean experiments/fraud_ae.py?"),
         (("--seed", "1"), "name a lab"),
+        (("--eval",), "needs a run folder"),
         ((LAB, "--eval", "/nowhere"), "is /nowhere a run folder?"),
         ((LAB, "--csv", "/nowhere.csv"), "/nowhere.csv"),
         ((LAB, "--data-dir", "/nowhere"), "not a folder"),

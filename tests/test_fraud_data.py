@@ -154,6 +154,7 @@ HEADER = ",".join(COLUMNS)
         (text_of(table()).replace("\n", ",9\n").replace(",9", "", 1), "row 2: has 32 cells"),
         (edited(3, "V4", "1,5"), "row 3: has 32 cells"),
         (edited(3, "V4", "1;5"), "row 3, column V4"),
+        (text_of(table()).replace(",", ";"), "separated by commas"),
         (edited(3, "V4", '"1'), "row 3: "),
         (text_of(table()).encode("utf-16"), "row 1: byte 0xff"),
         (edited(3, "V4", "1\0"), "row 3: byte 0x00"),
