@@ -16,6 +16,8 @@ from jaxdl.training import Fitted, Task
 Kind = Literal["class", "number"]
 
 LOSSES = {"class": losses.binary_cross_entropy, "number": losses.mse}
+GUESSING = 0.6  # accuracy on two classes of equal size
+NEEDED = 0.02  # a part that is needed costs more than this when it is blanked
 MEASURES = {"class": "accuracy", "number": "R²"}
 
 
@@ -152,6 +154,31 @@ def lesion_rows(study: Study, whole: Mapping, found: Mapping[str, Mapping]) -> l
         }
         for part in study.parts
     ]
+
+
+def observations(rows: Sequence[Mapping], lesions: Sequence[Mapping]) -> list[str]:
+    """Sentences on what the tables hide in a mean: seeds that do not learn, parts not needed.
+
+    Args:
+        rows: from `output_rows`.
+        lesions: from `lesion_rows`.
+    """
+    said = []
+    for row in rows:
+        stuck = int(np.sum(row["trained"] < GUESSING)) if row["measure"] == "accuracy" else 0
+        if stuck:
+            seeds = len(row["trained"])
+            said.append(
+                f"{row['model']}: {stuck} of {seeds} seeds end at guessing, which is what is left "
+                "when all ReLUs of a narrow layer have died."
+            )
+    for row in lesions:
+        if np.mean(row["without"]) > np.mean(row["whole"]) - NEEDED:
+            said.append(
+                f"{row['model']}: without {row['blanked']} it does no worse; on this task the rest "
+                "of the graph can do that part's work."
+            )
+    return said
 
 
 def weighed_row(series: str, head: str, weight: float, found: Mapping) -> dict[str, Any]:
