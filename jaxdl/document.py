@@ -55,12 +55,12 @@ def record_run(path: Path, run: Any, results: Results) -> None:
         run: a `jaxdl.runs.Run`.
         results: what its experiment returned.
     """
-    from jaxdl.runs import environment
+    from jaxdl.runs import read_json
     from jaxdl.summary import refresh
 
     if not parallel.is_main():
         return
-    machine, command = environment(), repeatable(run.command)
+    machine, command = read_json(run.folder / "environment.json"), repeatable(run.command)
     cores = f"{machine['cpu_count']} core{'s' * (machine['cpu_count'] != 1)}"
     devices = ", ".join(sorted(set(machine["devices"])))
     lines: Sequence[str] = [

@@ -172,7 +172,9 @@ class Run:
                 self._clear()
             self._check_config()
             self._write_json("config.json", self.config)
-            self._write_json("environment.json", environment())
+            written = [(self.folder / n).exists() for n in ("environment.json", "results.json")]
+            if not all(written):  # a finished run, repeated, keeps the machine that trained it
+                self._write_json("environment.json", environment())
         parallel.barrier("opened")
 
     def _take_lock(self) -> None:
@@ -239,7 +241,7 @@ class Run:
         pictures = save_figures(results, self.folder / "figures")
         records = {
             "configuration": self.config,
-            "environment": environment(),
+            "environment": read_json(self.folder / "environment.json"),
             "timing": self.timing,
         }
         page = html_report(self.title, self.data_lines, self.command, results, pictures, records)
