@@ -224,13 +224,11 @@ def _check_document(path: Path) -> None:
 
 
 def _publish(run: Any, results: Any, options: RunOptions) -> None:
-    """Store the tables, or under `--eval` compare them with the stored ones; then print them."""
+    """Store the tables before they are printed, or under `--eval` compare them with the stored."""
     from jaxdl.document import record_run
     from jaxdl.runs import read_json
 
     run.finish(results)
-    if options.record is not None:
-        record_run(options.record, run, results)
     for table in results.tables:
         run.say("\n" + table.text())
     for note in results.notes:
@@ -239,6 +237,8 @@ def _publish(run: Any, results: Any, options: RunOptions) -> None:
         run.say("\n" + _compare(read_json(run.folder / "results.json"), run, results))
     else:
         run.say(f"\nreport: {run.folder / 'report.html'}")
+        if options.record is not None:
+            record_run(options.record, run, results)
 
 
 def _plain(config: Any) -> dict[str, Any]:

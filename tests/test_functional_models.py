@@ -150,6 +150,14 @@ def test_tasks_need_more_than_a_straight_line():
         score = tasks.linear_scores(graph, {"output": "class"}, train, test)["output"]
         assert 0.4 < score < 0.6, make.__name__
         assert 0.4 < train["output"].mean() < 0.6
+    for make, graph in (
+        (topologies.directions, functional.CNN),
+        (topologies.two_scales, functional.SHARED_INPUT),
+    ):
+        train, test = topologies.split(make, 600, 500)
+        score = tasks.linear_scores(graph, {"output": "class"}, train, test)["output"]
+        assert 0.4 < score < 0.6, graph.title
+
     train, test = topologies.split(topologies.pair, 300, 200)
     assert (
         tasks.linear_scores(functional.MULTI_INPUT, {"output": "number"}, train, test)["output"]
@@ -214,3 +222,20 @@ def test_lab_runs_and_evaluates_to_the_same_tables(tmp_path, capsys):
     assert len(list((tmp_path / "run" / "figures").iterdir())) == 7
     launch(["--eval", str(tmp_path / "run")])
     assert "identical to its results.json" in capsys.readouterr().out
+
+
+def test_what_a_mean_hides_is_said():
+    row = {"model": "A-2", "output": "output", "measure": "accuracy"}
+    well, badly = np.array([1.0, 0.98, 0.99]), np.array([1.0, 0.5, 0.51])
+    lesion = {"model": "B-1", "measure": "accuracy", "whole": well}
+    parts = [
+        lesion | {"blanked": "needed", "without": badly},
+        lesion | {"blanked": "spare", "without": well},
+    ]
+    assert tasks.observations([row | {"trained": well}], parts[:1]) == []
+    stuck, spare = tasks.observations([row | {"trained": badly}], parts)
+    assert stuck.startswith("A-2: 2 of 3 seeds")
+    assert spare.startswith("B-1: without spare")
+    # a share of variance is no accuracy: nothing to guess
+    number = row | {"measure": "R²", "trained": badly}
+    assert tasks.observations([number], []) == []
