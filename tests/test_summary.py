@@ -1,6 +1,7 @@
 """The summary copies numbers out of recorded sections, and says what it cannot find."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,9 @@ def test_the_summary_of_the_results_is_up_to_date(tmp_path):
     assert (tmp_path / "results.md").read_text("utf-8") == (ROOT / "docs/results.md").read_text(
         "utf-8"
     )
+
+
+def test_every_lab_has_a_line():
+    listed = (ROOT / "docs" / "summary.toml").read_text("utf-8")
+    labs = {path.name for path in (ROOT / "experiments").glob("[!_]*.py")}
+    assert labs == set(re.findall(r"experiments/(\w+\.py)", listed))
