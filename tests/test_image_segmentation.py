@@ -68,5 +68,7 @@ def test_bad_pictures_give_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(UserError, match="exceeds limit"):
         run_lab(tmp_path / "run-bomb", "--image", str(good))
-    with pytest.raises(UserError, match="1 and 256"):
+    with pytest.raises(UserError, match="at least 1"):
         run_lab(tmp_path / "run-ks", "--ks", "0")
+    with pytest.raises(UserError, match="1 and 256"):
+        run_lab(tmp_path / "run-ks", "--ks", "257")
