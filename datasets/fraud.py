@@ -67,9 +67,8 @@ def load(request: Request, csv: Path | None = None, twin_rows: int = ROWS) -> Tr
     found = source.Missing("") if request.source == "simulated" else source.find(UPSTREAM, request)
     if isinstance(found, source.Missing):
         arrays = source.cached_arrays(f"creditcard-twin-{twin_rows}", lambda: simulate(twin_rows))
-        detail = _counts(arrays) + (f"; {found.reason}" if found.reason else "")
-        digest = source.array_digest(arrays)
-        return Transactions(**arrays, provenance=Provenance(NAME, "simulated", digest, detail))
+        provenance = source.provenance_of_twin(NAME, arrays, _counts(arrays), found)
+        return Transactions(**arrays, provenance=provenance)
     arrays = source.cached_arrays(f"creditcard-{found.sha256[:16]}", lambda: parse(found.path))
     if (len(arrays["label"]), np.count_nonzero(arrays["label"])) != (ROWS, FRAUDS):
         problem = f"has {_counts(arrays)}, not {ROWS:,} and {FRAUDS}: use --csv for another file"

@@ -55,11 +55,10 @@ def twin(
         key: under which they are kept; names the numbers of rows.
         title: of the data set.
         classes: names of what is drawn.
-        found: why there are no real files; with an empty reason where nobody asked for them.
+        found: why there are no real files; see `source.provenance_of_twin`.
     """
     arrays = source.cached_arrays(key, draw)
-    detail = counts(arrays) + (f"; {found.reason}" if found.reason else "")
-    provenance = Provenance(title, "simulated", source.array_digest(arrays), detail)
+    provenance = source.provenance_of_twin(title, arrays, counts(arrays), found)
     return images(arrays, classes, provenance)
 
 

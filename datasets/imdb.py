@@ -102,9 +102,8 @@ def load(request: Request, num_words: int = 10_000, twin_rows: int = ROWS) -> Re
     found = source.Missing("") if request.source == "simulated" else source.find(ARCHIVE, request)
     if isinstance(found, source.Missing):
         arrays = source.cached_arrays(f"imdb-twin-{twin_rows}", lambda: simulate(twin_rows))
-        detail = _counts(arrays) + (f"; {found.reason}" if found.reason else "")
-        digest = source.array_digest(arrays)
-        return _reviews(arrays, num_words, Provenance(NAME, "simulated", digest, detail))
+        provenance = source.provenance_of_twin(NAME, arrays, _counts(arrays), found)
+        return _reviews(arrays, num_words, provenance)
     index = _word_index(request)
     ranked = index.sha256[:16] if index else "counted"
     arrays = source.cached_arrays(

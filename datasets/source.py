@@ -79,10 +79,8 @@ class Provenance:
     twin: bool = True
 
     def line(self) -> str:
-        names = {"tfds": "TensorFlow Datasets"}
-        if self.twin:
-            names["simulated"] = "simulated twin"
-        kind = names.get(self.kind, self.kind)
+        words = {"tfds": "TensorFlow Datasets", "simulated": "simulated" + " twin" * self.twin}
+        kind = words.get(self.kind, self.kind)
         return f"data: {self.name}, {kind} ({self.detail}), sha256 {self.sha256[:12]}"
 
     def record(self) -> dict[str, str]:
@@ -160,6 +158,12 @@ def provenance_of(name: str, found: list[Found], detail: str) -> Provenance:
     sums = [each.sha256 for each in found]
     digest = sums[0] if len(sums) == 1 else hashlib.sha256("\n".join(sums).encode()).hexdigest()
     return Provenance(name, kind, digest, detail)
+
+
+def provenance_of_twin(name: str, arrays: dict, detail: str, found: Missing) -> Provenance:
+    """Provenance of a simulated twin: its arrays' sum, and why it is not the real data, if said."""
+    detail += f"; {found.reason}" if found.reason else ""
+    return Provenance(name, "simulated", array_digest(arrays), detail)
 
 
 def cache_folder() -> Path | None:

@@ -24,6 +24,7 @@ from jaxdl.report import Results
 # Options that say where and how, not what: a reader who repeats the command chooses his own.
 _PLACES = ("--record", "--workdir", "--data-dir")
 _SWITCHES = ("--fresh", "--debug", "--tensorboard")
+SETTINGS = "summary.toml"  # beside the document: lines of its summary, figures of its sections
 
 
 def repeatable(command: str) -> str:
@@ -81,6 +82,19 @@ def _key(lab: str, command: str) -> str:
     return f"{lab}-{digest(command)[:8]}"
 
 
+def settings(path: Path) -> dict[str, Any] | None:
+    """What the summary.toml beside a document says; None where there is none.
+
+    Raises:
+        UserError: it is not TOML.
+    """
+    beside = path.with_name(SETTINGS)
+    try:
+        return tomllib.loads(beside.read_text("utf-8")) if beside.exists() else None
+    except ValueError as error:
+        raise UserError(f"{beside} cannot be read: {error}") from error
+
+
 def figure_line(path: Path, lab: str, command: str, folder: Path) -> list[str]:
     """Copy one figure of a run beside the document; the line of Markdown that shows it, or none.
 
@@ -95,11 +109,11 @@ def figure_line(path: Path, lab: str, command: str, folder: Path) -> list[str]:
     found = {file.stem: file for file in sorted(folder.glob("*.png"))}
     if not found:
         return []
-    listed = path.with_name("summary.toml")
-    wanted = tomllib.loads(listed.read_text("utf-8")).get("figures", {}) if listed.exists() else {}
+    wanted = (settings(path) or {}).get("figures", {})
     name = wanted.get(lab, next(iter(found)))
     if name not in found:
-        raise UserError(f"{listed} wants {lab}'s figure {name!r}; it drew {', '.join(found)}")
+        beside = path.with_name(SETTINGS)
+        raise UserError(f"{beside} wants {lab}'s figure {name!r}; it drew {', '.join(found)}")
     kept = path.with_name("figures") / f"{_key(lab, command)}.png"
     kept.parent.mkdir(exist_ok=True)
     with Image.open(found[name]) as image:  # 64 colours: a third of the bytes

@@ -9,13 +9,12 @@ Every `--record` brings the summary up to date.
 
 import re
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxdl.document import record_section, sections
+from jaxdl.document import SETTINGS, record_section, sections, settings
 from jaxdl.errors import UserError
 
 KEY = "0-summary"  # sorts before every lab
@@ -121,13 +120,12 @@ def refresh(document: Path) -> None:
     Raises:
         UserError: the file is not TOML, or names something that its section does not have.
     """
-    path = document.parent / "summary.toml"
-    if not path.exists():
+    given = settings(document)
+    if given is None:
         return
-    try:
-        entries = tomllib.loads(path.read_text("utf-8"))["line"]
-    except (ValueError, KeyError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+    if "line" not in given:
+        raise UserError(f"{document.with_name(SETTINGS)} cannot be read: it has no [[line]]")
+    entries = given["line"]
     recorded = [found for found in map(parse, sections(document).values()) if found]
     rows = [line(entry, recorded) for entry in entries]
     table = [COLUMNS, ["---"] * len(COLUMNS), *([row[c] for c in COLUMNS] for row in rows)]
