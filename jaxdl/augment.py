@@ -73,38 +73,44 @@ class Warp(NamedTuple):
 
 def draw(key: PRNGKeyArray, ranges: Augmentation, height: int, width: int) -> Warp:
     """Random parameters for one image of the given size in pixels."""
-    keys = jax.random.split(key, 7)
-
-    def symmetric(key, reach):
-        return jax.random.uniform(key, (), minval=-reach, maxval=reach) if reach else 0.0
-
-    return Warp(
-        rotation=symmetric(keys[0], ranges.rotation),
-        shift_x=symmetric(keys[1], ranges.width_shift * width),
-        shift_y=symmetric(keys[2], ranges.height_shift * height),
-        shear=symmetric(keys[3], ranges.shear),
-        zoom_x=1.0 + symmetric(keys[4], ranges.zoom),
-        zoom_y=1.0 + symmetric(keys[5], ranges.zoom),
-        flip=jax.random.bernoulli(keys[6]) if ranges.horizontal_flip else False,
+    reach = jnp.array(
+        [
+            ranges.rotation,
+            ranges.width_shift * width,
+            ranges.height_shift * height,
+            ranges.shear,
+            ranges.zoom,
+            ranges.zoom,
+            0.0,
+        ]
     )
+    # a key for each number, all drawn in one call: seven calls cost more than the warp
+    uniform = jax.vmap(jax.random.uniform)(jax.random.split(key, len(reach)))
+    rotation, shift_x, shift_y, shear, zoom_x, zoom_y, _ = uniform * (2 * reach) - reach
+    flip = uniform[-1] < 0.5 if ranges.horizontal_flip else False
+    return Warp(rotation, shift_x, shift_y, shear, 1 + zoom_x, 1 + zoom_y, flip)
 
 
 def matrix(warp: Warp) -> Float[Array, "2 3"]:
     """Maps (x, y, 1) of the result to (x, y) of the original, both from the image's centre."""
     turn, lean = jnp.deg2rad(warp.rotation), jnp.deg2rad(warp.shear)
     cos, sin = jnp.cos(turn), jnp.sin(turn)
-    rotation = jnp.array([[cos, -sin], [sin, cos]])
-    shear = jnp.array([[1.0, -jnp.sin(lean)], [0.0, jnp.cos(lean)]])
-    zoom = jnp.array([[warp.zoom_x, 0.0], [0.0, warp.zoom_y]])
-    mirror = jnp.array([[jnp.where(warp.flip, -1.0, 1.0), 0.0], [0.0, 1.0]])
-    shift = jnp.array([[warp.shift_x], [warp.shift_y]], jnp.float32)
-    # written out, not `@`: accelerators multiply matrices in lower precision
-    linear = _product(_product(rotation, _product(shear, zoom)), mirror)
-    return jnp.concatenate([linear, _product(rotation, shift)], axis=1)
-
-
-def _product(a: Array, b: Array) -> Array:
-    return (a[:, :, None] * b[None]).sum(axis=1)
+    mirror = jnp.where(warp.flip, -1.0, 1.0)
+    # written out, not `@`: accelerators multiply matrices in lower precision, and a CPU in more time
+    return jnp.array(
+        [
+            [
+                cos * warp.zoom_x * mirror,
+                -(cos * jnp.sin(lean) + sin * jnp.cos(lean)) * warp.zoom_y,
+                cos * warp.shift_x - sin * warp.shift_y,
+            ],
+            [
+                sin * warp.zoom_x * mirror,
+                (cos * jnp.cos(lean) - sin * jnp.sin(lean)) * warp.zoom_y,
+                sin * warp.shift_x + cos * warp.shift_y,
+            ],
+        ]
+    )
 
 
 def warp_image(
