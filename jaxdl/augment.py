@@ -96,7 +96,7 @@ def matrix(warp: Warp) -> Float[Array, "2 3"]:
     turn, lean = jnp.deg2rad(warp.rotation), jnp.deg2rad(warp.shear)
     cos, sin = jnp.cos(turn), jnp.sin(turn)
     mirror = jnp.where(warp.flip, -1.0, 1.0)
-    # written out, not `@`: accelerators multiply matrices in lower precision, and a CPU in more time
+    # written out, not `@`: accelerators multiply matrices in lower precision
     return jnp.array(
         [
             [
