@@ -11,6 +11,7 @@ import numpy as np
 
 SIDE = 64
 STEPS = 100
+PERIOD = 6  # columns: wider than a 4x4 kernel sees, pooled by two, narrower than an 8x8 one
 
 Rows = dict[str, np.ndarray]
 
@@ -42,23 +43,23 @@ def directions(rows: int, seed: int) -> Rows:
 
 
 def two_scales(rows: int, seed: int) -> Rows:
-    """{"image": [rows, 64, 64, 1], "output"}: 1 where fine stripes and a blob are both there.
+    """{"image": [rows, 64, 64, 1], "output"}: 1 for stripes on a repeating ground.
 
-    Where the answer is 0 one of the two is there, so either of them alone is right three times out
-    of four and no oftener. Places and signs are random.
+    The ground is noise that comes back after six columns, with the same sign or with the opposite
+    one; a window narrower than seven columns sees noise in both cases. On it lie fine stripes, or
+    none. Where the answer is 0 either the stripes or the equal sign is missing, so one of the two
+    alone is right three times out of four and no oftener. Places and signs are random.
     """
     rng = _rng(seed, 3)
     label, only = rng.integers(0, 2, rows), rng.integers(0, 2, rows)
     fine, coarse = (label == 1) | (only == 0), (label == 1) | (only == 1)
-    image = rng.normal(0, 0.1, (rows, SIDE, SIDE)).astype(np.float32)
-    grid = np.arange(SIDE)
-    phase = rng.choice([-1.0, 1.0], (rows, 1, 1))
-    stripes = phase * np.where(grid % 2, 1.0, -1.0) * _box(rng, rows, 24, 24)
+    tile = rng.normal(0, 0.15, (rows, SIDE, PERIOD))
+    sign = np.where(coarse, 1.0, -1.0)[:, None, None]
+    tiles = [tile * sign**i for i in range(SIDE // PERIOD + 1)]
+    image = np.concatenate(tiles, axis=2)[:, :, :SIDE]
+    phase = rng.choice([-0.3, 0.3], (rows, 1, 1))
+    stripes = phase * np.where(np.arange(SIDE) % 2, 1.0, -1.0) * _box(rng, rows, 24, 24)
     image += fine[:, None, None] * stripes
-    y, x = rng.uniform(12, SIDE - 12, (2, rows, 1, 1))
-    away = (grid[None, :, None] - y) ** 2 + (grid[None, None, :] - x) ** 2
-    blob = rng.choice([-1.0, 1.0], rows)[:, None, None] * np.exp(-away / (2 * 8.0**2))
-    image += coarse[:, None, None] * blob
     return {"image": image.astype(np.float32)[..., None], "output": label.astype(np.float32)}
 
 

@@ -169,11 +169,25 @@ def test_tasks_need_more_than_a_straight_line():
 def test_each_sign_of_two_scales_is_right_three_times_out_of_four():
     rows = topologies.two_scales(3000, 0)
     image, label = rows["image"][..., 0], rows["output"]
-    # neighbours of opposite sign betray the stripes
-    fine = -(image[:, :, 1:] * image[:, :, :-1]).mean(axis=(1, 2))
-    there = fine > (np.quantile(fine, 0.05) + np.quantile(fine, 0.95)) / 2
-    assert (there == label).mean() == pytest.approx(0.75, abs=0.03)
-    assert there[label == 1].all()
+
+    def together(lag):  # mean product of columns so far apart
+        return (image[:, :, lag:] * image[:, :, :-lag]).mean(axis=(1, 2))
+
+    found = {}
+    for name, value in {"stripes": -together(1), "ground": together(6)}.items():
+        found[name] = value > (np.quantile(value, 0.05) + np.quantile(value, 0.95)) / 2
+        assert (found[name] == label).mean() == pytest.approx(0.75, abs=0.03), name
+        assert found[name][label == 1].all(), name
+    assert not (found["stripes"] & found["ground"])[label == 0].any()
+    # columns that the fine branch sees at once, four and one from pooling, tell no ground from
+    # another; those that the coarse branch sees do
+    equal, opposite = label == 1, (label == 0) & found["stripes"]
+    gaps = [
+        abs(together(lag)[equal].mean() - together(lag)[opposite].mean()) for lag in range(1, 7)
+    ]
+    assert max(gaps[:5]) < 3e-4 < 0.02 < gaps[5]
+    layers = {node.name: node.layer for node in functional.SHARED_INPUT.nodes}
+    assert layers["fine_conv"].size + 1 <= topologies.PERIOD < layers["coarse_conv"].size
 
 
 def test_rows_depend_on_the_seed_alone():
