@@ -17,7 +17,7 @@ of this size, ways mixed: bound 101 to 107, importance-weighted 97 to 100.
 Runtime on one CPU core: 3 s per epoch and seed, half a minute per seed for the 5,000 draws.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax.numpy as jnp
 import numpy as np
@@ -45,8 +45,8 @@ class Config:
     """Dimensions of the code."""
     beta: float = 1.0
     """Final weight of the KL term."""
-    warm_up: int = 5
-    """Epochs over which that weight rises from 0."""
+    warm_up: int = field(default=5, metadata={"least": 0})
+    """Epochs over which that weight rises from 0; 0: it is there at once."""
     epochs: int = 50
     """Passes over the training images."""
     plane_epochs: int = 15

@@ -14,7 +14,7 @@ Published, whole corpus, threshold chosen on labels: 74.9 (ARTime), 70 (HTM); be
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -40,7 +40,7 @@ class Config:
     """Rows in a window of the window detectors; a multiple of 4."""
     epochs: int = 15
     """Epochs of the Conv1D autoencoder."""
-    lstm_epochs: int = 5
+    lstm_epochs: int = field(default=5, metadata={"least": 0})
     """Epochs of the LSTM autoencoder; 0 leaves it out."""
     batch_size: int = 128
     """Windows in a step."""

@@ -182,10 +182,6 @@ def run_lab(path: Path, argv: Sequence[str], stop: Any, several: bool = False) -
         "source": options.source,
         "options": _plain(config),
     }
-    if options.seeds < 1:
-        raise UserError(f"--seeds {options.seeds}: at least one seed is needed")
-    if options.seed < 0:
-        raise UserError(f"--seed {options.seed}: a seed is not negative")
     if options.record is not None:
         _check_document(options.record)
     if options.eval is not None:

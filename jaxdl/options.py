@@ -72,6 +72,7 @@ def parse(module: Any, lab: str, argv: Sequence[str]) -> tuple[RunOptions, Any]:
         description=module.__doc__,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
+    check(parsed.run, RunOptions())
     check(parsed.lab, presets["default"])
     return parsed.run, parsed.lab
 
@@ -106,8 +107,9 @@ def check(config: Any, default: Any) -> None:
 
     Args:
         config: as given.
-        default: the lab's own: where no number of it is negative, none may be; where all of a
-            tuple are whole and positive (widths, depths, budgets), all have to be.
+        default: the lab's own: where no number of it is negative, none may be; where all are whole
+            and positive (epochs, widths, budgets), all have to be, unless the field's metadata
+            {"least": 0} allows zero.
 
     Raises:
         UserError: a negative number, a zero among sizes, or an empty tuple.
@@ -117,15 +119,17 @@ def check(config: Any, default: Any) -> None:
         given, usual = (_values(getattr(c, field.name)) for c in (config, default))
         if usual and not given:
             raise UserError(f"{option} needs at least one value")
-        if not usual or not all(isinstance(v, int | float) for v in usual) or min(usual) < 0:
+        if not usual or not all(map(_is_number, usual)) or min(usual) < 0:
             continue
-        sizes = isinstance(getattr(default, field.name), tuple) and all(
-            isinstance(v, int) and v > 0 for v in usual
-        )
-        least = 1 if sizes else 0
+        sizes = all(isinstance(v, int) and v > 0 for v in usual)
+        least = field.metadata.get("least", 1 if sizes else 0)
         for value in given:
-            if isinstance(value, int | float) and value < least:
+            if _is_number(value) and value < least:
                 raise UserError(f"{option} {value}: must be at least {least}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _values(value: Any) -> list[Any]:

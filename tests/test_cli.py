@@ -62,9 +62,10 @@ def test_help_of_a_lab_shows_its_options_with_words():
         ((LAB, "--epoks", "3"), "unknown option --epoks; did you mean --epochs?"),
         ((LAB, "--epochs", "many"), "--epochs"),
         ((LAB, "--split", "odd"), "'random', 'temporal'"),
-        ((LAB, "--seeds", "0"), "at least one seed"),
-        ((LAB, "--seed", "-1"), "not negative"),
-        ((LAB, "--epochs", "-1"), "--epochs -1: must be at least 0"),
+        ((LAB, "--seeds", "0"), "--seeds 0: must be at least 1"),
+        ((LAB, "--seed", "-1"), "--seed -1: must be at least 0"),
+        ((LAB, "--epochs", "-1"), "--epochs -1: must be at least 1"),
+        ((LAB, "--epochs", "0"), "--epochs 0: must be at least 1"),
         ((LAB, "--widths", "12", "0"), "--widths 0: must be at least 1"),
         ((LAB, "--widths"), "--widths needs at least one value"),
         ((LAB, "--twin-rows", "3", "--source", "simulated"), "1,000 rows or more"),
@@ -196,14 +197,15 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
     assert "in use by process 4711" in err
 
 
-def test_a_training_that_cannot_be_is_one_line_and_leaves_no_folder(tmp_path):
-    status, _, err = call(*QUICK, "--batch-size", 0, "--workdir", tmp_path / "run")
+def test_a_run_that_fails_at_its_data_is_one_line_and_leaves_no_folder(tmp_path):
+    wrong = [*QUICK, "--source", "simulated", "--twin-rows", 3, "--workdir"]
+    status, _, err = call(*wrong, tmp_path / "run")
     assert status == 2
-    assert "cannot be trained" in err
+    assert "1,000 rows or more" in err
     assert err.count("\n") == 1
     assert not (tmp_path / "run").exists()
     (tmp_path / "mine").mkdir()
-    assert call(*QUICK, "--batch-size", 0, "--workdir", tmp_path / "mine")[0] == 2
+    assert call(*wrong, tmp_path / "mine")[0] == 2
     assert (tmp_path / "mine").exists()  # it was there before
 
 
