@@ -87,7 +87,7 @@ def rows_of(config: Config, study: Study):
 def train(config: Config, run: Run, name: str, study: Study, data, variants, epochs=None):
     """All variants of a graph as one population; variant -> scores of its outputs on test rows."""
     hyper, seeds = tasks.population(variants, run.seeds)
-    slower, fewer = (30, 2) if study.size == "image" else (1, 1)
+    slower, fewer = (100, 2) if study.size == "image" else (1, 1)
     task = tasks.graph_task(study.graph, study.kinds, config.learning_rate / slower, hyper)
     epochs = getattr(config, f"{study.size}_epochs") if epochs is None else epochs
     shape = {"seeds": seeds, "epochs": epochs, "batch_size": config.batch_size // fewer}
