@@ -9,15 +9,15 @@ to train all the same, and the more so the deeper it is.
     python run.py experiments/resnet.py --shortcut projection false --depths 20 56
     python run.py experiments/resnet.py --preset full --depths 20
 
-Default: 4,992 training images halved to 16x16 pixels, six passes in batches of 32, 8 minutes a seed
-on one CPU core: enough to see 56 plain layers stay behind a linear model and 56 residual ones pass
-it, not enough for good accuracy. `--preset full` is the paper's recipe, for an accelerator: SGD with
-momentum 0.9, weight decay 1e-4, batch 128, learning rate 0.1 divided by 10 after 32,000 and 48,000
-of 64,000 steps, images padded by 4 and cropped, flipped by chance; a tenth of the training images is
-set aside. Test errors of the paper (He et al. 2015, table 6): ResNet-20 8.75 %, -32 7.51 %,
--56 6.97 %, -110 6.43 %; its plain nets get worse from 20 layers on. The last step's weights are
-taken and nothing is chosen, so that the validation curve is for the eye only; the test images are
-read once. Ours: docs/results.md.
+Default: 4,992 training images halved to 16x16 pixels, six passes in batches of 32, 8 minutes a
+seed on one CPU core: enough to see 56 plain layers stay behind a linear model and 56 residual ones
+pass it, not enough for good accuracy. `--preset full` is the paper's recipe, for an accelerator:
+SGD with momentum 0.9, weight decay 1e-4, batch 128, learning rate 0.1 divided by 10 after 32,000
+and 48,000 of 64,000 steps, images padded by 4 and cropped, flipped by chance; a tenth of the
+training images is set aside. Test errors of the paper (He et al. 2015, table 6): ResNet-20 8.75 %,
+-32 7.51 %, -56 6.97 %, -110 6.43 %; its plain nets get worse from 20 layers on. The last step's
+weights are taken and nothing is chosen, so that the validation curve is for the eye only; the test
+images are read once. Ours: docs/results.md.
 """
 
 from dataclasses import dataclass
