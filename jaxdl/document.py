@@ -170,10 +170,13 @@ def record_section(path: Path, key: str, title: str, body: str) -> None:
 
 def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
     """The document, then run folders; status 2 and one line on a mistake."""
+    from jaxdl.summary import refresh
+
     try:
         document, *folders = map(Path, arguments)
         for folder in folders:
             add_figure(document, folder)
+        refresh(document)
     except (UserError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

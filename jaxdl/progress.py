@@ -1,4 +1,4 @@
-"""What a person sees of a fit: a bar with time left on a terminal, plain lines in a file."""
+"""What a person sees of a fit: a bar with time left on a terminal, and the last epoch's line."""
 
 import os
 import signal
@@ -63,6 +63,7 @@ class ProgressBar:
         self.terminal = sys.stderr.isatty()
         self.last_line = time.monotonic()
         self.epochs = 0
+        self.unsaid = ""
 
     def start(self, epochs: int, rows: int, seen: int, compile_seconds: float) -> None:
         """The program is compiled; `seen` rows of `epochs * rows` are already behind us."""
@@ -101,10 +102,10 @@ class ProgressBar:
         speed = self.rows / max(timing["train_seconds"], 1e-9)
         note = f"epoch {epoch + 1}/{self.epochs}, loss {losses}, {speed:,.0f} examples/s"
         self.bar.set_postfix_str(note)
-        now, last = time.monotonic(), epoch + 1 == self.epochs
-        if not self.terminal and (last or now - self.last_line > LINE_EVERY_SECONDS):
-            self.last_line = now
-            say(f"{self.name}: {note}")
+        self.unsaid = f"{self.name}: {note}"
+        if not self.terminal and time.monotonic() - self.last_line > LINE_EVERY_SECONDS:
+            self.last_line = time.monotonic()
+            self._say_epoch()
 
     def stop_signal(self) -> int:
         """The signal that asked to stop, 0 for none."""
@@ -115,3 +116,9 @@ class ProgressBar:
         self.stop.armed = False
         if self.bar is not None:
             self.bar.close()
+            self._say_epoch()  # the bar leaves nothing behind
+
+    def _say_epoch(self) -> None:
+        if self.unsaid:
+            say(self.unsaid)
+        self.unsaid = ""

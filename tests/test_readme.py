@@ -20,6 +20,7 @@ def test_the_lab_of_the_readme_runs_and_evaluates(tmp_path, monkeypatch, capsys)
     results = cli.launch(["my_lab", "--seeds", "2", "--hidden", "64", "--workdir", folder])[0]
     accuracy = {row["model"]: row["test accuracy"] for row in results.tables[0].rows}
     assert accuracy["net"].shape == (2,)
+    assert results.headline["test accuracy"] is accuracy["net"]
     assert accuracy["net"].min() > 0.8 > accuracy["untrained"].max()
     assert (tmp_path / "run" / "figures" / "loss.png").exists()
     cli.launch(["--eval", folder])

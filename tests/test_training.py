@@ -9,6 +9,7 @@ import pytest
 import tasks
 from jaxdl.checkpoint import Checkpoints
 from jaxdl.errors import Interrupted, NotFinite, UserError
+from jaxdl.progress import ProgressBar, StopRequest
 from jaxdl.training import fit, parameter_count
 from jaxdl.training import order as batch_order
 from jaxdl.training import step as programs
@@ -236,3 +237,16 @@ def test_predictions_do_not_depend_on_the_batch(rows, monkeypatch):
     pieces = fitted.predict(lambda outputs, batch: {"out": outputs}, rows)["out"]
     assert whole.shape == (2, 103, 5)
     np.testing.assert_allclose(whole, pieces, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_leaves_the_last_epochs_line(terminal, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    bar = ProgressBar("net", StopRequest())
+    bar.start(epochs=9, rows=10, seen=0, compile_seconds=1.0)
+    for epoch in range(3):  # stopped early
+        bar.advance(10)
+        bar.epoch(epoch, {"train_loss": np.array([3.0 - epoch])}, {"train_seconds": 0.5})
+    bar.close()
+    bar.close()
+    assert capsys.readouterr().out == "net: epoch 3/9, loss train 1.0000, 20 examples/s\n"
