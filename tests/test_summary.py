@@ -97,6 +97,7 @@ def test_a_finished_run_puts_its_figure_into_its_section(recorded, tmp_path, cap
     (run / "results.json").write_text(json.dumps(stored))
     for _ in range(2):
         assert document.main([str(recorded), str(run)]) == 0
+    assert "accuracy of b" in document.sections(recorded)[summary.KEY]
     text = recorded.read_text()
     assert text.count(f"![two](figures/{key}.png)") == 1
     assert text.index(body) < text.index("![two]")
