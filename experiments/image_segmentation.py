@@ -51,10 +51,8 @@ PRESETS = {"quick": Config(ks=(2, 4, 8), starts=4, reduce=4)}
 
 
 def main(config: Config, run: Run) -> Results:
-    if not config.ks or min(config.ks) < 1 or max(config.ks) > 256:
+    if max(config.ks) > 256:
         raise UserError("--ks: between 1 and 256 colours")
-    if config.reduce < 1 or config.starts < 1:
-        raise UserError("--reduce and --starts: at least 1")
     tables, figures = [], {}
     for name, pixels in load(config, run).items():
         segmented = segment(pixels, config, int(run.seeds[0]))

@@ -28,7 +28,6 @@ import numpy as np
 from datasets import nab
 from jaxdl import optim, series_figures
 from jaxdl.anomaly import window_decisions
-from jaxdl.errors import UserError
 from jaxdl.models import conv1d
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
@@ -75,8 +74,6 @@ NETS = {"lecture net": conv1d.lecture_net, "Keras net": conv1d.keras_net}
 
 
 def main(config: Config, run: Run) -> Results:
-    if config.epochs < 1:
-        raise UserError(f"--epochs {config.epochs}: give 1 or more")
     train, test = _load(config, run)
     split = (config.window, config.valid_share, config.alarm_rate)
     parts, test_windows = window_decisions.split(train, test, *split)

@@ -103,8 +103,9 @@ class ProgressBar:
         note = f"epoch {epoch + 1}/{self.epochs}, loss {losses}, {speed:,.0f} examples/s"
         self.bar.set_postfix_str(note)
         self.unsaid = f"{self.name}: {note}"
-        if not self.terminal and time.monotonic() - self.last_line > LINE_EVERY_SECONDS:
-            self.last_line = time.monotonic()
+        now = time.monotonic()
+        if not self.terminal and now - self.last_line > LINE_EVERY_SECONDS:
+            self.last_line = now
             self._say_epoch()
 
     def stop_signal(self) -> int:

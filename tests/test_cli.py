@@ -197,15 +197,25 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
     assert "in use by process 4711" in err
 
 
-def test_a_run_that_fails_at_its_data_is_one_line_and_leaves_no_folder(tmp_path):
-    wrong = [*QUICK, "--source", "simulated", "--twin-rows", 3, "--workdir"]
-    status, _, err = call(*wrong, tmp_path / "run")
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ((*QUICK, "--twin-rows", "3"), "1,000 rows or more"),
+        # the convolution takes half of it
+        (
+            ("imdb_sequence", *QUICK[1:], "--models", "cnn", "--sequence-batch", "1"),
+            "cannot be trained",
+        ),
+    ],
+)
+def test_a_run_that_cannot_be_is_one_line_and_leaves_no_folder(wrong, message, tmp_path):
+    status, _, err = call(*wrong, "--workdir", tmp_path / "run")
     assert status == 2
-    assert "1,000 rows or more" in err
+    assert message in err
     assert err.count("\n") == 1
     assert not (tmp_path / "run").exists()
     (tmp_path / "mine").mkdir()
-    assert call(*wrong, tmp_path / "mine")[0] == 2
+    assert call(*wrong, "--workdir", tmp_path / "mine")[0] == 2
     assert (tmp_path / "mine").exists()  # it was there before
 
 
