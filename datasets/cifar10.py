@@ -64,7 +64,7 @@ def load(request: Request, twin_rows: tuple[int, int] = (50_000, 10_000)) -> Ima
     return images(arrays, CLASSES, source.provenance_of(NAME, [found], counts(arrays)))
 
 
-def split(
+def split_by_class(
     label: Int32[np.ndarray, " rows"], share: float, seed: int = 0
 ) -> tuple[Int64[np.ndarray, " rest"], Int64[np.ndarray, " chosen"]]:
     """Row numbers of all but `share` of each class, and of that share; in the order of the data.

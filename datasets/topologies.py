@@ -130,7 +130,7 @@ def saw_and_pace(rows: int, seed: int) -> Rows:
     return {"series": series, "output": (rising == short).astype(np.float32)}
 
 
-def split(make: Callable[[int, int], Rows], train: int, test: int) -> tuple[Rows, Rows]:
+def train_and_test(make: Callable[[int, int], Rows], train: int, test: int) -> tuple[Rows, Rows]:
     """Training and test rows of one task, from different streams of random numbers."""
     return make(train, 0), make(test, 1)
 

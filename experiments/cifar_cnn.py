@@ -80,7 +80,7 @@ def main(config: Config, run: Run) -> Results:
     train, test = ({"x": h.image, "y": h.label} for h in (data.train, data.test))
     held, valid, keep_best = "test", test, {}
     if config.protocol == "validation":
-        rest, chosen = cifar10.split(data.train.label, config.validation_share)
+        rest, chosen = cifar10.split_by_class(data.train.label, config.validation_share)
         train, valid = ({k: v[rows] for k, v in train.items()} for rows in (rest, chosen))
         held, keep_best = "validation", {"patience": config.epochs}
     size = {"epochs": config.epochs, "batch_size": config.batch_size}

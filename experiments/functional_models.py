@@ -81,7 +81,7 @@ STUDIES = {
 
 def rows_of(config: Config, study: Study):
     """Training and test rows."""
-    return topologies.split(study.make, getattr(config, f"{study.size}_rows"), config.test_rows)
+    return topologies.train_and_test(study.make, getattr(config, f"{study.size}_rows"), config.test_rows)
 
 
 def train(config: Config, run: Run, name: str, study: Study, data, variants, epochs=None):

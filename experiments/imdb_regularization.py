@@ -144,7 +144,7 @@ def main(config: Config, run: Run) -> Results:
         "learning_curves": partial(pictures.size_curves, groups, methods, STOPPED, held),
         "weights": partial(pictures.weight_histograms, kernels),
         "zeros": partial(pictures.zeros_by_threshold, kernels, reg.NEAR_ZERO),
-        "words": partial(pictures.word_effects, strongest),
+        "words": partial(pictures.draw_word_effects, strongest),
         "norm_balls": pictures.norm_balls,
     }
     return Results(tables, figures, {"test accuracy": rows[best]["test accuracy"]})

@@ -1,6 +1,6 @@
 """Beyond lab 170 - NAB benchmark: live detectors, one configuration for all series
 
-Scores detectors with the rules of the Numenta Anomaly Benchmark on the series at hand (35 of NAB's
+SeriesScores detectors with the rules of the Numenta Anomaly Benchmark on the series at hand (35 of NAB's
 58 files, 55 of its 116 windows), with a label-free threshold and, beside it, with the best one on
 the labels, as NAB has it. Every detector is causal: it learns from the first 15 % (750 rows at
 most), which NAB does not count, and then sees one value after the other. One configuration for all.
@@ -24,7 +24,7 @@ from datasets import nab
 from datasets.source import Provenance
 from jaxdl import optim, series_figures
 from jaxdl.anomaly import nab_scoring, nab_tables, streaming, window_decisions, window_detectors
-from jaxdl.anomaly.window_detectors import Scores, Series
+from jaxdl.anomaly.window_detectors import SeriesScores, Series
 from jaxdl.models.conv1d import lecture_net
 from jaxdl.models.recurrent import LSTMAutoencoder
 from jaxdl.report import Results, Table
@@ -84,7 +84,7 @@ def main(config: Config, run: Run) -> Results:
     streamed = window_detectors.streamed(fitted, values, days, config.window)
     detectors["Conv1D, event by event, first seed"] = (streamed, config.alarm_decades)
     detectors["ensemble: streaming + Conv1D + kNN"] = (both, cut + 0.2)
-    periods = nab_tables.periods(values)
+    periods = nab_tables.buffer_lengths(values)
     rows = [
         nab_tables.detector_row(name, *detector, layouts, days, periods)
         for name, detector in detectors.items()
@@ -128,7 +128,7 @@ def _load(config: Config, run: Run) -> list[nab.Series]:
     return series
 
 
-def _learned(config: Config, run: Run, values: Series) -> tuple[dict[str, Scores], Fitted]:
+def _learned(config: Config, run: Run, values: Series) -> tuple[dict[str, SeriesScores], Fitted]:
     """Autoencoders that learn from the learning windows of all series together; the first one."""
     cut = {name: window_detectors.scaled_windows(x, config.window) for name, x in values.items()}
     learning = np.concatenate([x[:count] for x, count in cut.values()])

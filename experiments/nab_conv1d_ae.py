@@ -75,8 +75,8 @@ NETS = {"lecture net": conv1d.lecture_net, "Keras net": conv1d.keras_net}
 
 def main(config: Config, run: Run) -> Results:
     train, test = _load(config, run)
-    split = (config.window, config.valid_share, config.alarm_rate)
-    parts, test_windows = window_decisions.split(train, test, *split)
+    shares = (config.window, config.valid_share, config.alarm_rate)
+    parts, test_windows = window_decisions.split_windows(train, test, *shares)
     published, sound = parts
     truth = test > config.truth_above if config.series is None else None
     rows, shown = [], {}

@@ -77,9 +77,9 @@ PRESETS = {
 def split(config: Config, data: images.Images) -> tuple[dict, dict, dict]:
     """Training, validation and test rows; no image is in two of them."""
     label = data.train.label
-    rest, held = cifar10.split(label, config.validation_share)
+    rest, held = cifar10.split_by_class(label, config.validation_share)
     if config.train_rows < len(rest):
-        _, chosen = cifar10.split(label[rest], config.train_rows / len(rest), seed=1)
+        _, chosen = cifar10.split_by_class(label[rest], config.train_rows / len(rest), seed=1)
         rest = rest[chosen]
     rest = rest[: len(rest) // config.batch_size * config.batch_size]
     train, valid = ({"x": data.train.image[rows], "y": label[rows]} for rows in (rest, held))
@@ -96,8 +96,8 @@ def main(config: Config, run: Run) -> Results:
     ready = partial(residual.centred, mean=mean, shrink=config.shrink)
     change = partial(augment.pad_and_crop, pad=4 // config.shrink)
 
-    def task(module, optimizer):
-        return classification.image_task(module, optimizer, ready, change)
+    def task(module, transform):
+        return classification.image_task(module, transform, ready, change)
 
     adam = task(MLP((10,)), lambda hyper: optim.adam(1e-3))
     linear = run.fit("linear", adam, train, valid, **size)

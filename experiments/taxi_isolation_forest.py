@@ -132,10 +132,10 @@ def main(config: Config, run: Run) -> Results:
             ),
         ],
         figures={
-            "cycles": partial(plot.cycles, dates, days),
-            "series_and_flags": partial(plot.flagged_hours, time, hours, decision < 0, windows),
-            "score_histogram": partial(plot.decisions, plain.decision_function(rows)),
-            "days": partial(plot.day_scores, dates, panels, dict(zip(NAMES, windows, strict=True))),
+            "cycles": partial(plot.draw_cycles, dates, days),
+            "series_and_flags": partial(plot.draw_flagged_hours, time, hours, decision < 0, windows),
+            "score_histogram": partial(plot.draw_decisions, plain.decision_function(rows)),
+            "days": partial(plot.draw_day_scores, dates, panels, dict(zip(NAMES, windows, strict=True))),
         },
         headline={f"{key}, past only": found[5][key] for key in ("windows found", "false days")},
         notes=[

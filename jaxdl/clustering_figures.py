@@ -12,7 +12,7 @@ from jaxdl.figures import COLOURS, subplots
 Points = Float[np.ndarray, "n 2"]
 
 
-def _colours(labels: Int[np.ndarray, " n"]) -> list[str]:
+def cluster_colours(labels: Int[np.ndarray, " n"]) -> list[str]:
     """A colour for each cluster; what is in none (a negative label) is grey."""
     return [COLOURS[k % len(COLOURS)] if k >= 0 else "0.75" for k in labels]
 
@@ -36,7 +36,7 @@ def kmeans_steps(x: Points, k: int) -> Any:
     }
     figure, axes = subplots(1, len(pictures), width=3, height=3)
     for axis, (title, (labels, centres)) in zip(axes, pictures.items(), strict=True):
-        axis.scatter(*x.T, s=6, c=_colours(labels))
+        axis.scatter(*x.T, s=6, c=cluster_colours(labels))
         axis.scatter(*centres.T, marker="X", s=90, c="black", edgecolors="white")
         axis.set(title=title, xticks=[], yticks=[])
     return figure
@@ -68,7 +68,7 @@ def partitions(
     for line, (name, (x, y)) in zip(axes, sets.items(), strict=True):
         models = methods(max(len(set(y)), 2))
         for axis, (method, model) in zip(line, models.items(), strict=True):
-            axis.scatter(*x.T, s=5, c=_colours(model.fit_predict(x)))
+            axis.scatter(*x.T, s=5, c=cluster_colours(model.fit_predict(x)))
             axis.set(title=f"{name}: {method}", xticks=[], yticks=[])
     return figure
 

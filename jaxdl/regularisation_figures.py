@@ -91,7 +91,7 @@ def zeros_by_threshold(kernels: Mapping[str, Float[np.ndarray, "..."]], near: fl
     return figure
 
 
-def word_effects(effects: Mapping[str, Mapping[str, float]]) -> Any:
+def draw_word_effects(effects: Mapping[str, Mapping[str, float]]) -> Any:
     """Bars of the strongest words by method: green speaks for, red against a positive review.
 
     Args:

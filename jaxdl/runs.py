@@ -141,7 +141,7 @@ class Run:
             patience=patience,
             monitor=monitor,
             checkpoints=checkpoints,
-            watcher=_RunWatcher(self, name),
+            watcher=RunWatcher(self, name),
             train_allowed=not self.evaluating,
         )
         if fitted.restored:
@@ -279,7 +279,7 @@ class Run:
         temporary.replace(self.folder / name)
 
 
-class _RunWatcher(ProgressBar):
+class RunWatcher(ProgressBar):
     """The progress bar, and the two logs of the run.
 
     metrics.jsonl holds numbers that depend on nothing but the configuration and the data: after a

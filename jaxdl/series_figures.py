@@ -184,7 +184,7 @@ def lab_170(
     }
 
 
-def cycles(dates: np.ndarray, days: Float[np.ndarray, "days 24"]) -> Any:
+def draw_cycles(dates: np.ndarray, days: Float[np.ndarray, "days 24"]) -> Any:
     """Mean of each weekday and of each hour of the day."""
     figure, axes = subplots(1, 2)
     kind = seasonal.weekday(dates)
@@ -196,7 +196,7 @@ def cycles(dates: np.ndarray, days: Float[np.ndarray, "days 24"]) -> Any:
     return figure
 
 
-def flagged_hours(
+def draw_flagged_hours(
     time: np.ndarray,
     hours: Float[np.ndarray, " n"],
     flagged: Bool[np.ndarray, " n"],
@@ -219,7 +219,7 @@ def flagged_hours(
     return figure
 
 
-def decisions(values: Float[np.ndarray, " n"]) -> Any:
+def draw_decisions(values: Float[np.ndarray, " n"]) -> Any:
     """Histogram of a forest's decision function with the deck's two thresholds."""
     figure, axis = subplots()
     axis.hist(values, bins=50)
@@ -229,7 +229,7 @@ def decisions(values: Float[np.ndarray, " n"]) -> Any:
     return figure
 
 
-def day_scores(
+def draw_day_scores(
     dates: np.ndarray,
     panels: Mapping[str, tuple[Float[np.ndarray, " days"], Bool[np.ndarray, " days"]]],
     events: Mapping[str, tuple],

@@ -146,7 +146,7 @@ def test_tasks_need_more_than_a_straight_line():
         (topologies.saw, functional.RNN),
         (topologies.saw_and_pace, functional.SHARED_FEATURES),
     ):
-        train, test = topologies.split(make, 1500, 1000)
+        train, test = topologies.train_and_test(make, 1500, 1000)
         score = tasks.linear_scores(graph, {"output": "class"}, train, test)["output"]
         assert 0.4 < score < 0.6, make.__name__
         assert 0.4 < train["output"].mean() < 0.6
@@ -154,11 +154,11 @@ def test_tasks_need_more_than_a_straight_line():
         (topologies.directions, functional.CNN),
         (topologies.two_scales, functional.SHARED_INPUT),
     ):
-        train, test = topologies.split(make, 600, 500)
+        train, test = topologies.train_and_test(make, 600, 500)
         score = tasks.linear_scores(graph, {"output": "class"}, train, test)["output"]
         assert 0.4 < score < 0.6, graph.title
 
-    train, test = topologies.split(topologies.pair, 300, 200)
+    train, test = topologies.train_and_test(topologies.pair, 300, 200)
     assert (
         tasks.linear_scores(functional.MULTI_INPUT, {"output": "number"}, train, test)["output"]
         < 0.2

@@ -79,7 +79,7 @@ def test_a_row_of_the_table_has_a_value_for_each_seed():
     hit[200], miss[100] = 5, 5
     scores = {"a": np.stack([hit, miss]), "b": np.zeros((1, 400))}
     days = {"a": 24, "b": 24}
-    periods = nab_tables.periods({"a": np.sin(2 * np.pi * np.arange(400) / 24), "b": np.zeros(400)})
+    periods = nab_tables.buffer_lengths({"a": np.sin(2 * np.pi * np.arange(400) / 24), "b": np.zeros(400)})
     assert periods["a"] in (23, 24, 25)
     row = nab_tables.detector_row("x", scores, 1.0, layouts, days, periods)
     assert row["standard"].tolist() == pytest.approx([100.0, -5.5])

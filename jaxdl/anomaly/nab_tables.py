@@ -8,12 +8,12 @@ from jaxtyping import Bool, Float
 
 from jaxdl.anomaly import nab_scoring, streaming, vus
 from jaxdl.anomaly.nab_scoring import Layout
-from jaxdl.anomaly.window_detectors import Scores, Series
+from jaxdl.anomaly.window_detectors import SeriesScores, Series
 
 Flags = dict[str, Bool[np.ndarray, " n"]]
 
 
-def alarms(scores: Scores, threshold: float, days: Mapping[str, int], seed: int = 0) -> Flags:
+def alarms(scores: SeriesScores, threshold: float, days: Mapping[str, int], seed: int = 0) -> Flags:
     """Rows in which an alarm begins, for one seed.
 
     Args:
@@ -34,7 +34,7 @@ def _member(members: Float[np.ndarray, "seeds n"], seed: int) -> Float[np.ndarra
 
 def detector_row(
     name: str,
-    scores: Scores,
+    scores: SeriesScores,
     threshold: float,
     layouts: Mapping[str, Layout],
     days: Mapping[str, int],
@@ -93,7 +93,7 @@ def mean_vus_pr(
 
 
 def best_on_labels(
-    scores: Scores,
+    scores: SeriesScores,
     threshold: float,
     layouts: Sequence[Layout],
     days: Mapping[str, int],
@@ -110,7 +110,7 @@ def best_on_labels(
 
 def threshold_rows(
     thresholds: Sequence[float],
-    scores: Scores,
+    scores: SeriesScores,
     layouts: Mapping[str, Layout],
     days: Mapping[str, int],
 ) -> list[dict[str, Any]]:
@@ -135,6 +135,6 @@ def series_rows(flags: Flags, layouts: Mapping[str, Layout]) -> list[dict[str, A
     return rows
 
 
-def periods(series: Series) -> dict[str, int]:
+def buffer_lengths(series: Series) -> dict[str, int]:
     """Longest buffer of VUS-PR for each series."""
     return {name: vus.period(values) for name, values in series.items()}

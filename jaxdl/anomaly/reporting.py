@@ -9,15 +9,14 @@ from jaxtyping import Bool, Float, Int
 
 from jaxdl import figures
 from jaxdl.anomaly import evaluation, thresholds
+from jaxdl.anomaly.evaluation import Labels, Weights
 from jaxdl.report import Table
 
-Scores = Float[np.ndarray, "seeds n"]
-Labels = Int[np.ndarray, " n"]
-Weights = Float[np.ndarray, " n"]
+MemberScores = Float[np.ndarray, "seeds n"]
 
 
 def sigma_thresholds(
-    normal_scores: Scores, sigmas: Sequence[float], fitted_on: str
+    normal_scores: MemberScores, sigmas: Sequence[float], fitted_on: str
 ) -> Float[np.ndarray, "seeds sigmas"]:
     """Mean + k standard deviations of each member's scores of normal rows, for each k."""
     # the spread over seeds is shown beside it, so the bootstrap of the threshold is not needed
@@ -26,7 +25,7 @@ def sigma_thresholds(
 
 
 def confusion_of_members(
-    scores: Scores, labels: Labels, limits: Float[np.ndarray, "seeds k"], weights: Weights
+    scores: MemberScores, labels: Labels, limits: Float[np.ndarray, "seeds k"], weights: Weights
 ) -> list[evaluation.Confusion]:
     """Weighted confusion counts of each member at each of its own thresholds."""
     pairs = zip(scores, limits, strict=True)
@@ -55,7 +54,7 @@ def decision_table(
     return Table(title, rows)
 
 
-def precision_at_100(scores: Scores, labels: Labels, weights: Weights = None) -> float:
+def precision_at_100(scores: MemberScores, labels: Labels, weights: Weights = None) -> float:
     """Share of anomalies among the 100 highest-scored events, or among all where they are fewer."""
     events = len(labels) if weights is None else float(np.sum(weights))
     return evaluation.precision_at_k(scores, labels, min(100, events), weights)
@@ -71,7 +70,7 @@ METRICS = {
 
 
 def metrics_of(
-    members: Scores, labels: Labels, weights: Weights
+    members: MemberScores, labels: Labels, weights: Weights
 ) -> dict[str, Float[np.ndarray, " seeds"]]:
     """The ranking metrics of each member, by the name of their column."""
     return {
@@ -81,7 +80,7 @@ def metrics_of(
 
 
 def ranking_table(
-    title: str, detectors: Mapping[str, Scores], labels: Labels, weights: Weights
+    title: str, detectors: Mapping[str, MemberScores], labels: Labels, weights: Weights
 ) -> Table:
     """One row per detector; the interval is a bootstrap over the rows for the first member."""
     rows = []
@@ -94,7 +93,7 @@ def ranking_table(
     return Table(title, rows)
 
 
-def alerts_within(scores: Scores, budget: int) -> Bool[np.ndarray, "seeds n"]:
+def alerts_within(scores: MemberScores, budget: int) -> Bool[np.ndarray, "seeds n"]:
     """Flags of the `budget` highest scores of each member; of equal ones the first."""
     flags = np.zeros(scores.shape, bool)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :budget]
@@ -115,8 +114,8 @@ def tested_on(split: str, labels: Labels, prevalence: float | None) -> str:
     return held if prevalence is None else held + weighted
 
 
-def random_scores(seeds: Iterable[int], rows: int) -> Scores:
-    """Scores that know nothing: what any detector must beat."""
+def random_scores(seeds: Iterable[int], rows: int) -> MemberScores:
+    """MemberScores that know nothing: what any detector must beat."""
     return np.stack([np.random.default_rng(seed).random(rows) for seed in seeds])
 
 
@@ -130,7 +129,7 @@ def same_sized_groups(
 
 
 def precision_recall_curves(
-    detectors: Mapping[str, Scores], labels: Labels, weights: Weights
+    detectors: Mapping[str, MemberScores], labels: Labels, weights: Weights
 ) -> dict[str, tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]]:
     """(recall, precision) of the first member of each detector, for `figures.precision_recall`."""
     curves = {}
@@ -145,7 +144,7 @@ def score_figures(
     names: Sequence[str],
     limits: Float[np.ndarray, " k"],
     counts: evaluation.Confusion,
-    detectors: Mapping[str, Scores],
+    detectors: Mapping[str, MemberScores],
     labels: Labels,
     weights: Weights,
 ) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class PCA(NamedTuple):
     components: Float[Array, "k features"]
 
 
-def _right_singular(centred: Float[Array, "n features"]) -> tuple[Array, Array]:
+def right_singular_vectors(centred: Float[Array, "n features"]) -> tuple[Array, Array]:
     """Singular values and right singular vectors (as rows) of a tall matrix.
 
     They are those of its triangular factor, which is small; the left vectors are never formed.
@@ -70,7 +70,7 @@ def fit_pca(x: Float[Array, "n features"], n_components: int) -> PCA:
     if not 1 <= n_components <= min(x.shape):
         raise ValueError(f"n_components must be 1..{min(x.shape)}, not {n_components}")
     mean = x.mean(axis=0)
-    _, rows = _right_singular(x - mean)
+    _, rows = right_singular_vectors(x - mean)
     return PCA(mean, rows[:n_components])
 
 
@@ -109,7 +109,7 @@ def fit_mahalanobis(x: Float[Array, "n features"], ridge: float = 1e-6) -> Mahal
     if n < features:
         raise ValueError(f"{n} rows do not determine a covariance of {features} features")
     mean = x.mean(axis=0)
-    singular, rows = _right_singular(x - mean)
+    singular, rows = right_singular_vectors(x - mean)
     variance = jnp.square(singular) / n
     return Mahalanobis(mean, rows.T / jnp.sqrt(variance + ridge * variance.mean()))
 

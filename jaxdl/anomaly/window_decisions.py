@@ -67,7 +67,7 @@ def sound(alarm_rate: float) -> Protocol:
     )
 
 
-def split(
+def split_windows(
     train: Float[np.ndarray, " n"],
     test: Float[np.ndarray, " m"],
     window: int,

@@ -20,7 +20,7 @@ from jaxdl.losses import mae
 from jaxdl.training import Fitted
 
 Series = Mapping[str, Float[np.ndarray, " n"]]
-Scores = dict[str, Float[np.ndarray, "seeds n"]]
+SeriesScores = dict[str, Float[np.ndarray, "seeds n"]]
 
 FARTHEST = 20.0  # standard deviations; a value far beyond all that was learnt is not farther
 
@@ -60,8 +60,8 @@ def at_last_row(
 
 def split_by_series(
     errors: Float[np.ndarray, "seeds windows"], lengths: Mapping[str, int], window: int
-) -> Scores:
-    """Scores of the windows of several series, one behind the other, taken apart again.
+) -> SeriesScores:
+    """SeriesScores of the windows of several series, one behind the other, taken apart again.
 
     Args:
         errors: one row for each seed.
@@ -78,7 +78,7 @@ def classical(
     components: int,
     neighbours: int,
     seeds: Sequence[int],
-) -> Scores:
+) -> SeriesScores:
     """Sub-sequence PCA, kNN and isolation forest, fitted on the learning windows of a series.
 
     Args:
@@ -111,8 +111,8 @@ def classical(
 
 def streamed(
     fitted: Fitted, series: Series, days: Mapping[str, int], window: int, member: int = 0
-) -> Scores:
-    """Scores of one member of a fitted autoencoder, from the step that a live series would use.
+) -> SeriesScores:
+    """SeriesScores of one member of a fitted autoencoder, from the step that a live series would use.
 
     Args:
         fitted: its batch is {"x": [batch, window, 1]}; the score is the mean absolute error.
@@ -137,7 +137,7 @@ def streamed(
     return {name: row[None] for name, row in scores.items()}
 
 
-def random_scores(series: Series, seeds: Sequence[int]) -> Scores:
+def random_scores(series: Series, seeds: Sequence[int]) -> SeriesScores:
     """The weakest detector: a uniform number for each row."""
     return {
         key: np.stack([np.random.default_rng(int(seed)).random(len(values)) for seed in seeds])
@@ -145,10 +145,10 @@ def random_scores(series: Series, seeds: Sequence[int]) -> Scores:
     }
 
 
-def rarity(scores: Scores) -> Scores:
+def rarity(scores: SeriesScores) -> SeriesScores:
     """Every detector on one scale: how rare a score is among the series' earlier ones, in decades.
 
-    Scores of the first half of the learning rows only count as earlier ones.
+    SeriesScores of the first half of the learning rows only count as earlier ones.
     """
     first = {
         key: nab_scoring.learning_rows(members.shape[1]) // 2 for key, members in scores.items()

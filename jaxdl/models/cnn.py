@@ -45,11 +45,11 @@ def convolve_in_parts(
     return _convolve(x, kernel, strides, padding)
 
 
-def _forward(x, kernel, strides, padding):
+def convolve_forward(x, kernel, strides, padding):
     return convolve_in_parts(x, kernel, strides, padding), (x, kernel)
 
 
-def _backward(strides, padding, saved, gradient):
+def convolve_backward(strides, padding, saved, gradient):
     x, kernel = saved
     to_x = jax.linear_transpose(lambda x: _convolve(x, kernel, strides, padding), x)
     total = jnp.zeros_like(kernel)
@@ -64,7 +64,7 @@ def _backward(strides, padding, saved, gradient):
     return to_x(gradient)[0], total
 
 
-convolve_in_parts.defvjp(_forward, _backward)
+convolve_in_parts.defvjp(convolve_forward, convolve_backward)
 
 
 def convolution(x, kernel, strides, padding, *, dimension_numbers=None, **options) -> Array:
