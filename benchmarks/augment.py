@@ -20,13 +20,14 @@ def own_peer(images, ranges, batch_size):
     import jax
     import jax.numpy as jnp
 
-    from jaxdl import augment, parallel
-    from jaxdl.models import cnn
+    from jaxdl.models import conv2d
+    from jaxdl.training import parallel
+    from jaxdl.vision import augmentation
 
     @jax.jit
     def run(i, batch):
         key = jax.random.fold_in(jax.random.key(0), i)
-        return augment.augment(key, cnn.pixels(batch), ranges)
+        return augmentation.augment(key, conv2d.pixels(batch), ranges)
 
     parallel.keep_large_buffers()
     batches = [jnp.asarray(images[i : i + batch_size]) for i in range(0, len(images), batch_size)]
@@ -67,15 +68,16 @@ def step_peer(images, ranges, batch_size):
     import jax
     import jax.numpy as jnp
 
-    from jaxdl import augment, classification, optim, parallel
+    from jaxdl import optim
     from jaxdl.models import cnn
-    from jaxdl.training import step
+    from jaxdl.training import parallel, step
     from jaxdl.training.state import init_member
+    from jaxdl.vision import augmentation, classification_task
 
     parallel.keep_large_buffers()
-    change = None if ranges is None else lambda key, x: augment.augment(key, x, ranges)
+    change = None if ranges is None else lambda key, x: augmentation.augment(key, x, ranges)
     adam = lambda hyper: optim.adam(1e-3)  # noqa: E731
-    task = classification.image_task(cnn.notebook_net(), adam, change=change)
+    task = classification_task.image_task(cnn.notebook_net(), adam, change=change)
     labels = jnp.arange(batch_size, dtype=jnp.int32) % 10
     batch = {"x": jnp.asarray(images[:batch_size]), "y": labels}
     rows = jnp.ones(batch_size, bool)
@@ -95,9 +97,9 @@ def main() -> None:
     parser = options(__doc__, images=2048, batch_size=32)
     parser.add_argument("--ranges", choices=RANGES, default="deck")
     args = parser.parse_args()
-    from jaxdl import augment
+    from jaxdl.vision import augmentation
 
-    ranges = {"lecture": augment.LECTURE, "deck": augment.DECK}[args.ranges]
+    ranges = {"lecture": augmentation.LECTURE, "deck": augmentation.DECK}[args.ranges]
     images = np.random.default_rng(0).integers(0, 256, (args.images, 32, 32, 3), np.uint8)
     size = args.batch_size
     warps = build(

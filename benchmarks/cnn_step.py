@@ -26,12 +26,13 @@ def jax_peer(module, data, batch_size):
     import jax
     import jax.numpy as jnp
 
-    from jaxdl import classification, optim, parallel
-    from jaxdl.training import order, step
+    from jaxdl import optim
+    from jaxdl.training import batch_order, parallel, step
     from jaxdl.training.state import init_member
+    from jaxdl.vision import classification_task
 
     parallel.keep_large_buffers()
-    task = classification.image_task(module, lambda hyper: optim.adam(1e-3))
+    task = classification_task.image_task(module, lambda hyper: optim.adam(1e-3))
     held = jax.tree.map(jnp.asarray, data)
     state = jax.jit(lambda: init_member(task, held, jnp.int32(0), {}))()
     state = jax.tree.map(lambda x: x[None], state)
@@ -39,11 +40,11 @@ def jax_peer(module, data, batch_size):
         lambda *args: step.one_step(task, *args, hyper={}, active=None), donate_argnums=0
     )
     rows = len(data["y"])
-    mask = jnp.asarray(order.padding_mask(rows, batch_size))
+    mask = jnp.asarray(batch_order.padding_mask(rows, batch_size))
 
     def epoch():
         nonlocal state
-        batches = jnp.asarray(order.epoch_order(0, 0, rows, batch_size))[None]
+        batches = jnp.asarray(batch_order.epoch_order(0, 0, rows, batch_size))[None]
         for index in range(batches.shape[1]):
             state = program(state, held, batches, mask, np.int32(index))
         jax.block_until_ready(state)

@@ -10,30 +10,31 @@ PyTorch and Keras are left out where they are not installed.
 import os
 from functools import partial
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from harness import build, markdown, measure, options, publish, timed
 
-from jaxdl import parallel
-from jaxdl.models import conv1d
+from jaxdl.models import window_autoencoder
+from jaxdl.training import parallel
 from jaxdl.training.task import module_functions
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 
 WINDOWS, WINDOW, BATCH = 3370, 288, 128
 
 
 def ours():
     """The layers of jaxdl.models.conv1d, jitted steps."""
-    return jax_epoch(*module_functions(conv1d.lecture_net()))
+    return jax_epoch(*module_functions(window_autoencoder.lecture_net()))
 
 
 def xla_convolutions():
     """The same net with XLA's own convolutions."""
-    init, _ = module_functions(conv1d.lecture_net())
+    init, _ = module_functions(window_autoencoder.lecture_net())
     numbers = ("NWC", "WIO", "NWC")
 
     def convolve(x, layer):

@@ -27,7 +27,10 @@ def jaxdl_peer(x, batch_size, seeds):
 
     init, apply = module_functions(MLP((*WIDTHS, COLUMNS)))
     task = Task(
-        init, apply, lambda out, batch: losses.mse(out, batch["x"]), lambda hyper: optim.adam()
+        init,
+        apply,
+        lambda out, batch, hyper: losses.mse(out, batch["x"]),
+        lambda hyper: optim.adam(),
     )
 
     return second_epoch(task, {"x": x}, range(seeds), batch_size)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxdl.document import record_section
+from jaxdl.report.markdown import record_section
 
 Peer = Callable[[], float]
 MEANING = {
@@ -71,9 +71,8 @@ def second_epoch(task: Any, data: Mapping[str, Any], seeds: Any, batch_size: int
 
     The first pays for compiling. The arguments are those of `jaxdl.training.fit`.
     """
-    from jaxdl import parallel
-    from jaxdl.training import fit
-    from jaxdl.training.watch import Silent
+    from jaxdl.training import fit, parallel
+    from jaxdl.training.callback import Silent
 
     class Seconds(Silent):
         def __init__(self):

@@ -20,10 +20,10 @@ def reviews() -> dict[str, np.ndarray]:
     """The simulated twin: lengths and word frequencies are close to those of the real reviews."""
     from datasets import imdb
     from datasets.source import Request
-    from jaxdl import bags
+    from jaxdl.text import bag_of_words
 
     half = imdb.load(Request("simulated"), VOCABULARY, ROWS).train
-    return bags.examples(half.tokens, half.starts, half.label, VOCABULARY)
+    return bag_of_words.examples(half.tokens, half.starts, half.label, VOCABULARY)
 
 
 def dense(words: np.ndarray) -> np.ndarray:
@@ -34,11 +34,11 @@ def dense(words: np.ndarray) -> np.ndarray:
 
 
 def jaxdl_peer(data, units, batch_size, seeds):
-    from jaxdl import regularisation, sentiment
     from jaxdl.models.text import BagMLP
+    from jaxdl.text import sentiment_task
 
-    hyper, members = regularisation.population({"L2": {"l2": L2}}, range(seeds))
-    task = sentiment.sentiment_task(BagMLP(VOCABULARY, (units, units)), hyper, 1e-3)
+    hyper, members = sentiment_task.population({"L2": {"l2": L2}}, range(seeds))
+    task = sentiment_task.sentiment_task(BagMLP(VOCABULARY, (units, units)), hyper, 1e-3)
 
     return second_epoch(task, data, members, batch_size)
 

@@ -14,8 +14,8 @@ from harness import markdown, measure, options, publish
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_sample_image, make_blobs
 
-from jaxdl import clustering
-from jaxdl.cli import find_lab, load_lab
+from jaxdl.cli.launcher import find_lab, load_lab
+from jaxdl.clustering import choose_k
 
 
 def timer(work):
@@ -59,9 +59,7 @@ def gap(rounds: int) -> str:
                 KMeans(k, n_init=restarts).fit(data)
 
     peers = {
-        "one program": timer(
-            lambda: clustering.gap_statistic(key, x, ks, references, restarts).gap
-        ),
+        "one program": timer(lambda: choose_k.gap_statistic(key, x, ks, references, restarts).gap),
         "scikit-learn, a loop of fits": timer(loop),
     }
     fits = (references + 1) * len(ks) * restarts

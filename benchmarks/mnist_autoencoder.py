@@ -18,10 +18,10 @@ WIDTHS, PIXELS = (128, 64, 32), 784
 
 
 def jaxdl_peer(images, batch_size, seeds):
-    from jaxdl import image_autoencoder
     from jaxdl.models.autoencoder import DenseAutoencoder
+    from jaxdl.vision import autoencoder_task
 
-    task = image_autoencoder.copy_task(DenseAutoencoder(PIXELS, WIDTHS), "bce", 1e-3)
+    task = autoencoder_task.copy_task(DenseAutoencoder(PIXELS, WIDTHS), "bce", 1e-3)
 
     return second_epoch(task, {"x": images}, range(seeds), batch_size)
 

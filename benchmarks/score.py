@@ -63,11 +63,11 @@ def judged(x: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
 
 def exported(detector, raw: np.ndarray) -> bytes:
     """A scorer file of a detector."""
-    from jaxdl import export
     from jaxdl.anomaly.thresholds import Threshold
+    from jaxdl.serving import export, transactions
 
     limit = Threshold("fixed", LIMIT, {}, "nothing, for a benchmark", 1)
-    columns = export.transactions(MEAN, SD)
+    columns = transactions.transactions(MEAN, SD)
     return export.build(
         detector, columns, limit, {}, rows=raw[:1024], calibration=np.arange(1000.0)
     )
@@ -77,8 +77,8 @@ def autoencoder(members: int):
     """A population of the networks above as a detector."""
     import jax
 
-    from jaxdl import export
     from jaxdl.anomaly import scores
+    from jaxdl.serving import export
 
     def apply(variables, batch, key, train, hyper):
         del key, train, hyper
@@ -98,11 +98,12 @@ def autoencoder(members: int):
 
 
 def artifact_peer(members: int, raw: np.ndarray):
-    from jaxdl import artifact, parallel
+    from jaxdl.serving import scorer_file
+    from jaxdl.training import parallel
 
-    artifact.prefer_latency()
+    scorer_file.prefer_latency()
     parallel.keep_large_buffers()
-    scorer = artifact.loads(exported(autoencoder(members), raw))
+    scorer = scorer_file.loads(exported(autoencoder(members), raw))
     return lambda rows: scorer.score(rows)[1]
 
 
@@ -112,12 +113,12 @@ def forest_peer(raw: np.ndarray, ours: bool):
     fitted = IsolationForest(n_estimators=100, random_state=0).fit(prepared(raw[:5000]))
     if not ours:
         return lambda rows: fitted.score_samples(prepared(rows)) < -LIMIT
-    from jaxdl import artifact, export
     from jaxdl.anomaly import isolation_forest
+    from jaxdl.serving import export, scorer_file
 
     forest = isolation_forest.from_sklearn(fitted)
     detector = export.scored_by("isolation forest", isolation_forest.isolation_score, forest)
-    scorer = artifact.loads(exported(detector, raw))
+    scorer = scorer_file.loads(exported(detector, raw))
     return lambda rows: scorer.score(rows)[1]
 
 
@@ -203,8 +204,8 @@ def latency(peers: dict, raw: np.ndarray, calls: int) -> str:
 
 def files(raw: np.ndarray) -> str:
     """Rows per second of reading alone and of the whole command, from CSV to CSV."""
-    from jaxdl import score, streams
-    from jaxdl.artifact import FILE_NAME
+    from jaxdl.serving import score, table_reader
+    from jaxdl.serving.scorer_file import FILE_NAME
 
     names = ("Time", *(f"V{i}" for i in range(1, 29)), "Amount")
     with tempfile.TemporaryDirectory() as folder:
@@ -214,7 +215,9 @@ def files(raw: np.ndarray) -> str:
         seconds = {"reading the CSV": [], "the command, CSV to CSV, with start-up": []}
         for _ in range(3):
             began = time.perf_counter()
-            for _ in streams.read_csv(streams.file_reader(table), streams.Wanted(names)):
+            for _ in table_reader.read_csv(
+                table_reader.file_reader(table), table_reader.Wanted(names)
+            ):
                 pass
             read = time.perf_counter()
             with contextlib.redirect_stderr(io.StringIO()):

@@ -11,10 +11,9 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int32, Int64
 
 from datasets import source
-from datasets.images import Images, counts, images, prepared, twin
+from datasets.labelled_images import Images, counts, images, prepared, twin
 from datasets.source import DataError, Request
 
 NAME = "CIFAR-10"
@@ -62,25 +61,6 @@ def load(request: Request, twin_rows: tuple[int, int] = (50_000, 10_000)) -> Ima
         return twin(lambda: simulate({"train": train, "test": test}), key, NAME, SHAPES, found)
     arrays = source.cached_arrays(f"cifar10-{found.sha256[:16]}", lambda: read(found.path))
     return images(arrays, CLASSES, source.provenance_of(NAME, [found], counts(arrays)))
-
-
-def split_by_class(
-    label: Int32[np.ndarray, " rows"], share: float, seed: int = 0
-) -> tuple[Int64[np.ndarray, " rest"], Int64[np.ndarray, " chosen"]]:
-    """Row numbers of all but `share` of each class, and of that share; in the order of the data.
-
-    Raises:
-        DataError: one side would lack a class.
-    """
-    rng = np.random.Generator(np.random.PCG64(seed))
-    chosen = np.zeros(len(label), bool)
-    for each in np.unique(label):
-        rows = np.flatnonzero(label == each)
-        count = round(share * len(rows))
-        if not 0 < count < len(rows):
-            raise DataError(f"a share of {share} of {len(rows)} images leaves a side without one")
-        chosen[rng.permutation(rows)[:count]] = True
-    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
 def read(path: Path) -> dict[str, np.ndarray]:

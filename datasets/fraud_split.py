@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from datasets.fraud import Transactions, prevalence_weights
 from datasets.source import DataError
+from datasets.splits import refuse_shared_rows
 
 COLUMNS = ("hour", *(f"V{i}" for i in range(1, 29)), "log_amount")
 
@@ -172,26 +173,6 @@ def label_free(parts: Parts) -> LabelFree:
 
 def _part(data: Transactions, x: np.ndarray, scaler: Scaler, rows: np.ndarray) -> Half:
     return Half(scaler(x[rows]), data.label[rows].astype(np.int32), rows)
-
-
-def refuse_shared_rows(*parts: Int[np.ndarray, " _"]) -> None:
-    """The alarm against the commonest leak: a row of the file that stands in two parts.
-
-    Resampling before a split does that: copies of a fraud land on both sides, and a model that
-    remembers its training rows looks perfect. Rows may repeat within a part.
-
-    Args:
-        parts: row numbers of the parts, as in `Half.rows`.
-
-    Raises:
-        DataError: two parts share a row.
-    """
-    seen = np.concatenate([np.unique(rows) for rows in parts])
-    numbers, times = np.unique(seen, return_counts=True)
-    shared = numbers[times > 1]
-    if len(shared):
-        problem = f"{len(shared)} rows stand in more than one part of the split (row {shared[0]}, "
-        raise DataError(problem + "say): split first, then resample the training part only")
 
 
 def resample(part: Half, how: Literal["over", "under"], fraud_share: float, seed: int) -> Half:

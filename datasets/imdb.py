@@ -119,26 +119,6 @@ def load(request: Request, num_words: int = 10_000, twin_rows: int = ROWS) -> Re
     return _reviews(arrays, num_words, source.provenance_of(NAME, files, detail))
 
 
-def split_by_film(
-    half: Half, share: float, seed: int = 0
-) -> tuple[Int64[np.ndarray, " rest"], Int64[np.ndarray, " chosen"]]:
-    """Row numbers of all but about `share` of the reviews, and of that share.
-
-    No film has reviews on both sides, as none has in the published halves: a model that remembers
-    names would look better on other reviews of a film it knows than it is.
-
-    Raises:
-        DataError: one side would be empty.
-    """
-    films, film = np.unique(half.film, return_inverse=True)
-    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(films))
-    reviews = np.cumsum(np.bincount(film)[order])
-    chosen = np.isin(film, order[reviews <= share * len(film)])
-    if chosen.all() or not chosen.any():
-        raise DataError(f"a share of {share} of {len(films)} films leaves a side without reviews")
-    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
-
-
 def read(path: Path) -> dict[str, list[tuple[str, int, int]]]:
     """Labelled reviews out of the archive, member by member; nothing is written to disk.
 

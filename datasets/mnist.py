@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from datasets import source
-from datasets.images import Images, counts, images, prepared, twin
+from datasets.labelled_images import Images, counts, images, prepared, twin
 from datasets.source import DataError, Request, Upstream
 
 Name = Literal["mnist", "fashion_mnist"]

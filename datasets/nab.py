@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.nab_sums import LABELS_SHA256, SHA256, WINDOWS_SHA256
+from datasets.nab_checksums import LABELS_SHA256, SHA256, WINDOWS_SHA256
 from datasets.source import (
     DataError,
     Missing,

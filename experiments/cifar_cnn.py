@@ -26,16 +26,24 @@ from typing import Literal
 import jax
 import numpy as np
 
-from datasets import cifar10
-from jaxdl import augment, classification, figures, image_figures, optim
-from jaxdl.models import cnn
+from datasets import cifar10, splits
+from jaxdl import optim
+from jaxdl.figures import decisions
+from jaxdl.figures.curves import loss_curves
+from jaxdl.figures.images import image_grid, right_and_wrong
+from jaxdl.models import cnn, conv2d
 from jaxdl.models.mlp import MLP
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 from jaxdl.training import Task, parameter_count
+from jaxdl.vision import augmentation, classification_task
 
 NETS = {"notebook": cnn.notebook_net, "slide": cnn.slide_net}
-RANGES = {"none": augment.Augmentation(), "lecture": augment.LECTURE, "deck": augment.DECK}
+RANGES = {
+    "none": augmentation.Augmentation(),
+    "lecture": augmentation.LECTURE,
+    "deck": augmentation.DECK,
+}
 REFERENCE = {
     ("notebook", "none"): 0.7229,
     ("notebook", "lecture"): 0.7897,
@@ -69,9 +77,9 @@ PRESETS = {"quick": Config(nets=("notebook",), epochs=3, twin_rows=(1_000, 200))
 
 def net_task(module, config: Config, ranges=RANGES["none"]) -> Task:
     """Keras's Adam on cross-entropy, with the augmentation's ranges."""
-    change = partial(augment.augment, ranges=ranges)
+    change = partial(augmentation.augment, ranges=ranges)
     adam = lambda hyper: optim.adam(config.learning_rate)  # noqa: E731
-    return classification.image_task(module, adam, change=change)
+    return classification_task.image_task(module, adam, change=change)
 
 
 def main(config: Config, run: Run) -> Results:
@@ -80,7 +88,7 @@ def main(config: Config, run: Run) -> Results:
     train, test = ({"x": h.image, "y": h.label} for h in (data.train, data.test))
     held, valid, keep_best = "test", test, {}
     if config.protocol == "validation":
-        rest, chosen = cifar10.split_by_class(data.train.label, config.validation_share)
+        rest, chosen = splits.split_by_class(data.train.label, config.validation_share)
         train, valid = ({k: v[rows] for k, v in train.items()} for rows in (rest, chosen))
         held, keep_best = "validation", {"patience": config.epochs}
     size = {"epochs": config.epochs, "batch_size": config.batch_size}
@@ -88,9 +96,9 @@ def main(config: Config, run: Run) -> Results:
 
     linear = fit("linear", net_task(MLP((10,)), config))
     rows = [{"model": "linear, on pixels", "augmentation": "none", "parameters": 30_730}]
-    hits = partial(classification.accuracy_of, label=test["y"])
-    said = classification.predicted(linear, test)
-    rows[0] |= classification.learning_columns(linear, hits(said), held)
+    hits = partial(classification_task.accuracy_of, label=test["y"])
+    said = classification_task.predicted(linear, test)
+    rows[0] |= classification_task.learning_columns(linear, hits(said), held)
     notes, pictures = [], {}
     for net in config.nets:
         fits = {}
@@ -99,18 +107,18 @@ def main(config: Config, run: Run) -> Results:
             fits[name] = fitted = fit(f"{net}_{name}", task)
             count = parameter_count(jax.tree.map(lambda x: x[0], fitted.variables))
             rows.append({"model": net, "augmentation": name, "parameters": count})
-            said = classification.predicted(fitted, test)
-            rows[-1] |= classification.learning_columns(fitted, hits(said), held)
+            said = classification_task.predicted(fitted, test)
+            rows[-1] |= classification_task.learning_columns(fitted, hits(said), held)
             if (net, name) in REFERENCE and data.provenance.kind != "simulated":
                 got, stored = rows[-1]["test accuracy"].mean(), REFERENCE[net, name]
                 word = "reached" if got >= stored else "missed"
                 notes.append(f"{net}, {name}: stored run {stored:.4f}, here {got:.4f}: {word}.")
         untrained = run.fit(f"{net}_untrained", task, train, epochs=0, batch_size=32)
         rows.append({"model": f"{net}, untrained", "augmentation": "-", "parameters": count})
-        rows[-1]["test accuracy"] = hits(classification.predicted(untrained, test))
+        rows[-1]["test accuracy"] = hits(classification_task.predicted(untrained, test))
         pictures |= net_figures(net, fits, (test["x"], test["y"], said[0], data.classes))
     first = data.train.image[:21], [data.classes[i] for i in data.train.label[:21]]
-    pictures["images"] = partial(image_figures.image_grid, *first)
+    pictures["images"] = partial(image_grid, *first)
     for name in set(config.augmentations) - {"none"}:
         pictures[f"images_{name}"] = partial(augmented_grid, *first, RANGES[name])
     split = f"{len(train['y']):,} training, {len(valid['y']):,} {held} images"
@@ -123,13 +131,13 @@ def net_figures(net: str, fits: dict, examples: tuple) -> dict:
     """Loss curves of all augmentations; confusion and examples of the last one's first seed."""
     curves = {name: fitted.history for name, fitted in fits.items()}
     return {
-        f"{net}_loss": partial(figures.loss_curves, curves, ylabel="cross-entropy"),
-        f"{net}_confusion": partial(image_figures.confusion, *examples[1:]),
-        f"{net}_right_wrong": partial(image_figures.right_and_wrong, *examples),
+        f"{net}_loss": partial(loss_curves, curves, ylabel="cross-entropy"),
+        f"{net}_confusion": partial(decisions.confusion, *examples[1:]),
+        f"{net}_right_wrong": partial(right_and_wrong, *examples),
     }
 
 
 def augmented_grid(images, titles, ranges):
     """The same pictures, each after a warp of its own."""
-    changed = augment.augment(jax.random.key(0), cnn.pixels(images), ranges)
-    return image_figures.image_grid(np.asarray(changed), titles)
+    changed = augmentation.augment(jax.random.key(0), conv2d.pixels(images), ranges)
+    return image_grid(np.asarray(changed), titles)

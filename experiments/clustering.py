@@ -12,8 +12,10 @@ The deck's example of a distance, (54, 190, 3) to (50, 200, 8), is sqrt(141) = 1
 Runtime on two CPU cores: about 10 s for one seed. Numbers: docs/results.md.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -23,8 +25,10 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from datasets.source import Provenance, array_digest
 from datasets.toy import shapes
-from jaxdl import clustering
-from jaxdl import clustering_figures as figures
+from jaxdl.clustering import choose_k, kmeans
+from jaxdl.figures import points as figures
+from jaxdl.figures.base import subplots
+from jaxdl.figures.points import Points, cluster_colours
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 
@@ -71,10 +75,10 @@ def main(config: Config, run: Run) -> Results:
     ]
     moons = sets[0]["moons"][0]
     drawn = {
-        "kmeans_step_by_step": partial(figures.kmeans_steps, blobs, len(FIVE)),
+        "kmeans_step_by_step": partial(kmeans_steps, blobs, len(FIVE)),
         "dendrogram": partial(figures.dendrograms, irises.data, "irises"),
         "shapes": partial(figures.partitions, sets[0], partial(methods, config)),
-        "how_many": partial(figures.numbers_of_clusters, answers),
+        "how_many": partial(numbers_of_clusters, answers),
         "dbscan_distances": partial(
             figures.neighbour_distances, moons, config.min_points, config.eps, "moons"
         ),
@@ -116,14 +120,58 @@ def how_many(config: Config, run: Run, x: np.ndarray) -> dict:
     """Answers of three rules, and the curves they read."""
     ks = tuple(range(1, config.most + 1))
     key = jax.random.key(int(run.seeds[0]))
-    gap = clustering.gap_statistic(key, x, ks, config.references, config.starts)
+    gap = choose_k.gap_statistic(key, x, ks, config.references, config.starts)
     fits = [KMeans(k, n_init=config.starts, random_state=0).fit(x) for k in ks]
     inertia = np.array([fit.inertia_ for fit in fits])
     silhouette = np.array([silhouette_score(x, fit.labels_) for fit in fits[1:]])
     return {
-        "elbow": clustering.elbow(ks, inertia),
+        "elbow": choose_k.elbow(ks, inertia),
         "silhouette": int(silhouette.argmax()) + 2,
         "gap": gap.chosen,
         "highest gap": int(gap.gap.argmax()) + 1,
         "curves": (ks, inertia, silhouette, gap),
     }
+
+
+def kmeans_steps(x: Points, k: int) -> Any:
+    """Starting centres, then assignment and new centres in turn, until nothing moves."""
+    from sklearn.cluster import KMeans
+
+    x32 = x.astype(np.float32)
+    centres = x32[np.random.default_rng(1).choice(len(x), k, replace=False)]
+    first = np.asarray(kmeans.nearest(x32, centres))
+    moved = np.stack([x[first == j].mean(axis=0) for j in range(k)]).astype(np.float32)
+    second = np.asarray(kmeans.nearest(x32, moved))
+    done = KMeans(k, init=moved, n_init=1).fit(x)
+    pictures = {
+        "1 choose k, draw centres": (np.full(len(x), -1), centres),
+        "2 assign to the nearest": (first, centres),
+        "3 move to the mean": (first, moved),
+        "4 assign and move again": (second, moved),
+        f"5 no more change (step {done.n_iter_ + 1})": (done.labels_, done.cluster_centers_),
+    }
+    figure, axes = subplots(1, len(pictures), width=3, height=3)
+    for axis, (title, (labels, centres)) in zip(axes, pictures.items(), strict=True):
+        axis.scatter(*x.T, s=6, c=cluster_colours(labels))
+        axis.scatter(*centres.T, marker="X", s=90, c="black", edgecolors="white")
+        axis.set(title=title, xticks=[], yticks=[])
+    return figure
+
+
+def numbers_of_clusters(answers: Mapping[str, Mapping[str, Any]]) -> Any:
+    """The curves that elbow, silhouette and gap read, a row for each data set, answers dashed.
+
+    Args:
+        answers: data set -> {"elbow", "silhouette", "gap": the k that the rule says, "curves":
+            (numbers of clusters, inertia, silhouettes from the second k on, `clustering.Gap`)}.
+    """
+    figure, axes = subplots(len(answers), 3, width=4, height=2.8)
+    for line, (name, found) in zip(axes, answers.items(), strict=True):
+        ks, inertia, silhouette, gap = found["curves"]
+        line[0].plot(ks, inertia, "o-")
+        line[1].plot(ks[1:], silhouette, "o-")
+        line[2].errorbar(ks, gap.gap, gap.error, fmt="o-", capsize=3)
+        for axis, rule in zip(line, ("elbow", "silhouette", "gap"), strict=True):
+            axis.axvline(found[rule], color="#d62728", ls="--")
+            axis.set(title=f"{name}: {rule} says {found[rule]}", xlabel="clusters")
+    return figure

@@ -14,22 +14,25 @@ angle between the two planes is in the table.
 Runtime on two CPU cores: half a minute. Numbers with seeds: docs/results.md.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Float
 from scipy.linalg import subspace_angles
 
 from datasets.source import Provenance, array_digest
 from datasets.toy import lecture_points
-from jaxdl import image_autoencoder, losses, optim
-from jaxdl.anomaly.scores import fit_pca, pca_score
-from jaxdl.autoencoder_figures import points_codes_copies
-from jaxdl.figures import loss_curves
-from jaxdl.models.autoencoder import DenseAutoencoder, identity
-from jaxdl.report import Results, Table
+from jaxdl import losses, optim
+from jaxdl.figures.curves import loss_curves
+from jaxdl.models.autoencoder import DenseAutoencoder
+from jaxdl.models.layers import identity
+from jaxdl.pca import fit_pca, pca_score
+from jaxdl.report import Results, Table, table
 from jaxdl.runs import Run
 from jaxdl.training import Task, module_functions
 
@@ -71,7 +74,7 @@ def main(config: Config, run: Run) -> Results:
     long = {"epochs": config.long_epochs, "batch_size": len(x)}
 
     def fit(name, net, optimizer, **size):
-        def loss(outputs, batch):
+        def loss(outputs, batch, hyper):
             return losses.mse(outputs, batch["x"])
 
         task = Task(*module_functions(net), loss, lambda hyper: optimizer)
@@ -112,7 +115,7 @@ def main(config: Config, run: Run) -> Results:
         headline={"PCA floor": floor, "linear autoencoder": best},
         notes=[
             "The points are synthetic in the lecture too.",
-            image_autoencoder.goal_line("Linear, trained to the end", best, (1 + MARGIN) * floor),
+            table.goal_line("Linear, trained to the end", best, (1 + MARGIN) * floor),
         ],
     )
 
@@ -125,3 +128,27 @@ def halves(x, views):
         code = net.apply(own, x, method="encode")
         shown[name] = (np.asarray(code), np.asarray(net.apply(own, code, method="decode")))
     return shown
+
+
+def points_codes_copies(
+    points: Float[np.ndarray, "rows 3"],
+    models: Mapping[str, tuple[Float[np.ndarray, "rows 2"], Float[np.ndarray, "rows 3"]]],
+) -> Any:
+    """Slide 84: the points, their codes and their reconstructions, one line per model."""
+    from matplotlib import pyplot
+
+    figure = pyplot.figure(figsize=(11, 3.4 * len(models)), layout="constrained")
+    for line, (name, (codes, copies)) in enumerate(models.items()):
+        for column, (title, values) in enumerate(
+            (("original", points), (f"code of {name}", codes), ("reconstruction", copies))
+        ):
+            flat = values.shape[1] == 2
+            place = (len(models), 3, 3 * line + column + 1)
+            axis = figure.add_subplot(*place, projection=None if flat else "3d")
+            axis.scatter(*values.T, s=8, c=points[:, 0], cmap="viridis")
+            axis.set_title(title, fontsize=10)
+            axis.tick_params(labelsize=6)
+            if flat:
+                axis.set(xlabel="z1", ylabel="z2")
+                axis.grid(alpha=0.3)
+    return figure

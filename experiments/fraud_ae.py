@@ -27,12 +27,15 @@ import numpy as np
 
 from datasets import fraud
 from datasets.fraud_split import raw_rows, split_halves
-from jaxdl import export, figures, losses, optim
-from jaxdl.anomaly import evaluation, reporting, scores, thresholds
+from jaxdl import losses, optim
+from jaxdl.anomaly import metrics, scores, tables, thresholds
 from jaxdl.errors import UserError
+from jaxdl.figures.curves import loss_curves
 from jaxdl.models.autoencoder import DenseAutoencoder
+from jaxdl.pca import fit_pca, pca_score
 from jaxdl.report import Results
 from jaxdl.runs import Run
+from jaxdl.serving import export, transactions
 from jaxdl.training import Task, module_functions
 
 
@@ -67,7 +70,7 @@ def autoencoder_task(config: Config, features: int) -> Task:
     return Task(
         init=init,
         apply=apply,
-        loss=lambda outputs, batch: losses.mse(outputs, batch["x"]),
+        loss=lambda outputs, batch, hyper: losses.mse(outputs, batch["x"]),
         optimizer=lambda hyper: optim.adam(config.learning_rate),
     )
 
@@ -104,24 +107,24 @@ def main(config: Config, run: Run) -> Results:
         errors[:, train.label == 0],
         fitted.predict(row_error, {"x": test.x}),
     )
-    pca = scores.fit_pca(train.normal, config.widths[-1])
+    pca = fit_pca(train.normal, config.widths[-1])
     detectors = {
         "autoencoder": test_errors,
-        f"PCA, {config.widths[-1]} components": np.asarray(scores.pca_score(pca, test.x))[None],
+        f"PCA, {config.widths[-1]} components": np.asarray(pca_score(pca, test.x))[None],
         "untrained autoencoder": untrained.predict(row_error, {"x": test.x}),
         "random score": np.stack([np.random.default_rng(s).random(len(test.x)) for s in run.seeds]),
     }
     names = [f"mean + {k:g} sd" for k in config.sigmas]
-    limits = reporting.sigma_thresholds(normal_errors, config.sigmas, "normal training rows")
+    limits = tables.sigma_thresholds(normal_errors, config.sigmas, "normal training rows")
     judged = (test.label, weights[test.rows])
-    counts = reporting.confusion_of_members(test_errors, judged[0], limits, judged[1])
+    counts = metrics.confusion_of_members(test_errors, judged[0], limits, judged[1])
 
     # what is exported: all seeds vote, the strictest threshold decides
     vote, known = normal_errors.mean(axis=0), train.rows[train.label == 0]
     scorer = partial(
         export.build,
         export.population(task, fitted.variables, row_error, row_parts),
-        export.transactions(scaler.mean, scaler.sd),
+        transactions.transactions(scaler.mean, scaler.sd),
         thresholds.k_sigma(vote, max(config.sigmas), fitted_on="normal training rows"),
         rows=raw_rows(data, test.rows[:1024]),
         reference=test_errors.mean(axis=0)[:1024],
@@ -131,17 +134,15 @@ def main(config: Config, run: Run) -> Results:
     split = f"{config.split} 50/50 split; test half {len(test.x):,} rows, {test.label.sum()} frauds"
     if config.prevalence is not None:
         split += f"; normal rows weighted to prevalence {config.prevalence}"
-    groups = reporting.same_sized_groups(normal_errors[0], errors[0, train.label == 1])
-    pictures = reporting.score_figures(groups, names, limits[0], counts[0], detectors, *judged)
-    curves = partial(figures.loss_curves, {"autoencoder": fitted.history}, ylabel="MSE")
+    groups = tables.same_sized_groups(normal_errors[0], errors[0, train.label == 1])
+    pictures = tables.score_figures(groups, names, limits[0], counts[0], detectors, *judged)
+    curves = partial(loss_curves, {"autoencoder": fitted.history}, ylabel="MSE")
     return Results(
         tables=[
-            reporting.decision_table(f"Autoencoder decisions; {split}", names, limits, counts),
-            reporting.ranking_table(f"Ranking; {split}", detectors, *judged),
+            tables.decision_table(f"Autoencoder decisions; {split}", names, limits, counts),
+            tables.ranking_table(f"Ranking; {split}", detectors, *judged),
         ],
         figures={"loss": curves, **pictures},
-        headline={
-            "AUPRC": evaluation.population(evaluation.average_precision, test_errors, *judged)
-        },
+        headline={"AUPRC": metrics.population(metrics.average_precision, test_errors, *judged)},
         scorer=scorer,
     )

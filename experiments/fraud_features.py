@@ -19,11 +19,16 @@ The lecture's stored runs on the full file, all 249 frauds, no seeds: F1 0.766 (
 0.791 (DNN). Ours: docs/results.md. Runtime on one CPU core: about 20 minutes for ten seeds.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -31,12 +36,17 @@ from sklearn.svm import SVC
 
 from datasets import fraud
 from datasets.fraud_split import split_three, thinned, training_half
-from jaxdl import fraud_figures, label_budget, optim
-from jaxdl.error_ensembles import squared_error
+from jaxdl import losses, optim
+from jaxdl.anomaly import cross_fitting
+from jaxdl.anomaly.cross_fitting import Budget, Rows
+from jaxdl.anomaly.reconstruction import squared_error
+from jaxdl.figures import base
 from jaxdl.models.autoencoder import DenseAutoencoder
+from jaxdl.models.mlp import MLP
+from jaxdl.pca import fit_pca
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-from jaxdl.training import Task, module_functions
+from jaxdl.training import Fitted, Task, module_functions
 
 
 @dataclass(frozen=True)
@@ -101,38 +111,38 @@ def main(config: Config, run: Run) -> Results:
     epochs = -(-config.steps // -(-len(half.x) // 128))
     shape = {"train": {"x": half.x}, "batch_size": 128}
     fits = [run.fit(n, task, epochs=e, **shape) for n, e in (("autoencoder", epochs), ("blank", 0))]
-    params = label_budget.params_by_kind(*fits, half.x, config.widths[-1])
+    params = params_by_kind(*fits, half.x, config.widths[-1])
 
     known, new = thinned(half, config.rows), thinned(parts.test, config.test_rows)
     weigh, rows = partial(fraud.prevalence_weights, prevalence=share), []
     shape = {"epochs": -(-config.classifier_steps // -(-len(known.x) // 256)), "batch_size": 256}
     for frauds in config.budgets:
-        budget = label_budget.draw_budget(known.label, frauds, config.folds, run.seeds)
+        budget = cross_fitting.draw_budget(known.label, frauds, config.folds, run.seeds)
         members = run.seeds[0] + np.arange(len(budget.owner))
         batch = {"x": known.x, "label": np.float32(known.label), "keep": np.float32(budget.keep)}
         unseen = {"x": new.x, "keep": np.zeros((len(new.x), len(members)), np.float32)}
         full = frauds == config.budgets[-1]
-        for kind in (*label_budget.KINDS, *(label_budget.BASELINES if full else ())):
-            task = label_budget.network(encoder, kind, params[kind], budget)
+        for kind in (*KINDS, *(BASELINES if full else ())):
+            task = network(encoder, kind, params[kind], budget)
             name = f"network-{kind.replace(' ', '-')}-{frauds}"
             net = run.fit(name, task, batch, seeds=members, **shape)
             logits = [net.predict(lambda outputs, _: outputs[0], b) for b in (batch, unseen)]
-            found = {"DNN": label_budget.cross_fitted_logits(*logits, budget)}
+            found = {"DNN": cross_fitting.cross_fitted_logits(*logits, budget)}
             change = net.variables["params"].get("change")
-            of = label_budget.member_features(encoder, kind, params[kind], budget, change)
+            of = member_features(encoder, kind, params[kind], budget, change)
             for name, make in (LECTURE | (OTHERS if full and kind in MORE else {})).items():
                 title = f"{name}, {kind}, {frauds}"
-                found[name] = label_budget.cross_fit(make, of, known.x, new.x, budget, title)
+                found[name] = cross_fitting.cross_fit(make, of, known.x, new.x, budget, title)
             four = [found[name] for name in ("DNN", *LECTURE)]
-            found["vote of the first four"] = label_budget.vote(four, budget, weigh)
+            found["vote of the first four"] = cross_fitting.vote(four, budget, weigh)
             for name, scored in found.items():
                 head = {"frauds": str(frauds), "features": kind, "classifier": name}
-                rows.append(head | label_budget.judge(scored, budget, new.label, weigh))
-    luck = label_budget.random_scores(budget, len(new.x), run.seeds)
+                rows.append(head | cross_fitting.judge(scored, budget, new.label, weigh))
+    luck = cross_fitting.random_scores(budget, len(new.x), run.seeds)
     head = {"frauds": str(frauds), "features": "none", "classifier": "random"}
-    rows.append(head | label_budget.judge(luck, budget, new.label, weigh))
+    rows.append(head | cross_fitting.judge(luck, budget, new.label, weigh))
     last = [row for row in rows if row["frauds"] == str(config.budgets[-1])]
-    chosen = max(last, key=lambda row: row[label_budget.HELD_OUT].mean())
+    chosen = max(last, key=lambda row: row[cross_fitting.HELD_OUT].mean())
     best = max(last, key=lambda row: row["F1"].mean())
     named, seen = (f"{row['classifier']}, {row['features']}" for row in (chosen, best))
     reached = "reached" if chosen["F1"].mean() >= GOAL else "missed"
@@ -140,7 +150,7 @@ def main(config: Config, run: Run) -> Results:
     title += f"frauds, {(new.label == 0).sum():,} normal rows, prevalence {share:.6f}"
     return Results(
         tables=[Table(title, rows)],
-        figures={"budgets": partial(fraud_figures.f1_by_budget, rows, GOAL)},
+        figures={"budgets": partial(f1_by_budget, rows, GOAL)},
         headline={f"F1 ({named})": chosen["F1"]},
         notes=[
             f"Normal rows: {config.rows:,} at most in training, {config.test_rows:,} in test.",
@@ -148,3 +158,131 @@ def main(config: Config, run: Run) -> Results:
             f"Only the test half shows that {seen} has the largest, {best['F1'].mean():.3f}.",
         ],
     )
+
+
+def f1_by_budget(rows: Sequence[Mapping[str, Any]], goal: float | None = None) -> Any:
+    """F1 over the number of labelled frauds: one panel for each classifier, one line for features.
+
+    Args:
+        rows: have "frauds", "features", "classifier" and "F1".
+        goal: drawn as a dashed line.
+    """
+    budgets = list(dict.fromkeys(int(row["frauds"]) for row in rows))
+    everywhere = [r for r in rows if r["frauds"] == rows[0]["frauds"]]  # what every budget has
+    kinds = list(dict.fromkeys(row["features"] for row in everywhere))
+    names = list(dict.fromkeys(row["classifier"] for row in everywhere))
+    figure, axes = base.subplots(1, len(names), width=3.2, height=3.2)
+    for axis, name in zip(axes, names, strict=True):
+        for colour, kind in zip(base.COLOURS, kinds, strict=False):
+            own = [r for r in rows if (r["classifier"], r["features"]) == (name, kind)]
+            if not own:
+                continue
+            heights = [float(np.mean(row["F1"])) for row in own]
+            axis.plot(budgets, heights, marker="o", color=colour, label=kind)
+        if goal is not None:
+            axis.axhline(goal, color="0.5", ls="--", lw=1)
+        axis.set(title=name, xlabel="labelled frauds", xscale="log", ylim=(0, 1))
+        axis.set_xticks(budgets, map(str, budgets))
+    axes[0].set_ylabel("F1 at true prevalence")
+    axes[0].legend(fontsize=8)
+    return figure
+
+
+KINDS = ("raw", "code", "tuned code", "code and row")
+BASELINES = ("untrained code", "PCA code")
+
+
+def features(encoder: Any, kind: str, params: Any, x: Float[Array, "n columns"]) -> Array:
+    """What a classifier gets of a row.
+
+    Args:
+        encoder: an autoencoder with `encode`.
+        kind: of `KINDS` or `BASELINES`: the row itself, its code (frozen, tuned or untrained: that
+            depends on `params`), its principal components, or the row, its code and the logarithm
+            of its reconstruction error together.
+        params: of the autoencoder or the PCA.
+        x: rows.
+    """
+    if kind == "raw":
+        return x
+    if kind == "PCA code":
+        return (x - params.mean) @ params.components.T
+    code = encoder.apply({"params": params}, x, method="encode")
+    if kind != "code and row":
+        return code
+    error = losses.mse(encoder.apply({"params": params}, x, train=False), x)
+    return jnp.concatenate([x, code, jnp.log(error + 1e-6)[:, None]], axis=1)
+
+
+def params_by_kind(trained: Fitted, untrained: Fitted, x: Rows, components: int) -> dict[str, Any]:
+    """What `features` of each kind are made with, seed axis in front.
+
+    Args:
+        trained, untrained: populations of autoencoders.
+        x: rows for the PCA, which has as many `components` as the code has numbers.
+    """
+    weights, blank = trained.variables["params"], untrained.variables["params"]
+    seeds = jax.tree.leaves(weights)[0].shape[0]
+    pca = jax.tree.map(lambda w: jnp.stack([w] * seeds), fit_pca(x, components))
+    kinds = dict.fromkeys(KINDS, weights)
+    return kinds | dict(zip(BASELINES, (blank, pca), strict=True))
+
+
+def network(encoder: Any, kind: str, weights: Any, budget: Budget) -> Task:
+    """The deck's 32-16-1 network on `features`, a member for each seed and fold.
+
+    A batch has `x` [rows, columns], `label` [rows] and `keep` [rows, members]: which rows a member
+    is taught. Tuning ("tuned code") trains a change to the member's encoder that starts at zero.
+    Outputs are (logit, the member's column of `keep`).
+
+    Args:
+        encoder, kind: see `features`.
+        weights: what the kind's features are made with (`params_by_kind`).
+        budget: gives the members.
+    """
+    head, tuned = MLP((32, 16, 1), dropout=0.2), kind == "tuned code"
+
+    def init(key, batch):
+        first = jax.tree.map(lambda w: w[0], weights)
+        some = features(encoder, kind, first, jnp.asarray(batch["x"][:1]))
+        params = {"head": head.init(key, jnp.zeros_like(some), train=False)["params"]}
+        if tuned:
+            params["change"] = jax.tree.map(jnp.zeros_like, first)
+        return {"params": params}
+
+    def apply(variables, batch, key, train, hyper):
+        params = variables["params"]
+        own = jax.tree.map(lambda w: w[hyper["owner"].astype(jnp.int32)], weights)
+        if tuned:
+            own = jax.tree.map(jnp.add, own, params["change"])
+        noise = {"dropout": key} if train else None
+        x = features(encoder, kind, own, batch["x"])
+        logit = head.apply({"params": params["head"]}, x, train=train, rngs=noise)[:, 0]
+        return (logit, batch["keep"][:, hyper["member"].astype(jnp.int32)]), {}
+
+    def loss(outputs, batch, hyper):
+        logit, keep = outputs
+        return keep * losses.binary_cross_entropy(logit[:, None], batch["label"][:, None])
+
+    hyper = {"owner": budget.owner, "member": np.arange(len(budget.owner))}
+    return Task(init, apply, loss, lambda hyper: optim.adam(), hyper=hyper)
+
+
+def member_features(
+    encoder: Any, kind: str, weights: Any, budget: Budget, change: Any = None
+) -> Callable[[int, Rows], Rows]:
+    """(member, rows) -> `features`, for classifiers that are no network.
+
+    Args:
+        encoder, kind, weights, budget: see `network`.
+        change: "change" of the trained network, one for each member, where the code is tuned.
+    """
+    program = jax.jit(partial(features, encoder, kind))
+
+    def of(member: int, x: Rows) -> Rows:
+        own = jax.tree.map(lambda w: w[budget.owner[member]], weights)
+        if change is not None:
+            own = jax.tree.map(lambda w, c: w + c[member], own, change)
+        return np.asarray(program(own, x))
+
+    return of

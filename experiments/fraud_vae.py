@@ -24,8 +24,9 @@ import numpy as np
 
 from datasets import fraud
 from datasets.fraud_split import label_free, row_weights, split_three
-from jaxdl import figures, losses, optim
-from jaxdl.anomaly import detectors, evaluation, reporting
+from jaxdl import losses, optim
+from jaxdl.anomaly import detectors, metrics, tables
+from jaxdl.figures import curves
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.models.vae import DenseVAE, gaussian_bound
 from jaxdl.report import Results
@@ -71,7 +72,7 @@ def main(config: Config, run: Run) -> Results:
     size = {"batch_size": config.batch_size}
     epochs = -(-config.steps // -(-len(normal["x"]) // config.batch_size))
 
-    def vae_loss(outputs, batch):
+    def vae_loss(outputs, batch, hyper=None):
         return gaussian_bound(outputs, batch["x"], config.noise, config.beta)
 
     def vae_scores(outputs, batch):
@@ -81,7 +82,7 @@ def main(config: Config, run: Run) -> Results:
             "KL term": losses.gaussian_kl(*outputs.posterior),
         }
 
-    def error(outputs, batch):
+    def error(outputs, batch, hyper=None):
         return losses.mse(outputs, batch["x"])
 
     terms = {
@@ -113,18 +114,18 @@ def main(config: Config, run: Run) -> Results:
         held += f"; normal rows weighted to prevalence {config.prevalence}"
     names, decisions = [f"mean + {k:g} sd" for k in config.sigmas], []
     for kind in ("evidence bound", "error"):
-        limits = reporting.sigma_thresholds(usual[kind], config.sigmas, "normal training rows")
-        counts = reporting.confusion_of_members(found[kind], judged[0], limits, judged[1])
+        limits = tables.sigma_thresholds(usual[kind], config.sigmas, "normal training rows")
+        counts = metrics.confusion_of_members(found[kind], judged[0], limits, judged[1])
         title = f"Decisions by the VAE's {kind}; {held}"
-        decisions.append(reporting.decision_table(title, names, limits, counts))
-    groups = reporting.same_sized_groups(
+        decisions.append(tables.decision_table(title, names, limits, counts))
+    groups = tables.same_sized_groups(
         found["error"][0, judged[0] == 0], found["error"][0, judged[0] == 1]
     )
-    pictures = reporting.score_figures(groups, names, limits[0], counts[0], shown, *judged)
-    draw = partial(figures.loss_curves, {"VAE": fitted.history})
-    area = evaluation.population(evaluation.average_precision, found["evidence bound"], *judged)
+    pictures = tables.score_figures(groups, names, limits[0], counts[0], shown, *judged)
+    draw = partial(curves.loss_curves, {"VAE": fitted.history})
+    area = metrics.population(metrics.average_precision, found["evidence bound"], *judged)
     return Results(
-        tables=[reporting.ranking_table(f"Ranking; {held}", shown, *judged), *decisions],
+        tables=[tables.ranking_table(f"Ranking; {held}", shown, *judged), *decisions],
         figures={
             "error": partial(draw, name="error", ylabel="MSE of normal rows"),
             "kl": partial(draw, name="kl", ylabel="KL term in nats", log=True),

@@ -17,22 +17,36 @@ else. Trained again on all normal rows of the training half, whose scores give t
 score the test half. Runtime on two CPU cores: two minutes for ten seeds. Numbers: docs/results.md.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from datasets import fraud
 from datasets.fraud_split import COLUMNS, label_free, raw_rows, row_weights, split_three
-from jaxdl import error_ensembles, export, figures, optim
-from jaxdl.anomaly import detectors, evaluation, explain, reporting, thresholds
-from jaxdl.error_ensembles import decision_tables, residual, squared_error, validation_rows
+from jaxdl import optim
+from jaxdl.anomaly import detectors, explain, metrics, reconstruction, thresholds
+from jaxdl.anomaly.reconstruction import KINDS, Judged, contributions, residual, squared_error
+from jaxdl.anomaly.tables import (
+    decision_table,
+    ranking_table,
+    same_sized_groups,
+    score_figures,
+    sigma_thresholds,
+    table_of_columns,
+    tested_on,
+)
+from jaxdl.figures.curves import loss_curves
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-from jaxdl.training import Task, module_functions
+from jaxdl.runs.run import fit_in_steps
+from jaxdl.serving import export, transactions
+from jaxdl.training import Fitted, Task, module_functions
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,7 @@ def main(config: Config, run: Run) -> Results:
     normal, x_test = part.normal, parts.test.x
     valid = (part.valid.x, part.valid.label, row_weights(part.valid.label, config.prevalence))
     test = (parts.test.label, row_weights(data.label, config.prevalence)[parts.test.rows])
-    fit = error_ensembles.fit_in_steps(run.fit, config.steps, config.batch_size)
+    fit = fit_in_steps(run.fit, config.steps, config.batch_size)
 
     fits, choices = {}, []
     denoising = DenseAutoencoder(30, (27,), noise=config.noise)
@@ -85,7 +99,7 @@ def main(config: Config, run: Run) -> Results:
         fits[name] = fit(name.replace(" ", "-"), task, part.fit)
         choices += validation_rows(name, fits[name], part.fit, *valid, DECISIONS)
 
-    held = reporting.tested_on(config.split, test[0], config.prevalence)
+    held = tested_on(config.split, test[0], config.prevalence)
     shown, decisions = {}, []
     for purpose in ("AUPRC", DECISIONS):
         best = max(choices, key=lambda row, by=purpose: row[by].mean())
@@ -94,20 +108,20 @@ def main(config: Config, run: Run) -> Results:
             continue
         task = fits[best["model"]].task
         chosen = fit(f"chosen-{best['model']}", task, normal)
-        found = error_ensembles.judge(chosen, normal, x_test, best["error"])
+        found = reconstruction.judge(chosen, normal, x_test, best["error"])
         ensemble, vote = f"{title}, vote of the seeds", found.new_vote[0]
         shown |= {title: found.new, ensemble: found.new_vote}
         titles = [f"Decisions of {n} (chosen by {purpose}); {held}" for n in (ensemble, title)]
         tables, *marks = decision_tables(titles, found, config.sigmas, *test)
         decisions += tables
-    norms = detectors.gradient_norms(task, chosen.variables, {"x": x_test})
+    norms = reconstruction.gradient_norms(task, chosen.variables, {"x": x_test})
     blank = fit("untrained", task, normal, steps=0)
     shown |= {
         f"{best['model']}, norm of the gradient": norms,
         f"{best['model']}, untrained": np.square(blank.predict(residual, {"x": x_test})).mean(-1),
         "PCA, 12 components": detectors.pca(normal, 12)(x_test)[None],
         "PCA, 27 components": detectors.pca(normal, 27)(x_test)[None],
-        "random": reporting.random_scores(run.seeds, len(x_test)),
+        "random": metrics.random_scores(run.seeds, len(x_test)),
     }
     frauds = f"{config.split} split, {valid[1].sum()} of {len(valid[1]):,} rows are frauds"
     top = np.argsort(-vote, kind="stable")[: config.alerts]
@@ -124,27 +138,78 @@ def main(config: Config, run: Run) -> Results:
     calm = found.known_vote[0]
     scorer = partial(
         export.build,
-        error_ensembles.detector(task, chosen.variables, found.usual, best["error"], title),
-        export.transactions(parts.scaler.mean, parts.scaler.sd),
+        export.detector(task, chosen.variables, found.usual, best["error"], title),
+        transactions.transactions(parts.scaler.mean, parts.scaler.sd),
         thresholds.k_sigma(calm, max(config.sigmas), fitted_on="normal training rows"),
         rows=raw_rows(data, parts.test.rows[:1024]),
         reference=vote[:1024],
         calibration=calm,
         normal=export.Normal(raw_rows(data, part.normal_rows), part.normal_rows + 1),
     )
-    groups = reporting.same_sized_groups(*(found.new[0, test[0] == kind] for kind in (0, 1)))
-    pictures = reporting.score_figures(groups, *marks, shown, *test)
+    groups = same_sized_groups(*(found.new[0, test[0] == kind] for kind in (0, 1)))
+    pictures = score_figures(groups, *marks, shown, *test)
     histories = {name: fitted.history for name, fitted in fits.items()}
-    curves = partial(figures.loss_curves, histories, ylabel="MSE of normal rows", log=True)
-    area = evaluation.population(evaluation.average_precision, next(iter(shown.values())), *test)
+    curves = partial(loss_curves, histories, ylabel="MSE of normal rows", log=True)
+    area = metrics.population(metrics.average_precision, next(iter(shown.values())), *test)
     return Results(
         tables=[
             Table(f"Choice of the variant on the validation part; {frauds}", choices),
-            reporting.ranking_table(f"Ranking; {held}", shown, *test),
+            ranking_table(f"Ranking; {held}", shown, *test),
             *decisions,
-            reporting.table_of_columns(f"Highest alerts of {ensemble}, explained", alerts, 1),
+            table_of_columns(f"Highest alerts of {ensemble}, explained", alerts, 1),
         ],
         figures={"loss": curves, **pictures},
         headline={"AUPRC": area},
         scorer=scorer,
     )
+
+
+def decision_tables(
+    titles: Sequence[str],
+    found: Judged,
+    sigmas: Sequence[float],
+    label: Int[np.ndarray, " n"],
+    weights: Float[np.ndarray, " n"],
+) -> tuple[list[Table], list[str], Float[np.ndarray, " k"], metrics.Confusion]:
+    """Decisions at mean + k sd of the normal training scores, by the vote and by the members.
+
+    Returns:
+        Both tables; names of the thresholds, the first member's values and confusion counts.
+    """
+    names, tables = [f"mean + {k:g} sd" for k in sigmas], []
+    pairs = ((found.known_vote, found.new_vote), (found.known, found.new))
+    for title, (known, new) in zip(titles, pairs, strict=True):
+        limits = sigma_thresholds(known, sigmas, "normal training rows")
+        counts = metrics.confusion_of_members(new, label, limits, weights)
+        tables.append(decision_table(title, names, limits, counts))
+    return tables, names, limits[0], counts[0]
+
+
+def validation_rows(
+    name: str,
+    fitted: Fitted,
+    normal: Float[np.ndarray, "m features"],
+    x: Float[np.ndarray, "n features"],
+    label: Int[np.ndarray, " n"],
+    weights: Float[np.ndarray, " n"],
+    column: str,
+) -> list[Mapping[str, Any]]:
+    """A table row for each kind of error: ranking metrics, and F1 at mean + 3 sd.
+
+    Args:
+        name: of the model.
+        fitted: the trained population.
+        normal: its training rows.
+        x, label, weights: the validation part.
+        column: name of the column of F1.
+    """
+    usual, errors = (fitted.predict(residual, {"x": rows}) for rows in (normal, x))
+    rows = []
+    for kind in KINDS:
+        ours, theirs = (contributions(usual, e, kind).sum(axis=-1) for e in (usual, errors))
+        limits = sigma_thresholds(ours, (3.0,), "normal training rows")
+        counts = metrics.confusion_of_members(theirs, label, limits, weights)
+        decided = {column: np.array([c.f_beta()[0] for c in counts])}
+        cells = {**metrics.metrics_of(theirs, label, weights), **decided}
+        rows.append({"model": name, "error": kind, **cells})
+    return rows

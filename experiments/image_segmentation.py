@@ -22,13 +22,15 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int, UInt8
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_sample_image
 
+from datasets import pictures
 from datasets.source import Provenance, array_digest
-from jaxdl import clustering, pictures
+from jaxdl.clustering import kmeans
 from jaxdl.errors import UserError
-from jaxdl.image_figures import in_few_colours
+from jaxdl.figures.images import in_few_colours
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 
@@ -92,21 +94,21 @@ def segment(pixels: np.ndarray, config: Config, seed: int) -> dict:
     Returns:
         "palette" [ks, most, 3] in 0..1, "labels" [ks, rows, columns], "inertia" [ks].
     """
-    colours, counts, index = pictures.colours_of(pixels)
+    colours, counts, index = colours_of(pixels)
     if len(colours) < max(config.ks):
         raise UserError(f"the picture has only {len(colours)} colours; lower --ks")
     mean = np.average(colours, axis=0, weights=counts)
     spread = np.average((colours - mean) ** 2, axis=0, weights=counts).mean()
     tolerance = jnp.float32(config.tolerance * spread)
     centred = jnp.asarray(colours - mean, jnp.float32)
-    coarse, weights = pictures.cells_of(colours, counts)
+    coarse, weights = cells_of(colours, counts)
     coarse = (coarse - mean).astype(np.float32)
-    start = clustering.kmeans(
+    start = kmeans.kmeans(
         jax.random.key(seed), coarse, weights, config.ks, config.starts, tolerance=tolerance
     )
-    used = clustering.used_centres(config.ks)
-    centres, inertia = clustering.finish(centred, counts, start.centres, used, tolerance)
-    nearest = jax.jit(jax.vmap(clustering.nearest, (None, 0, 0)))
+    used = kmeans.used_centres(config.ks)
+    centres, inertia = kmeans.finish(centred, counts, start.centres, used, tolerance)
+    nearest = jax.jit(jax.vmap(kmeans.nearest, (None, 0, 0)))
     labels = np.asarray(nearest(centred, centres, used), np.uint8)[:, index]
     return {
         "palette": np.asarray(centres) + mean,
@@ -145,3 +147,28 @@ def _palette(name, pixels, segmented, config):
         pairs = [f"{name} {size:,}" for name, size in zip(names, sizes[order], strict=True)]
         rows.append({"k": f"{k}", "colours and their pixels": ", ".join(pairs)})
     return Table(f"{name}: palette and sizes", rows)
+
+
+def colours_of(
+    pixels: UInt8[np.ndarray, "rows columns 3"],
+) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, " n"], Int[np.ndarray, " pixels"]]:
+    """Distinct colours, scaled to 0..1, how often each occurs, and each pixel's index."""
+    flat = pixels.reshape(-1, 3).astype(np.int32)
+    code = (flat[:, 0] << 16) | (flat[:, 1] << 8) | flat[:, 2]
+    counts = np.bincount(code, minlength=1 << 24)
+    present = np.flatnonzero(counts)
+    place = np.zeros(1 << 24, np.int32)
+    place[present] = np.arange(present.size)
+    colours = np.stack([present >> 16, (present >> 8) & 255, present & 255], axis=1)
+    return (colours / 255).astype(np.float32), counts[present].astype(np.float32), place[code]
+
+
+def cells_of(
+    colours: Float[np.ndarray, "n 3"], counts: Float[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, "cells 3"], Float[np.ndarray, " cells"]]:
+    """Mean colour and number of pixels of the occupied cells of a 32 x 32 x 32 cube."""
+    cell = (colours * 255).round().astype(np.int64) // 8 @ np.array([1024, 32, 1])
+    weights = np.bincount(cell, counts, minlength=32**3)
+    sums = np.stack([np.bincount(cell, counts * c, minlength=32**3) for c in colours.T], axis=1)
+    full = weights > 0
+    return (sums[full] / weights[full, None]).astype(np.float32), weights[full].astype(np.float32)

@@ -21,12 +21,12 @@ from typing import Literal, get_args
 import flax.linen as nn
 import numpy as np
 
-from datasets import imdb
-from jaxdl import bags, figures, sentiment
-from jaxdl import regularisation as reg
+from datasets import imdb, splits
+from jaxdl.figures.curves import loss_curves
 from jaxdl.models.text import BagMLP, TextCNN, TextRNN
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
+from jaxdl.text import bag_of_words, sentiment_task
 from jaxdl.training import Task, parameter_count
 
 Bag = Literal["words", "pairs", "weighted_words", "weighted_pairs"]
@@ -82,17 +82,17 @@ def network(name: Model, config: Config, seeds: int, texts: dict[str, np.ndarray
     if name in BAGS:
         weighted, size = name.startswith("weighted"), columns(name, config)
         strength = config.weighted_proximal if weighted else config.proximal
-        hyper, _ = reg.population({name: {"proximal": strength}}, range(seeds))
+        hyper, _ = sentiment_task.population({name: {"proximal": strength}}, range(seeds))
         module = BagMLP(size, (config.bag_units, config.bag_units), by_length=weighted)
-        weights = bags.class_weights(texts["x"], texts["y"], size) if weighted else None
-        return sentiment.sentiment_task(module, hyper, config.learning_rate, weights)
+        weights = bag_of_words.class_weights(texts["x"], texts["y"], size) if weighted else None
+        return sentiment_task.sentiment_task(module, hyper, config.learning_rate, weights)
     modules = {
         "cnn": TextCNN(words),
         "gru": rnn(nn.GRUCell),
         "lstm": rnn(nn.OptimizedLSTMCell),
         "bidirectional": rnn(nn.OptimizedLSTMCell, bidirectional=True),
     }
-    return sentiment.sequence_task(modules[name], config.learning_rate)
+    return sentiment_task.sequence_task(modules[name], config.learning_rate)
 
 
 def columns(name: Model, config: Config) -> int:
@@ -104,19 +104,19 @@ def inputs(name: Model, config: Config, pairs: np.ndarray | None, half: imdb.Hal
     """What a model reads of `half`; pairs are those frequent in the training reviews."""
     if name not in BAGS:
         length = config.cnn_length if name == "cnn" else config.rnn_length
-        return bags.sequences(half.tokens, half.starts, length)
+        return bag_of_words.sequences(half.tokens, half.starts, length)
     pairs = pairs if name.endswith("pairs") else None
-    return bags.multi_hot(half.tokens, half.starts, config.num_words, pairs)
+    return bag_of_words.multi_hot(half.tokens, half.starts, config.num_words, pairs)
 
 
 def main(config: Config, run: Run) -> Results:
     data = imdb.load(run.source, config.num_words, config.twin_rows)
     run.uses(data.provenance)
-    rest, chosen = imdb.split_by_film(data.train, config.validation_share)
+    rest, chosen = splits.split_by_film(data.train, config.validation_share)
     rows, histories, pairs = [], {}, None
     if {"pairs", "weighted_pairs"} & set(config.models):
         text = (data.train.tokens, data.train.starts, config.num_words)
-        pairs = bags.frequent_pairs(*text, config.pairs, imdb.UNKNOWN)
+        pairs = bag_of_words.frequent_pairs(*text, config.pairs, imdb.UNKNOWN)
     for name in config.models:
         read = partial(inputs, name, config, pairs)
         train, test = ({"x": read(h), "y": h.label.astype("f4")} for h in (data.train, data.test))
@@ -138,13 +138,15 @@ def main(config: Config, run: Run) -> Results:
                 "validation cross-entropy": stopped.history["valid_loss"][kept],
                 "validation accuracy": stopped.history["valid_accuracy"][kept],
             }
-            | sentiment.test_columns(whole.predict(sentiment.judged, test), test["y"])
+            | sentiment_task.test_columns(whole.predict(sentiment_task.judged, test), test["y"])
         )
         if name in ("words", "pairs"):
-            linear = bags.logistic_regression(columns(name, config), part, valid, train, test)
+            linear = bag_of_words.logistic_regression(
+                columns(name, config), part, valid, train, test
+            )
             rows.append({"model": f"logistic regression, {name}", **linear})
     best = max((r for r in rows if "epochs" in r), key=lambda r: r["validation accuracy"].mean())
     split = f"{len(rest):,} + {len(chosen):,} validation, then all; {len(test['y']):,} test"
     tables = [Table(f"Readers of reviews; {split} reviews", rows)]
-    curves = {"loss": partial(figures.loss_curves, histories, ylabel="cross-entropy")}
+    curves = {"loss": partial(loss_curves, histories, ylabel="cross-entropy")}
     return Results(tables, curves, {f"test accuracy ({best['model']})": best["test accuracy"]})

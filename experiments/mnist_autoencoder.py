@@ -18,20 +18,24 @@ and seed for the lecture's nets, 6 s for the wide one, 20 s for the convolutiona
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import jax
+import numpy as np
+from jaxtyping import UInt8
 
-from datasets import mnist
-from jaxdl import image_autoencoder as images
-from jaxdl import protocol
-from jaxdl.autoencoder_figures import image_copies
-from jaxdl.figures import loss_curves
-from jaxdl.models.autoencoder import DenseAutoencoder, identity
-from jaxdl.models.conv_autoencoder import ConvAutoencoder
-from jaxdl.report import Results, Table
+from datasets import labelled_images, mnist, splits
+from jaxdl import optim, pca
+from jaxdl.figures.curves import loss_curves
+from jaxdl.figures.images import image_rows
+from jaxdl.models.autoencoder import ConvAutoencoder, DenseAutoencoder
+from jaxdl.models.layers import identity
+from jaxdl.report import Results, Table, table
 from jaxdl.runs import Run
-from jaxdl.training import parameter_count
+from jaxdl.training import Fitted, parameter_count
+from jaxdl.vision import autoencoder_task
+from jaxdl.vision import autoencoder_task as images
+from jaxdl.vision.autoencoder_task import pixels
 
 ModelName = Literal[
     "simple-32", "simple-64", "stacked", "stacked-mse", "stacked-wide", "convolutional"
@@ -97,11 +101,11 @@ def module(name: ModelName, config: Config):
 def main(config: Config, run: Run) -> Results:
     data = mnist.load(run.source, config.data, config.twin_rows)
     run.uses(data.provenance)
-    train, test = ({"x": images.flat(half.image)} for half in (data.train, data.test))
-    kept, held = protocol.split_off(train, config.valid_rows)
+    train, test = ({"x": labelled_images.flat(half.image)} for half in (data.train, data.test))
+    kept, held = splits.split_off(train, config.valid_rows)
     lecture = {"epochs": config.epochs, "batch_size": config.batch_size}
     better = {"epochs": config.better_epochs, "batch_size": config.better_batch}
-    falling = images.cosine(config.learning_rate, rows=len(kept["x"]), **better)
+    falling = optim.cosine(config.learning_rate, rows=len(kept["x"]), **better)
 
     fits = {}
     for name in config.models:
@@ -129,7 +133,7 @@ def main(config: Config, run: Run) -> Results:
                 "epoch of the weights": fitted.best_epoch if name in BETTER else None,
             }
         )
-    linear = images.pca_errors(train["x"], test["x"], most=64)
+    linear = pca.pca_errors(images.unit(train["x"]), images.unit(test["x"]), most=64)
     for k in (64, 32, 0):
         name = f"PCA, {k} components" if k else "mean image"
         rows.append({"model": name, "numbers in the code": k, "test MSE": linear[k]})
@@ -143,8 +147,14 @@ def main(config: Config, run: Run) -> Results:
     notes = ["BCE has a floor that no copy reaches: grey pixels carry entropy of their own."]
     if config.data == "fashion_mnist" and data.provenance.kind != "simulated":
         wanted = [name for name in fits if BETTER.get(name)]
-        notes += [images.goal_line(f"{n}, test MSE", errors[n], BETTER[n]) for n in wanted]
+        notes += [table.goal_line(f"{n}, test MSE", errors[n], BETTER[n]) for n in wanted]
     title = f"{data.provenance.name}, {len(test['x']):,} test images; better protocol: "
     title += f"{len(kept['x']):,} to train on, {config.valid_rows:,} to choose the epoch"
     headline = {f"test MSE, {name}": errors[name] for name in config.models[-1:]}
     return Results([Table(title, rows, digits=4)], figures, headline, notes)
+
+
+def image_copies(fitted: Fitted, x: UInt8[np.ndarray, "rows pixels"]) -> Any:
+    """Lab 460's picture: images, their codes, what the first member makes of them."""
+    code, copy = (fitted.predict(f, {"x": x})[0] for f in (autoencoder_task.code, pixels))
+    return image_rows({"original": x / 255, "code": code, "reconstruction": copy})

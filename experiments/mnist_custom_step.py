@@ -18,22 +18,24 @@ Runtime: 40 s for each epoch and seed on one CPU core. `--eval` runs the short o
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Float
 
-from datasets import mnist
-from jaxdl import figures, losses, optim, protocol
-from jaxdl.classification import image_task
-from jaxdl.models.digits import DigitNet
+from datasets import labelled_images, mnist, splits
+from jaxdl import losses, optim
+from jaxdl.figures.curves import loss_curves
+from jaxdl.models.cnn import DigitNet
 from jaxdl.models.mlp import MLP
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-from jaxdl.training import Task, parameter_count
-from jaxdl.training.order import epoch_order
+from jaxdl.training import Fitted, Task, loop, parameter_count
+from jaxdl.training.batch_order import epoch_order
+from jaxdl.vision.classification_task import image_task
 
 LECTURE = (0.9810, 0.9776, 0.9834, 0.9822, 0.9824)  # stored test accuracy by epoch, n = 1
 
@@ -105,15 +107,17 @@ def compare(config: Config, run: Run, task: Task, train) -> Table:
     params, curve = open_loop(config, few, seed, 2)
     engine = run.fit("check", task, few, seeds=[seed], epochs=2, batch_size=config.batch_size)
     title = f"The step written out against the engine's: second epoch on {count:,} images"
-    return Table(title, protocol.difference_rows(params, curve, engine))
+    return Table(title, difference_rows(params, curve, engine))
 
 
 def main(config: Config, run: Run) -> Results:
     data = mnist.load(run.source, "mnist", config.twin_rows)
     run.uses(data.provenance)
-    halves = [protocol.examples(h.image, h.label, (28, 28, 1)) for h in (data.train, data.test)]
+    halves = [
+        labelled_images.examples(h.image, h.label, (28, 28, 1)) for h in (data.train, data.test)
+    ]
     aside = config.validation_rows if config.protocol == "validation" else 0
-    train, valid, held = protocol.hold_out(*halves, aside)
+    train, valid, held = splits.hold_out(*halves, aside)
     test = halves[1]
 
     task, linear = task_of(DigitNet(), config), task_of(MLP((10,)), config)
@@ -131,7 +135,7 @@ def main(config: Config, run: Run) -> Results:
     ]
     split = f"{len(train['y']):,} training, {len(test['y']):,} test images"
     curves = {name: fits[name].history for name in ("convolutional net", "logistic regression")}
-    steps = protocol.epoch_rows(fits["convolutional net"], held)
+    steps = loop.epoch_rows(fits["convolutional net"], held)
     for row, reference in zip(steps, LECTURE, strict=False):
         row["lecture's test accuracy"] = reference
     title = f"Epoch by epoch, training means taken on the way; {held}: {len(valid['y']):,} images"
@@ -142,8 +146,29 @@ def main(config: Config, run: Run) -> Results:
             Table(title, steps, digits=4),
         ],
         figures={
-            "loss": partial(figures.loss_curves, curves, ylabel="cross-entropy", log=True),
-            "accuracy": partial(figures.loss_curves, curves, "accuracy", "accuracy"),
+            "loss": partial(loss_curves, curves, ylabel="cross-entropy", log=True),
+            "accuracy": partial(loss_curves, curves, "accuracy", "accuracy"),
         },
         headline={"test accuracy": rows[0]["test accuracy"]},
     )
+
+
+def difference_rows(
+    params: Any, curve: Float[np.ndarray, "epochs 2"], engine: Fitted
+) -> list[dict[str, str]]:
+    """How far a net trained by a loop of one's own is from the engine's first member.
+
+    Args:
+        params: the loop's trained parameters.
+        curve: its training loss and accuracy by epoch.
+        engine: the population that the engine trained.
+    """
+    theirs = jax.tree.map(lambda x: x[0], engine.variables["params"])
+    apart = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), params, theirs)
+    rows = [{"number": "weights", "own step": "-", "engine": "-"}]
+    rows[0]["largest difference"] = f"{max(jax.tree.leaves(apart)):.1e}"
+    for name, ours in zip(("loss", "accuracy"), curve[-1].tolist(), strict=True):
+        value = float(engine.history[f"train_{name}"][-1, 0])
+        row = {"number": f"train {name}", "own step": f"{ours:.7f}", "engine": f"{value:.7f}"}
+        rows.append(row | {"largest difference": f"{abs(ours - value):.1e}"})
+    return rows

@@ -11,33 +11,41 @@ draws, which comes close to log p(x). An untrained model and independent pixels 
 
 Protocol: 55,000 training images, the last 5,000 choose the epoch by their evidence bound, test
 images are used once: all of them for the evidence bound, the first `bound_rows` for K draws.
-Pixels are made binary, see `jaxdl.image_vae`; bounds compare only within one way. Goals (static,
-20 dimensions): evidence bound at most 100 nats, importance-weighted at most 96. Published examples
-of this size, ways mixed: bound 101 to 107, importance-weighted 97 to 100.
+Pixels are made binary, see `jaxdl.vision.vae_task`; bounds compare only within one way. Goals
+(static, 20 dimensions): evidence bound at most 100 nats, importance-weighted at most 96.
+Published examples of this size, ways mixed: bound 101 to 107, importance-weighted 97 to 100.
 Runtime on one CPU core: 3 s per epoch and seed, half a minute per seed for the 5,000 draws.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int, UInt8
 
-from datasets import mnist
-from jaxdl import bounds, image_vae, image_vae_figures, protocol
-from jaxdl import image_autoencoder as images
-from jaxdl.autoencoder_figures import curves
-from jaxdl.figures import loss_curves
-from jaxdl.models.autoencoder import DenseAutoencoder, identity
+from datasets import labelled_images, mnist, splits
+from jaxdl import optim
+from jaxdl.figures.curves import curves, loss_curves
+from jaxdl.figures.images import image_rows, mosaic
+from jaxdl.figures.points import latent_maps
+from jaxdl.models.autoencoder import DenseAutoencoder
+from jaxdl.models.layers import identity
 from jaxdl.models.vae import VAE
-from jaxdl.report import Results, Table
+from jaxdl.report import Results, Table, table
 from jaxdl.runs import Run
+from jaxdl.training import Fitted
+from jaxdl.vision import likelihood_bounds, vae_task
 
 
 @dataclass(frozen=True)
 class Config:
     data: mnist.Name = "mnist"
     """Which images."""
-    binarisation: image_vae.Binarisation = "static"
+    binarisation: vae_task.Binarisation = "static"
     """How training images are made binary; validation and test images are drawn once."""
     widths: tuple[int, ...] = (200, 200)
     """Hidden layers of the encoder; the decoder mirrors them."""
@@ -91,21 +99,21 @@ def model(config: Config, latent: int) -> VAE:
 def main(config: Config, run: Run) -> Results:
     data = mnist.load(run.source, config.data, config.twin_rows)
     run.uses(data.provenance)
-    grey, seen = images.flat(data.train.image), config.binarisation
-    train, valid = protocol.split_off({"x": grey}, config.valid_rows)
+    grey, seen = labelled_images.flat(data.train.image), config.binarisation
+    train, valid = splits.split_off({"x": grey}, config.valid_rows)
     # a test image is never drawn anew, whatever the training images are
     valid["x"], test = (
-        image_vae.binary(x, seen, seed)
-        for seed, x in ((1, valid["x"]), (2, images.flat(data.test.image)))
+        vae_task.binary(x, seen, seed)
+        for seed, x in ((1, valid["x"]), (2, labelled_images.flat(data.test.image)))
     )
-    drawn_once = image_vae.binary(train["x"], seen, seed=0)
+    drawn_once = vae_task.binary(train["x"], seen, seed=0)
     train = {"grey": train["x"]} if seen == "dynamic" else {"x": drawn_once}
 
     def fit(name, latent, epochs, **options):
         size = {"epochs": epochs, "batch_size": config.batch_size}
-        rate = images.cosine(config.learning_rate, rows=len(drawn_once), **size)
+        rate = optim.cosine(config.learning_rate, rows=len(drawn_once), **size)
         steps = config.warm_up * -(-len(drawn_once) // config.batch_size)
-        task = image_vae.vae_task(model(config, latent), config.beta, steps, rate)
+        task = vae_task.vae_task(model(config, latent), config.beta, steps, rate)
         return run.fit(name, task, train, valid, monitor="valid_bound", **size, **options)
 
     fitted = fit("vae", config.latent, config.epochs, patience=config.epochs)
@@ -115,15 +123,17 @@ def main(config: Config, run: Run) -> Results:
 
     rows, found = [], {}
     for name, own in (("VAE", fitted), ("VAE, untrained", blank)):
-        whole = image_vae.bounds_of(net, own, test, ())
-        part = found[name] = image_vae.bounds_of(net, own, few, config.draws)
-        code = own.predict(image_vae.means, {"x": test})
+        whole = vae_task.bounds_of(net, own, test, ())
+        part = found[name] = vae_task.bounds_of(net, own, few, config.draws)
+        code = own.predict(vae_task.means, {"x": test})
         row = {"model": name, "-ELBO": (whole["reconstruction"] + whole["kl"]).mean(1)}
         row |= {"reconstruction": whole["reconstruction"].mean(1), "KL": whole["kl"].mean(1)}
-        row |= {"dimensions used": (code.var(axis=1) > image_vae.ACTIVE).sum(axis=-1)}
+        row |= {"dimensions used": (code.var(axis=1) > vae_task.ACTIVE).sum(axis=-1)}
         row |= {f"-ELBO, first {len(few):,}": (part["reconstruction"] + part["kl"]).mean(1)}
         rows.append(row | {f"-IWAE, K = {k:,}": part[f"IWAE-{k}"].mean(1) for k in config.draws})
-    alone = -np.asarray(bounds.independent_pixels(jnp.asarray(drawn_once), jnp.asarray(test)))
+    alone = -np.asarray(
+        likelihood_bounds.independent_pixels(jnp.asarray(drawn_once), jnp.asarray(test))
+    )
     row = {"model": "independent pixels (exact)", "-ELBO": alone.mean()}
     row[f"-ELBO, first {len(few):,}"] = alone[: len(few)].mean()
     rows.append(dict.fromkeys(rows[0]) | row)
@@ -135,8 +145,8 @@ def main(config: Config, run: Run) -> Results:
         "bound": lambda: loss_curves(history, "bound", "negative evidence bound in nats"),
         "kl": lambda: loss_curves(history, "kl", "KL term in nats"),
         "bound_by_draws": lambda: curves(by_draws, "K", "negative bound in nats", log_x=True),
-        **image_vae_figures.latent_space(net, fitted, **labelled),
-        **image_vae_figures.latent_plane(model(config, 2), flat, **labelled),
+        **latent_space(net, fitted, **labelled),
+        **latent_plane(model(config, 2), flat, **labelled),
     }
     cut = "cut at 128" if seen == "threshold" else "drawn once"
     title = f"{data.provenance.name}, {seen} binarisation ({len(test):,} test images {cut}), "
@@ -145,5 +155,67 @@ def main(config: Config, run: Run) -> Results:
     real = data.provenance.kind != "simulated"
     if real and (seen, config.data, config.beta) == ("static", "mnist", 1.0):
         goals = {"-ELBO": 100.0, f"-IWAE, K = {config.draws[-1]:,}": 96.0}
-        notes = [images.goal_line(f"{name}, nats", rows[0][name], goals[name]) for name in goals]
+        notes = [table.goal_line(f"{name}, nats", rows[0][name], goals[name]) for name in goals]
     return Results([Table(title, rows, digits=2)], figures, {"-ELBO": rows[0]["-ELBO"]}, notes)
+
+
+MAP_ROWS = 5000  # points of a scatter plot
+
+
+def latent_space(
+    module: VAE,
+    fitted: Fitted,
+    x: UInt8[np.ndarray, "rows pixels"],
+    label: Int[np.ndarray, " rows"],
+    classes: Sequence[str],
+) -> Mapping[str, Callable[[], Any]]:
+    """Draws from the prior, copies, and walks along the dimensions that vary most; first member.
+
+    Args:
+        module: the model.
+        fitted: its population.
+        x: binary test images; the first is where the walks start.
+        label, classes: class of each image, name of each class.
+    """
+
+    def copies():
+        first = [int(np.flatnonzero(label == k)[0]) for k in range(len(classes))]
+        code = fitted.predict(vae_task.means, {"x": x[first]})[0]
+        copy = vae_task.images_of(module, fitted, code)
+        rows = {"binary image": x[first], "code": code, "reconstruction": copy}
+        return image_rows(rows, classes)
+
+    def samples():
+        latent = fitted.predict(vae_task.means, {"x": x[:1]}).shape[-1]
+        codes = np.asarray(jax.random.normal(jax.random.key(0), (100, latent)))
+        return mosaic(vae_task.images_of(module, fitted, codes), 10, "draws from the prior")
+
+    def walks():
+        code = fitted.predict(vae_task.means, {"x": x})[0]
+        widest = np.argsort(-code.var(axis=0))[:8]
+        steps = np.linspace(-3, 3, 11)
+        rows = vae_task.traversals(code[0], widest, steps)
+        shown = {name: vae_task.images_of(module, fitted, codes) for name, codes in rows.items()}
+        return image_rows(shown, [f"{step:+.1f}" for step in steps])
+
+    return {"copies": copies, "samples": samples, "traversals": walks}
+
+
+def latent_plane(
+    module: VAE,
+    fitted: Fitted,
+    x: UInt8[np.ndarray, "rows pixels"],
+    label: Int[np.ndarray, " rows"],
+    classes: Sequence[str],
+) -> Mapping[str, Callable[[], Any]]:
+    """A model with two latent dimensions: its plane decoded, and the codes of test images on it."""
+
+    def spots():
+        code = fitted.predict(vae_task.means, {"x": x[:MAP_ROWS]})[0]
+        return latent_maps({"posterior means": code}, label[:MAP_ROWS], classes)
+
+    decoded = partial(vae_task.images_of, module, fitted)
+    return {
+        "latent_plane": lambda: mosaic(decoded(vae_task.plane(20)), 20, "latent plane"),
+        "latent_map": spots,
+    }

@@ -1,6 +1,6 @@
 """Beyond lab 170 - NAB benchmark: live detectors, one configuration for all series
 
-SeriesScores detectors with the rules of the Numenta Anomaly Benchmark on the series at hand (35 of NAB's
+Scores detectors with the rules of the Numenta Anomaly Benchmark on the series at hand (35 of NAB's
 58 files, 55 of its 116 windows), with a label-free threshold and, beside it, with the best one on
 the labels, as NAB has it. Every detector is causal: it learns from the first 15 % (750 rows at
 most), which NAB does not count, and then sees one value after the other. One configuration for all.
@@ -14,21 +14,25 @@ Published, whole corpus, threshold chosen on labels: 74.9 (ARTime), 70 (HTM); be
 """
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 from tqdm import tqdm
 
 from datasets import nab
 from datasets.source import Provenance
-from jaxdl import optim, series_figures
-from jaxdl.anomaly import nab_scoring, nab_tables, streaming, window_decisions, window_detectors
-from jaxdl.anomaly.window_detectors import SeriesScores, Series
-from jaxdl.models.conv1d import lecture_net
-from jaxdl.models.recurrent import LSTMAutoencoder
+from jaxdl import optim
+from jaxdl.figures.series import flagged_points
+from jaxdl.models.window_autoencoder import LSTMAutoencoder, lecture_net
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
+from jaxdl.timeseries import nab_score, streaming, vus_pr, window_detectors, windows
+from jaxdl.timeseries.nab_score import Layout
+from jaxdl.timeseries.window_detectors import Series, SeriesScores
 from jaxdl.training import Fitted, Task, module_functions
 
 
@@ -64,7 +68,7 @@ def main(config: Config, run: Run) -> Results:
     values = {s.name: s.value for s in series}
     sizes = (config.window, config.components, config.neighbours)
     window_detectors.check(values, *sizes)
-    layouts = {s.name: nab_scoring.layout(s.time, s.windows) for s in series}
+    layouts = {s.name: nab_score.layout(s.time, s.windows) for s in series}
     days = {s.name: max(86400 // s.step_seconds, 1) for s in series}
     slots = max(days.values())
     states = {name: streaming.start(day, slots) for name, day in days.items()}
@@ -84,22 +88,22 @@ def main(config: Config, run: Run) -> Results:
     streamed = window_detectors.streamed(fitted, values, days, config.window)
     detectors["Conv1D, event by event, first seed"] = (streamed, config.alarm_decades)
     detectors["ensemble: streaming + Conv1D + kNN"] = (both, cut + 0.2)
-    periods = nab_tables.buffer_lengths(values)
+    periods = buffer_lengths(values)
     rows = [
-        nab_tables.detector_row(name, *detector, layouts, days, periods)
+        detector_row(name, *detector, layouts, days, periods)
         for name, detector in detectors.items()
     ]
-    flags = nab_tables.alarms(live, cut, days)
-    sweep = nab_tables.threshold_rows(config.other_thresholds, live, layouts, days)
+    flags = alarms(live, cut, days)
+    sweep = threshold_rows(config.other_thresholds, live, layouts, days)
     title = f"NAB score of {len(series)} series; the first 15 % of each are for learning"
-    each = nab_tables.series_rows(flags, layouts)
+    each = series_rows(flags, layouts)
     return Results(
         tables=[
             Table(title, rows, digits=1),
             Table("Streaming detector, label-free, per series", each, 1),
             Table("Streaming detector, other thresholds", sweep, 1),
         ],
-        figures={"streaming_alarms": partial(series_figures.nab_alarms, series, flags)},
+        figures={"streaming_alarms": partial(nab_alarms, series, flags)},
         headline={"NAB standard": rows[0]["standard"]},
         notes=[
             "0 is no alarm at all, 100 an alarm at the start of every window. The label-free "
@@ -141,10 +145,156 @@ def _learned(config: Config, run: Run, values: Series) -> tuple[dict[str, Series
     scores, fits = {}, []
     for name, (net, epochs) in models.items():
         init, apply = module_functions(net)
-        loss = window_decisions.window_loss
+        loss = windows.window_loss
         task = Task(init, apply, loss, lambda hyper: optim.adam(config.learning_rate))
         key = name.replace(", ", "_").replace(" ", "_")
         fits += [run.fit(key, task, {"x": learning}, epochs=epochs, batch_size=config.batch_size)]
-        errors = fits[-1].predict(window_decisions.window_errors, {"x": everything})["MAE"]
+        errors = fits[-1].predict(windows.window_errors, {"x": everything})["MAE"]
         scores[name] = window_detectors.split_by_series(errors, lengths, config.window)
     return scores, fits[0]
+
+
+Flags = dict[str, Bool[np.ndarray, " n"]]
+
+
+def alarms(scores: SeriesScores, threshold: float, days: Mapping[str, int], seed: int = 0) -> Flags:
+    """Rows in which an alarm begins, for one seed.
+
+    Args:
+        scores: series -> [seeds, rows]; a detector that is not random has one seed only.
+        threshold: one number for all series.
+        days: series -> rows in a day.
+        seed: which seed.
+    """
+    return {
+        name: streaming.alarms(_member(members, seed), threshold, days[name])
+        for name, members in scores.items()
+    }
+
+
+def _member(members: Float[np.ndarray, "seeds n"], seed: int) -> Float[np.ndarray, " n"]:
+    return members[min(seed, len(members) - 1)]
+
+
+def detector_row(
+    name: str,
+    scores: SeriesScores,
+    threshold: float,
+    layouts: Mapping[str, Layout],
+    days: Mapping[str, int],
+    periods: Mapping[str, int],
+) -> dict[str, Any]:
+    """One detector: an array with one value for each of its seeds in each cell.
+
+    Args:
+        name: of the detector.
+        scores: series -> [seeds, rows].
+        threshold: the label-free one.
+        layouts: series -> its windows, in the order of `scores`.
+        days: series -> rows in a day.
+        periods: series -> longest buffer of VUS-PR.
+    """
+    ordered, standard = list(layouts.values()), nab_score.PROFILES["standard"]
+    columns: dict[str, list] = {}
+    for seed in range(max(len(members) for members in scores.values())):
+        flags = list(alarms(scores, threshold, days, seed).values())
+        pairs = list(zip(flags, ordered, strict=True))
+        member = [_member(members, seed) for members in scores.values()]
+        values = {
+            **profiles(flags, ordered),
+            "windows found": sum(nab_score.windows_found(f, rows) for f, rows in pairs),
+            "false alarms": sum(nab_score.false_alarms(f, rows) for f, rows in pairs),
+            "best on labels": best_on_labels(scores, threshold, ordered, days, seed),
+            "best on labels, rows": nab_score.best_threshold(member, ordered, standard)[1],
+            "range AP x 100": 100 * nab_score.range_average_precision(member, ordered),
+            "VUS-PR x 100": 100 * mean_vus_pr(member, ordered, list(periods.values())),
+        }
+        for key, value in values.items():
+            columns.setdefault(key, []).append(value)
+    return {"detector": name, **{key: np.array(column) for key, column in columns.items()}}
+
+
+def profiles(
+    flags: Sequence[Bool[np.ndarray, " n"]], layouts: Sequence[Layout]
+) -> dict[str, float]:
+    """NAB's score in each of its profiles."""
+    return {
+        profile: nab_score.corpus_score(flags, layouts, weights)
+        for profile, weights in nab_score.PROFILES.items()
+    }
+
+
+def mean_vus_pr(
+    scores: Sequence[Float[np.ndarray, " n"]], layouts: Sequence[Layout], periods: Sequence[int]
+) -> float:
+    """VUS-PR of each series with a window, behind its learning rows; their mean, as in TSB-AD."""
+    values = []
+    for series, rows, period in zip(scores, layouts, periods, strict=True):
+        labels = (rows.window >= 0)[rows.counts]
+        if labels.any():
+            values.append(vus_pr.vus_pr(series[rows.counts], labels, period))
+    return float(np.mean(values))
+
+
+def best_on_labels(
+    scores: SeriesScores,
+    threshold: float,
+    layouts: Sequence[Layout],
+    days: Mapping[str, int],
+    seed: int = 0,
+) -> float:
+    """Highest standard score over thresholds; it looks at the labels."""
+    pooled = np.concatenate([members[0] for members in scores.values()])
+    cuts = np.quantile(pooled, 1 - np.geomspace(0.03, 1e-5, 30))
+    cuts = [*cuts, *(threshold * np.linspace(0.75, 1.25, 13))]
+    weights = nab_score.PROFILES["standard"]
+    flags = (list(alarms(scores, cut, days, seed).values()) for cut in cuts)
+    return max(nab_score.corpus_score(each, layouts, weights) for each in flags)
+
+
+def threshold_rows(
+    thresholds: Sequence[float],
+    scores: SeriesScores,
+    layouts: Mapping[str, Layout],
+    days: Mapping[str, int],
+) -> list[dict[str, Any]]:
+    """How much hangs on the threshold."""
+    ordered = list(layouts.values())
+    flags = (list(alarms(scores, cut, days).values()) for cut in thresholds)
+    return [
+        {"threshold": f"{cut:.2f}", **profiles(each, ordered)}
+        for cut, each in zip(thresholds, flags, strict=True)
+    ]
+
+
+def series_rows(flags: Flags, layouts: Mapping[str, Layout]) -> list[dict[str, Any]]:
+    """One row for each series; a series without a window has no score."""
+    rows = []
+    for name, layout in layouts.items():
+        row = {"series": name, "windows": layout.windows}
+        row["found"] = nab_score.windows_found(flags[name], layout)
+        row["false alarms"] = nab_score.false_alarms(flags[name], layout)
+        none = dict.fromkeys(nab_score.PROFILES)
+        rows.append(row | (profiles([flags[name]], [layout]) if layout.windows else none))
+    return rows
+
+
+def buffer_lengths(series: Series) -> dict[str, int]:
+    """Longest buffer of VUS-PR for each series."""
+    return {name: vus_pr.period(values) for name, values in series.items()}
+
+
+def nab_alarms(series: Sequence[Any], flags: Mapping[str, Bool[np.ndarray, " n"]]) -> Any:
+    """Alarms in red, labelled windows shaded: the first twelve series with a window, and the taxis.
+
+    Args:
+        series: each with `name`, `time`, `value` and `windows` of time stamps.
+        flags: name -> rows in which an alarm begins.
+    """
+    shown = [s for s in series if s.windows][:12] + [s for s in series if "taxi" in s.name]
+    panels, spans = {}, {}
+    for s in shown:
+        panels[s.name] = (s.value, flags[s.name])
+        inside = [np.flatnonzero((s.time >= a) & (s.time <= b)) for a, b in s.windows]
+        spans[s.name] = [(rows[0], rows[-1]) for rows in inside]
+    return flagged_points(panels, spans)

@@ -19,18 +19,29 @@ with every seed, with MAE with 7 of 10; the published one has a false point in h
 The published notebook: 9,313 parameters, 107 points, none of them false (n = 1).
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float
+from sklearn.decomposition import PCA
 
 from datasets import nab
-from jaxdl import optim, series_figures
-from jaxdl.anomaly import window_decisions
-from jaxdl.models import conv1d
+from jaxdl import optim
+from jaxdl.anomaly import thresholds
+from jaxdl.errors import UserError
+from jaxdl.figures.base import subplots
+from jaxdl.figures.curves import loss_curves
+from jaxdl.figures.decisions import histogram
+from jaxdl.figures.series import flagged_points, series
+from jaxdl.models import conv1d, window_autoencoder
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
+from jaxdl.timeseries import windows
 from jaxdl.training import Task, module_functions, parameter_count
 
 
@@ -70,19 +81,19 @@ PRESETS = {
     "quick": Config(epochs=3, batch_size=256, learning_rate=5e-3, keras_net=False, untrained=False)
 }
 
-NETS = {"lecture net": conv1d.lecture_net, "Keras net": conv1d.keras_net}
+NETS = {"lecture net": window_autoencoder.lecture_net, "Keras net": window_autoencoder.keras_net}
 
 
 def main(config: Config, run: Run) -> Results:
     train, test = _load(config, run)
     shares = (config.window, config.valid_share, config.alarm_rate)
-    parts, test_windows = window_decisions.split_windows(train, test, *shares)
+    parts, test_windows = split_windows(train, test, *shares)
     published, sound = parts
     truth = test > config.truth_above if config.series is None else None
     rows, shown = [], {}
     for (net_name, net), protocol in product(list(NETS.items())[: 1 + config.keras_net], parts):
         init, apply = module_functions(net())
-        loss = window_decisions.window_loss
+        loss = windows.window_loss
         task = Task(init, apply, loss, lambda hyper: optim.adam(config.learning_rate))
         fit_windows, valid = parts[protocol]
         patience = config.published_patience if protocol is published else config.patience
@@ -103,22 +114,22 @@ def main(config: Config, run: Run) -> Results:
                 "best epoch": fitted.best_epoch if epochs else None,
             }
             errors = [
-                fitted.predict(window_decisions.window_errors, {"x": x})
+                fitted.predict(windows.window_errors, {"x": x})
                 for x in (fit_windows, valid, test_windows)
             ]
-            rows += window_decisions.table_rows(row, protocol, errors, config.window, truth)
+            rows += table_rows(row, protocol, errors, config.window, truth)
             if epochs:
                 shown[net_name, protocol] = (fitted, errors)
     components = min(16, config.window // 2)
-    errors = window_decisions.pca_errors(components, *parts[sound], test_windows)
+    errors = pca_errors(components, *parts[sound], test_windows)
     row = {"model": f"PCA, {components} components", "best epoch": None}
     row["parameters"] = (components + 1) * config.window
-    rows += window_decisions.table_rows(row, sound, errors, config.window, truth)
+    rows += table_rows(row, sound, errors, config.window, truth)
     title = "Flagged points of the test series; thresholds from training or validation windows only"
     found = next(r for r in rows if r["protocol"] == "sound, MSE" and r["best epoch"] is not None)
     return Results(
         tables=[Table(title, rows, digits=4)],
-        figures=series_figures.lab_170(train, test, config.window, shown, truth),
+        figures=lab_170(train, test, config.window, shown, truth),
         headline={key: found[key] for key in list(found)[-3:]},
         notes=[
             "Both protocols give back the weights of the best validation loss; the published "
@@ -138,3 +149,262 @@ def _load(config: Config, run: Run) -> list[np.ndarray]:
     series = nab.load(run.source, "", config.series)
     run.uses(series.provenance)
     return np.split(series.value[: len(series.value) // 2 * 2], 2)
+
+
+Errors = Mapping[str, Float[np.ndarray, "seeds windows"]]
+
+
+class Protocol(NamedTuple):
+    """A way to decide.
+
+    Attributes:
+        name: for tables.
+        kinds: the errors it looks at, the most telling first.
+        threshold: (errors of the training windows, of the validation windows) -> number.
+        points: (flags of the windows, window) -> flags of the points.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    threshold: Callable[[np.ndarray, np.ndarray], float]
+    points: Callable[[np.ndarray, int], np.ndarray]
+
+    def flag(
+        self, errors: Sequence[Errors], kind: str, seed: int, window: int
+    ) -> tuple[float, Bool[np.ndarray, " windows"], Bool[np.ndarray, " n"]]:
+        """Threshold, flagged windows and flagged points of one seed.
+
+        Args:
+            errors: of the training, the validation and the test windows.
+            kind: which error.
+            seed: which row of the errors.
+            window: points in a window.
+        """
+        fit, valid, test = (error[kind][seed] for error in errors)
+        threshold = self.threshold(fit, valid)
+        flags = test > threshold
+        return threshold, flags, self.points(flags, window)
+
+
+def published() -> Protocol:
+    """Mean absolute error, threshold = highest training error, one window short at the points."""
+    return Protocol("published", ("MAE",), lambda fit, _: float(fit.max()), windows.lecture_points)
+
+
+def sound(alarm_rate: float) -> Protocol:
+    """Quantile of the validation errors; a point is flagged when all its windows are."""
+    quantile = partial(thresholds.quantile, fitted_on="validation windows", resamples=0)
+    return Protocol(
+        "sound",
+        ("MSE", "MAE"),
+        lambda _, valid: quantile(valid, alarm_rate).value,
+        windows.points_in_flagged_windows,
+    )
+
+
+def split_windows(
+    train: Float[np.ndarray, " n"],
+    test: Float[np.ndarray, " m"],
+    window: int,
+    valid_share: float,
+    alarm_rate: float,
+) -> tuple[dict[Protocol, tuple[np.ndarray, np.ndarray]], np.ndarray]:
+    """Windows of both series, scaled by the mean and deviation of the first.
+
+    Args:
+        train: the series to learn from.
+        test: the other one.
+        window: points in a window, a multiple of 4.
+        valid_share: share of the first series, at its end, that validates in the sound protocol.
+        alarm_rate: share of validation windows that the sound threshold lets through.
+
+    Returns:
+        protocol -> (training windows, validation windows), and the test windows. The published
+        protocol validates on the last tenth of all windows, which overlap the others.
+
+    Raises:
+        UserError: the series are too short for these numbers, or the first is constant.
+    """
+    if window < 4 or window % 4:
+        raise UserError(f"--window {window}: give a multiple of 4")
+    for name, share in (("valid-share", valid_share), ("alarm-rate", alarm_rate)):
+        if not 0 < share < 1:
+            raise UserError(f"--{name} {share}: give a number between 0 and 1")
+    cut = round((1 - valid_share) * len(train))
+    validating = len(train) - cut
+    if validating - window + 1 < 1 / alarm_rate or min(cut, len(test)) < 2 * window:
+        raise UserError(
+            f"{cut} + {validating} rows to learn and validate and {len(test)} to test are too few "
+            f"for --window {window}, --valid-share {valid_share} and --alarm-rate {alarm_rate}: "
+            "use a smaller --window, or a longer series"
+        )
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        mean, deviation = train.mean(), train.std(ddof=1)
+        scaled, scaled_test = ((x - mean) / deviation for x in (train, test))
+        farthest = np.abs(np.append(scaled, scaled_test)).max()
+    if not (np.isfinite(deviation) and farthest < np.finfo(np.float32).max):  # NaN is not less
+        raise UserError("the series to learn from is constant, or its values are out of all range")
+    everything, overlap = windows.sliding(scaled, window), round(0.9 * (len(train) - window + 1))
+    parts = {
+        published(): (everything[:overlap], everything[overlap:]),
+        sound(alarm_rate): tuple(windows.sliding(x, window) for x in (scaled[:cut], scaled[cut:])),
+    }
+    return parts, windows.sliding(scaled_test, window)
+
+
+def pca_errors(components: int, *x: Float[np.ndarray, "windows window 1"]) -> list[Errors]:
+    """`window_errors` of a PCA of the first windows, for these and the others; a population of one.
+
+    Raises:
+        ValueError: there are more components than windows or points in one.
+    """
+    flat = [each[:, :, 0] for each in x]
+    pca = PCA(components).fit(flat[0])
+    differences = [pca.inverse_transform(pca.transform(each)) - each for each in flat]
+    return [
+        {"MAE": np.abs(d).mean(axis=1)[None], "MSE": np.square(d).mean(axis=1)[None]}
+        for d in differences
+    ]
+
+
+def table_rows(
+    model: Mapping[str, Any],
+    protocol: Protocol,
+    errors: Sequence[Errors],
+    window: int,
+    truth: Bool[np.ndarray, " n"] | None = None,
+) -> list[dict[str, Any]]:
+    """One row for each kind of error, with an array over the seeds in each cell.
+
+    Args:
+        model: the first cells of the rows.
+        protocol: how to decide.
+        errors: of the training, the validation and the test windows.
+        window: points in a window.
+        truth: the points that should be flagged, where they are known.
+    """
+    rows = []
+    for kind in protocol.kinds:
+        seeds = range(len(errors[0][kind]))
+        cuts, flags, points = zip(
+            *(protocol.flag(errors, kind, seed, window) for seed in seeds), strict=True
+        )
+        row = {**model, "protocol": f"{protocol.name}, {kind}", "threshold": np.array(cuts)}
+        row["windows flagged"] = np.array([flag.sum() for flag in flags])
+        if truth is None:
+            row["points flagged"] = np.array([point.sum() for point in points])
+        else:
+            exact = sum(bool((point == truth).all()) for point in points)
+            row["true points"] = int(truth.sum())
+            row["points found"] = np.array([(point & truth).sum() for point in points])
+            row["false points"] = np.array([(point & ~truth).sum() for point in points])
+            row["exact"] = f"{exact} of {len(points)}"
+        rows.append(row)
+    return rows
+
+
+def reconstruction(
+    window: Float[np.ndarray, " window"], output: Float[np.ndarray, " window"]
+) -> Any:
+    """A window and what the autoencoder makes of it."""
+    figure, axis = subplots(width=7)
+    axis.plot(window, label="window")
+    axis.plot(output, label="reconstruction")
+    axis.set(xlabel="step", ylabel="scaled value")
+    axis.legend()
+    return figure
+
+
+def conv1d_arithmetic(
+    signal: Float[np.ndarray, " n"],
+    kernel: Float[np.ndarray, " taps"],
+    output: Float[np.ndarray, " outputs"],
+) -> Any:
+    """Which cells a one-dimensional convolution multiplies and adds for each output (slide 99)."""
+    figure, axis = subplots(width=7, height=3.2)
+    for row, (values, colour, label) in enumerate(
+        ((signal, "#cfe2f3", "signal"), (output, "#d9ead3", "feature"))
+    ):
+        shift = 0 if row == 0 else (len(kernel) - 1) / 2
+        for i, value in enumerate(values):
+            box = {"boxstyle": "square,pad=0.7", "fc": colour, "ec": "0.4"}
+            axis.text(i + shift, 1 - row, f"{value:g}", ha="center", va="center", bbox=box)
+        axis.text(-1.0, 1 - row, label, ha="center", va="center")
+    for i in range(len(output)):
+        for tap, weight in enumerate(kernel):
+            ends = ((i + tap, 0.86), (i + (len(kernel) - 1) / 2, 0.14))
+            axis.plot(*zip(*ends, strict=True), color="0.6", lw=0.6 + 0.6 * abs(weight), zorder=0)
+        terms = " + ".join(f"{w:g}x{s:g}" for w, s in zip(kernel, signal[i:], strict=False))
+        axis.text(i + (len(kernel) - 1) / 2, -0.32, terms, ha="center", fontsize=7)
+    axis.set(xlim=(-1.6, len(signal)), ylim=(-0.5, 1.4))
+    axis.set_title(f"kernel {[float(weight) for weight in kernel]}, stride 1, no padding")
+    axis.axis("off")
+    return figure
+
+
+def layers(rows: Sequence[Mapping[str, Any]], title: str) -> Any:
+    """A net as a column of boxes: layer, output shape, number of parameters."""
+    figure, axis = subplots(height=0.5 * len(rows) + 0.6)
+    box = {"boxstyle": "round,pad=0.35", "fc": "#cfe2f3", "ec": "0.4"}
+    for i, row in enumerate(rows):
+        text = f"{row['layer']}: {row['output']}, {row['parameters']:,} parameters"
+        axis.text(0, -i, text, ha="center", va="center", fontsize=8, bbox=box)
+        if i:
+            arrow = {"arrowstyle": "->", "color": "0.4"}
+            axis.annotate("", (0, -i + 0.25), (0, -i + 0.75), arrowprops=arrow)
+    axis.set(xlim=(-1, 1), ylim=(0.6 - len(rows), 0.5), title=title)
+    axis.axis("off")
+    return figure
+
+
+def lab_170(
+    train: Float[np.ndarray, " n"],
+    test: Float[np.ndarray, " m"],
+    window: int,
+    fits: Mapping[tuple[str, Protocol], tuple[Any, Sequence[Errors]]],
+    truth: Bool[np.ndarray, " m"] | None = None,
+) -> dict[str, Callable[[], Any]]:
+    """The notebook's figures for the first seed of the first net, and the flagged points of all.
+
+    Args:
+        train: the series that was learnt.
+        test: the other one.
+        window: points in a window.
+        fits: (net, protocol) -> its fit, and the errors of its training, validation and test
+            windows; the published protocol of the first net comes first, the sound one second.
+        truth: the points that should be flagged, where they are known.
+    """
+    (_, published), (_, sound) = list(fits)[:2]
+    (fitted, errors), (_, sound_errors) = list(fits.values())[:2]
+    mean, deviation = train.mean(), train.std(ddof=1)
+    first = windows.sliding((train[:window] - mean) / deviation, window)
+    output = fitted.predict(lambda outputs, batch: outputs, {"x": first})[0, 0, :, 0]
+    curves = {f"{net}, {protocol.name}": fit.history for (net, protocol), (fit, _) in fits.items()}
+    cuts = {p: p.flag(e, p.kinds[0], 0, window)[0] for (_, p), (_, e) in list(fits.items())[:2]}
+    panels = {
+        f"{net}, {p.name} protocol": (test, p.flag(e, p.kinds[0], 0, window)[2])
+        for (net, p), (_, e) in fits.items()
+    }
+    block = np.flatnonzero(truth) if truth is not None else np.array([], int)
+    spans = {title: [(block[0], block[-1])] for title in panels if block.size}
+    signal, kernel = np.array([1.0, 1.0, 3.0, 4.0, 3.0]), np.array([1.0, 2.0, 1.0])
+    feature = np.asarray(conv1d.conv1d(signal[None, :, None], kernel[:, None, None]))[0, :, 0]
+    net = conv1d.layers(window_autoencoder.lecture_net(), window)
+    return {
+        "raw_series": lambda: series({"training series": train, "test series": test}),
+        "net": lambda: layers(net, "the lecture's net: output shapes without the batch"),
+        "loss": lambda: loss_curves(curves, log=True),
+        "training_errors": lambda: histogram(
+            errors[0]["MAE"][0], "training window MAE", cuts[published]
+        ),
+        "first_window": lambda: reconstruction(first[0, :, 0], output),
+        "scaled_test_series": lambda: series(
+            {"test series": (test - mean) / deviation}, "scaled value"
+        ),
+        "test_errors": lambda: histogram(errors[2]["MAE"][0], "test window MAE", cuts[published]),
+        "test_errors_sound": lambda: histogram(
+            sound_errors[2]["MSE"][0], "test window MSE", cuts[sound]
+        ),
+        "flagged_points": lambda: flagged_points(panels, spans),
+        "conv1d_arithmetic": lambda: conv1d_arithmetic(signal, kernel, feature),
+    }

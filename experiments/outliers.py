@@ -28,8 +28,8 @@ from datasets.source import Provenance, array_digest
 from datasets.toy import mix, odd_count, shapes_and_blob
 from jaxdl.anomaly import detectors
 from jaxdl.anomaly.detectors import Rows, Scorer
-from jaxdl.anomaly.evaluation import average_precision
-from jaxdl.outlier_figures import decision_boundaries
+from jaxdl.anomaly.metrics import average_precision
+from jaxdl.figures.points import decision_boundaries
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 

@@ -17,9 +17,10 @@ from sklearn.datasets import load_digits
 
 from datasets.source import Provenance, array_digest
 from jaxdl import losses, optim
-from jaxdl.anomaly.scores import fit_pca, pca_score
-from jaxdl.figures import loss_curves
-from jaxdl.models.autoencoder import DenseAutoencoder, identity
+from jaxdl.figures.curves import loss_curves
+from jaxdl.models.autoencoder import DenseAutoencoder
+from jaxdl.models.layers import identity
+from jaxdl.pca import fit_pca, pca_score
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 from jaxdl.training import Task, module_functions
@@ -44,7 +45,7 @@ class Config:
 PRESETS = {"quick": Config(codes=(2,), epochs=40)}
 
 
-def error(outputs, batch):
+def error(outputs, batch, hyper=None):
     """Squared error of a row."""
     return losses.mse(outputs, batch["x"])
 

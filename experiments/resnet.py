@@ -20,18 +20,28 @@ weights are taken and nothing is chosen, so that the validation curve is for the
 images are read once. Ours: docs/results.md.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+import jax
 import numpy as np
+import optax
+from jaxtyping import Array, Float, UInt8
 
-from datasets import cifar10, images
-from jaxdl import augment, classification, figures, optim, residual, residual_figures
+from datasets import cifar10, labelled_images, splits
+from jaxdl import optim
+from jaxdl.diagnostics import probes
+from jaxdl.figures.curves import gradients_by_layer, loss_curves
+from jaxdl.models import conv2d
 from jaxdl.models.mlp import MLP
 from jaxdl.models.resnet import ResNet, blocks_of
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
+from jaxdl.training import Fitted, parameter_count
+from jaxdl.vision import augmentation, classification_task
+from jaxdl.vision.classification_task import accuracy_of, predicted
 
 NAMES = {"identity": "residual", "projection": "residual, projections", "false": "plain"}
 
@@ -74,12 +84,12 @@ PRESETS = {
 }  # fmt: skip
 
 
-def split(config: Config, data: images.Images) -> tuple[dict, dict, dict]:
+def split(config: Config, data: labelled_images.Images) -> tuple[dict, dict, dict]:
     """Training, validation and test rows; no image is in two of them."""
     label = data.train.label
-    rest, held = cifar10.split_by_class(label, config.validation_share)
+    rest, held = splits.split_by_class(label, config.validation_share)
     if config.train_rows < len(rest):
-        _, chosen = cifar10.split_by_class(label[rest], config.train_rows / len(rest), seed=1)
+        _, chosen = splits.split_by_class(label[rest], config.train_rows / len(rest), seed=1)
         rest = rest[chosen]
     rest = rest[: len(rest) // config.batch_size * config.batch_size]
     train, valid = ({"x": data.train.image[rows], "y": label[rows]} for rows in (rest, held))
@@ -93,21 +103,19 @@ def main(config: Config, run: Run) -> Results:
     per_epoch = len(train["y"]) // config.batch_size
     size = {"epochs": -(-config.steps // per_epoch), "batch_size": config.batch_size}
     mean = train["x"].mean(axis=0, dtype=np.float64).astype(np.float32) / 255
-    ready = partial(residual.centred, mean=mean, shrink=config.shrink)
-    change = partial(augment.pad_and_crop, pad=4 // config.shrink)
+    ready = partial(centred, mean=mean, shrink=config.shrink)
+    change = partial(augmentation.pad_and_crop, pad=4 // config.shrink)
 
     def task(module, transform):
-        return classification.image_task(module, transform, ready, change)
+        return classification_task.image_task(module, transform, ready, change)
 
     adam = task(MLP((10,)), lambda hyper: optim.adam(1e-3))
     linear = run.fit("linear", adam, train, valid, **size)
-    rows = [{"net": "linear, on pixels"} | residual.result_columns(linear, test)]
+    rows = [{"net": "linear, on pixels"} | result_columns(linear, test)]
     curves, starts, ends = {}, {}, {}
     sample = {name: value[: config.batch_size] for name, value in train.items()}
     for depth in config.depths:
-        recipe = partial(
-            residual.optimizer, config.learning_rate, config.weight_decay, config.steps, depth
-        )
+        recipe = partial(optimizer, config.learning_rate, config.weight_decay, config.steps, depth)
         for shortcut in config.shortcut:
             kind = "none" if shortcut == "false" else shortcut
             model = ResNet(blocks_of(depth), kind, config.widths)
@@ -116,13 +124,13 @@ def main(config: Config, run: Run) -> Results:
             fitted = run.fit(f"{shortcut}_{depth}", net, train, valid, **size)
             size0 = {"epochs": 0, "batch_size": config.batch_size}
             untrained = run.fit(f"{shortcut}_{depth}_untrained", net, train, **size0)
-            starts[name], ends[name] = residual.layer_gradient_norms([untrained, fitted], sample)
+            starts[name], ends[name] = probes.layer_gradient_norms([untrained, fitted], sample)
             curves[name] = fitted.history
             ratios = [norms[:, 0] / norms[:, -1] for norms in (starts[name], ends[name])]
-            rows.append({"net": name} | residual.result_columns(fitted, test, *ratios))
-    guess = classification.predicted(untrained, test)
+            rows.append({"net": name} | result_columns(fitted, test, *ratios))
+    guess = classification_task.predicted(untrained, test)
     rows.append({"net": f"{name}, untrained"})
-    rows[-1]["test accuracy"] = classification.accuracy_of(guess, test["y"])
+    rows[-1]["test accuracy"] = classification_task.accuracy_of(guess, test["y"])
     side = train["x"].shape[1] // config.shrink
     title = f"CIFAR-10 at {side}x{side}: {len(train['y']):,} training, {len(valid['y']):,} "
     title += f"validation, {len(test['y']):,} test images, {size['epochs'] * per_epoch:,} steps"
@@ -130,9 +138,80 @@ def main(config: Config, run: Run) -> Results:
     return Results(
         tables=[Table(title, rows)],
         figures={
-            "loss": partial(figures.loss_curves, curves, ylabel="cross-entropy"),
-            "accuracy": partial(figures.loss_curves, curves, "accuracy", "accuracy"),
-            "gradients": partial(residual_figures.gradients_by_layer, panels),
+            "loss": partial(loss_curves, curves, ylabel="cross-entropy"),
+            "accuracy": partial(loss_curves, curves, "accuracy", "accuracy"),
+            "gradients": partial(gradients_by_layer, panels),
         },
         headline={row["net"]: row["test accuracy"] for row in rows[1:-1]},
     )
+
+
+WARM_UP_STEPS = 400
+WARM_UP_DEPTH = 110
+
+
+def optimizer(
+    learning_rate: float, weight_decay: float, steps: int, depth: int
+) -> optax.GradientTransformation:
+    """SGD with momentum 0.9 and decay of all weights; the rate falls tenfold at 1/2 and 3/4.
+
+    He et al. (2015), section 4.2. From 110 layers on the first 400 steps take a tenth of the rate,
+    without which such a net does not start to learn there.
+
+    Args:
+        learning_rate: of the first half.
+        weight_decay: added to the gradient, times the weights.
+        steps: of the whole training.
+        depth: layers of the net.
+    """
+    falls = {steps // 2: 0.1, steps * 3 // 4: 0.1}
+    schedule = optax.piecewise_constant_schedule(learning_rate, falls)
+    if depth >= WARM_UP_DEPTH:
+        slow = optax.constant_schedule(0.1 * learning_rate)
+        late = optax.piecewise_constant_schedule(
+            learning_rate, {step - WARM_UP_STEPS: factor for step, factor in falls.items()}
+        )
+        schedule = optax.join_schedules([slow, late], [WARM_UP_STEPS])
+    return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(schedule, momentum=0.9))
+
+
+def centred(
+    images: UInt8[Array, "batch height width channels"],
+    mean: Float[Array, "height width channels"],
+    shrink: int = 1,
+) -> Float[Array, "batch height_shrink width_shrink channels"]:
+    """Bytes as numbers around 0: the mean picture taken off, squares of pixels averaged to one.
+
+    Args:
+        images: as stored.
+        mean: of the training images, 0..1.
+        shrink: side of the squares.
+    """
+    batch, height, width, channels = images.shape
+    squares = batch, height // shrink, shrink, width // shrink, shrink, channels
+    return (conv2d.pixels(images) - mean).reshape(squares).mean(axis=(2, 4))
+
+
+def result_columns(
+    fitted: Fitted,
+    test: Mapping[str, np.ndarray],
+    start: Float[np.ndarray, " seeds"] | str = "-",
+    end: Float[np.ndarray, " seeds"] | str = "-",
+) -> dict[str, Array]:
+    """Columns of a table: parameters, and what the last epoch's weights reach.
+
+    Args:
+        fitted: the population.
+        test: rows that the test accuracy is of.
+        start, end: gradient norm of the first layer over that of the last, before and after.
+    """
+    history = fitted.history
+    return {
+        "parameters": parameter_count(jax.tree.map(lambda x: x[0], fitted.variables)),
+        "train loss": history["train_loss"][-1],
+        "train accuracy": history["train_accuracy"][-1],
+        "validation accuracy": history["valid_accuracy"][-1],
+        "test accuracy": accuracy_of(predicted(fitted, test), test["y"]),
+        "first / last gradient at the start": start,
+        "at the end": end,
+    }

@@ -187,3 +187,14 @@ def adam(
     return optax.chain(
         scale_by_keras_adam(b1, b2, epsilon), optax.scale_by_learning_rate(learning_rate)
     )
+
+
+def cosine(peak: float, epochs: int, rows: int, batch_size: int) -> optax.Schedule:
+    """A learning rate that rises over the first twentieth of the steps and falls to 0 at the end.
+
+    Args:
+        peak: the highest rate.
+        epochs, rows, batch_size: of the fit; they give the number of steps.
+    """
+    steps = max(epochs * -(-rows // batch_size), 1)
+    return optax.warmup_cosine_decay_schedule(0.0, peak, max(steps // 20, 1), max(steps, 2))

@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 # Compiling is most of what the tests do; what they check does not need fast programs. Two workers
 # share two cores, where threads that wait for each other cost many times what they give. Set
 # before NumPy loads, and inherited by the processes that tests start.
@@ -10,8 +13,6 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import numpy as np
-import pytest
 
 ROOT = Path(__file__).parent.parent
 

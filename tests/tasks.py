@@ -16,7 +16,7 @@ def autoencoder(learning_rate=1e-2, noise=0.0, hyper=None) -> Task:
     def optimizer(hyper):
         return optim.adam(hyper.get("learning_rate", learning_rate))
 
-    def loss(outputs, batch):
+    def loss(outputs, batch, hyper=None):
         return losses.mse(outputs, batch["x"])
 
     metrics = {"mae": lambda outputs, batch: losses.mae(outputs, batch["x"])}
@@ -40,7 +40,7 @@ def classifier() -> Task:
     return Task(
         init,
         apply,
-        lambda outputs, batch: losses.softmax_cross_entropy(outputs, batch["y"]),
+        lambda outputs, batch, hyper=None: losses.softmax_cross_entropy(outputs, batch["y"]),
         lambda hyper: optax.sgd(0.1, momentum=0.9),
     )
 

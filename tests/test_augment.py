@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from jaxdl import augment
+from jaxdl.vision import augmentation
 
 FILLS = ("nearest", "constant", "reflect")
 WARPS = {
-    "none": augment.Warp(),
-    "rotation": augment.Warp(rotation=33.0),
-    "width shift": augment.Warp(shift_x=2.7),
-    "height shift": augment.Warp(shift_y=-3.2),
-    "shear": augment.Warp(shear=18.0),
-    "zoom": augment.Warp(zoom_x=0.83, zoom_y=1.17),
-    "flip": augment.Warp(flip=True),
-    "all": augment.Warp(-27.0, 1.9, -2.3, 14.0, 1.15, 0.9, True),
+    "none": augmentation.Warp(),
+    "rotation": augmentation.Warp(rotation=33.0),
+    "width shift": augmentation.Warp(shift_x=2.7),
+    "height shift": augmentation.Warp(shift_y=-3.2),
+    "shear": augmentation.Warp(shear=18.0),
+    "zoom": augmentation.Warp(zoom_x=0.83, zoom_y=1.17),
+    "flip": augmentation.Warp(flip=True),
+    "all": augmentation.Warp(-27.0, 1.9, -2.3, 14.0, 1.15, 0.9, True),
 }
 
 
@@ -47,7 +47,9 @@ def keras(image, warp, fill, constant):
 @pytest.mark.parametrize("fill", FILLS)
 def test_every_transform_is_kerass(fill):
     image = np.random.default_rng(0).random((32, 32, 3))
-    run = jax.jit(lambda warp: augment.warp_image(jnp.asarray(image, jnp.float32), warp, fill, 0.3))
+    run = jax.jit(
+        lambda warp: augmentation.warp_image(jnp.asarray(image, jnp.float32), warp, fill, 0.3)
+    )
     for name, warp in WARPS.items():
         ours = run(jax.tree.map(jnp.asarray, warp))
         np.testing.assert_allclose(ours, keras(image, warp, fill, 0.3), atol=1e-4, err_msg=name)
@@ -56,14 +58,14 @@ def test_every_transform_is_kerass(fill):
 def test_images_need_not_be_square():
     image = np.random.default_rng(1).random((20, 33, 1))
     warp = WARPS["all"]
-    ours = augment.warp_image(jnp.asarray(image, jnp.float32), warp, "reflect")
+    ours = augmentation.warp_image(jnp.asarray(image, jnp.float32), warp, "reflect")
     np.testing.assert_allclose(ours, keras(image, warp, "reflect", 0.0), atol=1e-4)
 
 
 def test_drawn_parameters_fill_their_ranges_and_no_more():
-    ranges = augment.Augmentation(30.0, 0.1, 0.2, 10.0, 0.25, horizontal_flip=True)
+    ranges = augmentation.Augmentation(30.0, 0.1, 0.2, 10.0, 0.25, horizontal_flip=True)
     keys = jax.random.split(jax.random.key(0), 4000)
-    warp = jax.vmap(lambda key: augment.draw(key, ranges, 20, 40))(keys)
+    warp = jax.vmap(lambda key: augmentation.draw(key, ranges, 20, 40))(keys)
     bounds = {"rotation": 30, "shift_x": 4, "shift_y": 4, "shear": 10}
     for name, bound in bounds.items():
         values = np.asarray(getattr(warp, name))
@@ -80,19 +82,19 @@ def test_batch_is_warped_image_by_image_and_repeatably():
     images = jnp.asarray(np.random.default_rng(2).random((6, 16, 16, 3)), jnp.float32)
     images = images.at[1].set(images[0])
     key = jax.random.key(5)
-    ours = augment.augment(key, images, augment.DECK)
+    ours = augmentation.augment(key, images, augmentation.DECK)
     assert jnp.abs(ours[0] - ours[1]).max() > 0.1  # the same picture, another warp
-    np.testing.assert_array_equal(ours, augment.augment(key, images, augment.DECK))
+    np.testing.assert_array_equal(ours, augmentation.augment(key, images, augmentation.DECK))
     for i, own in enumerate(jax.random.split(key, 6)):
-        warp = augment.draw(own, augment.DECK, 16, 16)
-        np.testing.assert_allclose(ours[i], augment.warp_image(images[i], warp), atol=1e-6)
-    assert augment.augment(key, images, augment.Augmentation()) is images
+        warp = augmentation.draw(own, augmentation.DECK, 16, 16)
+        np.testing.assert_allclose(ours[i], augmentation.warp_image(images[i], warp), atol=1e-6)
+    assert augmentation.augment(key, images, augmentation.Augmentation()) is images
 
 
 def test_crops_are_shifted_copies_with_zeros_behind():
     image = np.random.default_rng(3).random((8, 8, 2)).astype(np.float32) + 1
     images = jnp.asarray(np.repeat(image[None], 1000, 0))
-    crops = np.asarray(augment.pad_and_crop(jax.random.key(0), images, pad=2))
+    crops = np.asarray(augmentation.pad_and_crop(jax.random.key(0), images, pad=2))
     padded = np.pad(image, ((2, 2), (2, 2), (0, 0)))
     allowed = [
         crop[:, ::step] for i in range(5) for j in range(5) for step in (1, -1)
@@ -106,7 +108,7 @@ def test_only_training_sees_the_change():
     def apply(variables, batch, key, train, hyper):
         return batch["x"], {}
 
-    changed = augment.in_training(apply, lambda key, x: x + 1)
+    changed = augmentation.in_training(apply, lambda key, x: x + 1)
     batch = {"x": jnp.zeros(3), "y": jnp.ones(3)}
     assert changed({}, batch, jax.random.key(0), True, {})[0].tolist() == [1, 1, 1]
     assert changed({}, batch, jax.random.key(0), False, {})[0].tolist() == [0, 0, 0]

@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from jaxdl import normalisation as norm
-from jaxdl import probes
-from jaxdl.cli import launch
-from jaxdl.models.normed import NormedMLP
+from experiments import batch_norm as norm
+from jaxdl.cli.launcher import launch
+from jaxdl.diagnostics import probes
+from jaxdl.models.batch_norm_mlp import NormedMLP
 from jaxdl.training import fit, parameter_count
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import bernoulli, multivariate_normal
 
-from jaxdl import bounds
-from jaxdl.models.autoencoder import DenseAutoencoder, identity
-from jaxdl.models.conv_autoencoder import ConvAutoencoder
+from jaxdl.models.autoencoder import ConvAutoencoder, DenseAutoencoder
+from jaxdl.models.layers import identity
 from jaxdl.models.vae import VAE, Posterior, warmed
+from jaxdl.vision import likelihood_bounds
 
 LATENT, FEATURES, SD = 2, 5, 0.7
 
@@ -37,7 +37,7 @@ def linear():
 
 def test_evidence_bound_is_log_p_less_the_divergence_from_the_true_posterior(linear):
     log_likelihood, posterior, exact, gap = linear
-    fit, kl = bounds.evidence_bound(jax.random.key(0), posterior, log_likelihood, 20_000)
+    fit, kl = likelihood_bounds.evidence_bound(jax.random.key(0), posterior, log_likelihood, 20_000)
     np.testing.assert_allclose(fit - kl, exact - gap, atol=0.05)
 
 
@@ -48,11 +48,13 @@ def test_importance_bound_reaches_log_p_from_below(linear):
     for draws, chunk in ((1, 1), (10, 5), (20_000, 500)):
         keys = jax.random.split(jax.random.key(1), 400 if draws < 20_000 else 1)
         bound = jax.vmap(
-            lambda key, d=draws, c=chunk: bounds.importance_bound(key, poor, log_likelihood, d, c)
+            lambda key, d=draws, c=chunk: likelihood_bounds.importance_bound(
+                key, poor, log_likelihood, d, c
+            )
         )(keys)
         means.append(np.asarray(bound).mean())
     assert means[0] < means[1] - 0.1 < means[2] - 0.1
-    fit, kl = bounds.evidence_bound(jax.random.key(2), poor, log_likelihood, 20_000)
+    fit, kl = likelihood_bounds.evidence_bound(jax.random.key(2), poor, log_likelihood, 20_000)
     assert means[0] == pytest.approx(float((fit - kl).mean()), abs=0.2)  # K = 1 is the ELBO
     assert means[2] == pytest.approx(exact.mean(), abs=0.05)
     assert gap > 0.05
@@ -61,18 +63,20 @@ def test_importance_bound_reaches_log_p_from_below(linear):
 def test_importance_bound_does_not_depend_on_where_it_is_cut(linear):
     log_likelihood, posterior, exact, _ = linear
     values = [
-        bounds.importance_bound(jax.random.key(3), posterior, log_likelihood, 6000, chunk)
+        likelihood_bounds.importance_bound(
+            jax.random.key(3), posterior, log_likelihood, 6000, chunk
+        )
         for chunk in (100, 6000)
     ]
     for value in values:
         np.testing.assert_allclose(value, exact, atol=0.05)
     with pytest.raises(ValueError, match="not a multiple"):
-        bounds.importance_bound(jax.random.key(0), posterior, log_likelihood, 70, 50)
+        likelihood_bounds.importance_bound(jax.random.key(0), posterior, log_likelihood, 70, 50)
 
 
 def test_far_codes_do_not_overflow():
     posterior = Posterior(jnp.zeros((1, 1)), jnp.zeros((1, 1)))
-    far = bounds.importance_bound(
+    far = likelihood_bounds.importance_bound(
         jax.random.key(0), posterior, lambda z: jnp.full(z.shape[:-1], -5000.0), 100, 50
     )
     np.testing.assert_allclose(far, [-5000.0], atol=0.01)
@@ -82,11 +86,13 @@ def test_pixels_against_scipy():
     rng = np.random.default_rng(0)
     logits, x = rng.normal(size=(3, 2, 6)), rng.integers(0, 2, (2, 6))
     expected = bernoulli(1 / (1 + np.exp(-logits))).logpmf(x).sum(-1)
-    found = bounds.bernoulli_log_likelihood(jnp.asarray(logits), jnp.asarray(x, jnp.float32))
+    found = likelihood_bounds.bernoulli_log_likelihood(
+        jnp.asarray(logits), jnp.asarray(x, jnp.float32)
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     known = rng.integers(0, 2, (40, 6)).astype(np.uint8)
     share = (known.sum(0) + 1) / 42
-    alone = bounds.independent_pixels(jnp.asarray(known), jnp.asarray(x, jnp.uint8))
+    alone = likelihood_bounds.independent_pixels(jnp.asarray(known), jnp.asarray(x, jnp.uint8))
     np.testing.assert_allclose(alone, bernoulli(share).logpmf(x).sum(-1), rtol=1e-5)
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import tasks
-from jaxdl.checkpoint import SUMS, Checkpoints, array_digest, digest
 from jaxdl.errors import CheckpointError
+from jaxdl.hashing import array_digest, digest
+from jaxdl.training.checkpoint import SUMS, Checkpoints
 
 STATE = {
     "w": np.arange(12, dtype=np.float32).reshape(3, 4),

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxdl.cli import launch
+from jaxdl.cli.launcher import launch
 
 LAB = ["experiments/cifar_cnn.py", "--preset", "quick", "--source", "simulated"]
 FEW = ["--epochs", "2", "--twin-rows", "320", "80"]

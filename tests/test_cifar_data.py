@@ -6,7 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from datasets import cifar10
+from datasets import cifar10, splits
 from datasets.source import DataError, Request
 
 
@@ -68,12 +68,12 @@ def test_other_archives_are_refused_in_one_line(tmp_path, blocks, monkeypatch):
 
 def test_split_takes_the_same_share_of_each_class():
     label = np.repeat(np.arange(10), [10, 20] * 5)
-    rest, chosen = cifar10.split_by_class(label, 0.1)
+    rest, chosen = splits.split_by_class(label, 0.1)
     assert sorted([*rest, *chosen]) == list(range(150))
     assert np.bincount(label[chosen]).tolist() == [1, 2] * 5
-    assert not np.array_equal(chosen, cifar10.split_by_class(label, 0.1, seed=1)[1])
+    assert not np.array_equal(chosen, splits.split_by_class(label, 0.1, seed=1)[1])
     with pytest.raises(DataError, match="without one"):
-        cifar10.split_by_class(label, 0.01)
+        splits.split_by_class(label, 0.01)
 
 
 def test_twin_is_repeatable_and_shows_its_classes():

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
-from jaxdl import cli
+from jaxdl.cli import launcher
 
 LAB = "experiments/fraud_ae.py"
 QUICK = [LAB, "--preset", "quick", "--source", "simulated"]
@@ -24,7 +24,7 @@ def call(*argv):
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            status = cli.main([str(word) for word in argv])
+            status = launcher.main([str(word) for word in argv])
         except SystemExit as stop:  # --help
             status = stop.code or 0
     return status, out.getvalue(), err.getvalue()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxdl.models import cnn
+from jaxdl.models import cnn, conv2d
 from jaxdl.training import parameter_count
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -33,7 +33,7 @@ def test_gradients_are_those_of_the_plain_convolution(images, strides, padding):
         return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=LAYOUT)
 
     def parts(x, kernel):
-        return cnn.convolve_in_parts(x, kernel, strides, padding)
+        return conv2d.convolve_in_parts(x, kernel, strides, padding)
 
     expected, back = jax.vjp(plain, x, kernel)
     got, back_in_parts = jax.vjp(parts, x, kernel)
@@ -45,10 +45,10 @@ def test_gradients_are_those_of_the_plain_convolution(images, strides, padding):
 
 def test_layer_takes_the_form_of_the_backend(monkeypatch):
     calls = []
-    inner = cnn.convolve_in_parts
+    inner = conv2d.convolve_in_parts
     monkeypatch.setattr(cnn, "convolve_in_parts", lambda *a: calls.append(a[2:]) or inner(*a))
     x = normal(0, 2, 8, 8, 4)
-    layer = cnn.Conv2D(6, (3, 3), strides=2)
+    layer = conv2d.Conv2D(6, (3, 3), strides=2)
     variables = layer.init(jax.random.key(0), x)
     ours = layer.apply(variables, x)
     assert calls[-1] == ((2, 2), "SAME")
@@ -56,7 +56,7 @@ def test_layer_takes_the_form_of_the_backend(monkeypatch):
     np.testing.assert_array_equal(ours, expected)
     calls.clear()
     for options in ({"kernel_dilation": 2}, {"feature_group_count": 2}):
-        other = cnn.Conv2D(6, (3, 3), **options)
+        other = conv2d.Conv2D(6, (3, 3), **options)
         variables = other.init(jax.random.key(0), x)
         expected = nn.Conv(6, (3, 3), **options).apply(variables, x)
         np.testing.assert_array_equal(other.apply(variables, x), expected)
@@ -73,14 +73,14 @@ def test_pooling_is_linens_with_its_gradient(size, height, width):
         return nn.max_pool(x, (size, size), (size, size))
 
     expected, back = jax.vjp(linen, x)
-    got, own_back = jax.vjp(lambda x: cnn.max_pool(x, size), x)
+    got, own_back = jax.vjp(lambda x: conv2d.max_pool(x, size), x)
     np.testing.assert_array_equal(got, expected)
     gradient = normal(4, *expected.shape)
     np.testing.assert_array_equal(own_back(gradient)[0], back(gradient)[0])
 
 
 def test_equal_maxima_share_the_gradient():
-    shares = jax.grad(lambda x: cnn.max_pool(x).sum())(jnp.ones((1, 2, 2, 1)))
+    shares = jax.grad(lambda x: conv2d.max_pool(x).sum())(jnp.ones((1, 2, 2, 1)))
     np.testing.assert_allclose(shares, 0.25)
 
 
@@ -128,4 +128,4 @@ def test_relu_behind_the_pooling_changes_nothing():
 
 def test_bytes_become_shares():
     images = np.array([[0, 51, 255]], np.uint8)
-    np.testing.assert_allclose(cnn.pixels(jnp.asarray(images)), [[0, 0.2, 1]], rtol=1e-6)
+    np.testing.assert_allclose(conv2d.pixels(jnp.asarray(images)), [[0, 0.2, 1]], rtol=1e-6)

@@ -9,13 +9,11 @@ from jaxdl.models.conv1d import (
     Dropout,
     conv1d,
     conv1d_transpose,
-    keras_net,
     layers,
-    lecture_net,
     random_words,
     same_padding,
 )
-from jaxdl.models.recurrent import LSTMAutoencoder
+from jaxdl.models.window_autoencoder import LSTMAutoencoder, keras_net, lecture_net
 
 SHAPES = [(8, 7, 2), (9, 7, 2), (12, 7, 1), (7, 4, 3), (9, 2, 3), (5, 1, 1)]
 

@@ -11,7 +11,19 @@ from sklearn import metrics
 from sklearn.covariance import EmpiricalCovariance
 from sklearn.decomposition import PCA
 
-from jaxdl.anomaly import evaluation, scores
+from jaxdl import pca
+from jaxdl.anomaly import costs, scores
+from jaxdl.anomaly.metrics import (
+    average_precision,
+    bootstrap_interval,
+    confusion,
+    population,
+    precision_at_k,
+    recall_at_precision,
+    resample_counts,
+    roc_auc,
+    sweep,
+)
 
 
 def make_rows(seed=0, n=400, ties=True, weighted=True):
@@ -31,8 +43,8 @@ def test_ranking_metrics_equal_scikit_learn(seed, ties, weighted):
     values, labels, weights = make_rows(seed, ties=ties, weighted=weighted)
     precision = metrics.average_precision_score(labels, values, sample_weight=weights)
     area = metrics.roc_auc_score(labels, values, sample_weight=weights)
-    assert evaluation.average_precision(values, labels, weights) == pytest.approx(precision)
-    assert evaluation.roc_auc(values, labels, weights) == pytest.approx(area)
+    assert average_precision(values, labels, weights) == pytest.approx(precision)
+    assert roc_auc(values, labels, weights) == pytest.approx(area)
 
 
 def brute_force_confusion(values, labels, threshold, weights):
@@ -51,22 +63,22 @@ def brute_force_confusion(values, labels, threshold, weights):
 def test_confusion_sweep_equals_brute_force(rows, extra):
     values, labels, weights = (np.array(column, float) for column in zip(*rows, strict=True))
     thresholds = np.concatenate([values, [extra, -np.inf, np.inf]])
-    table = evaluation.confusion(values, labels, thresholds, weights)
+    table = confusion(values, labels, thresholds, weights)
     brute = [brute_force_confusion(values, labels, t, weights) for t in thresholds]
     np.testing.assert_array_equal(np.stack(table, axis=-1), brute)
 
 
 def test_confusion_keeps_the_shape_of_the_thresholds_and_excludes_equal_scores():
     values, labels = np.array([1.0, 2.0, 2.0, 3.0]), np.array([0, 0, 1, 1])
-    table = evaluation.confusion(values, labels, 2.0)
+    table = confusion(values, labels, 2.0)
     assert [float(cell) for cell in table] == [2, 0, 1, 1]
     assert table.tp.shape == ()
-    assert evaluation.confusion(values, labels, np.zeros((2, 3))).tp.shape == (2, 3)
+    assert confusion(values, labels, np.zeros((2, 3))).tp.shape == (2, 3)
 
 
 def test_ratios_of_a_confusion_equal_scikit_learn_and_zero_where_undefined():
     values, labels, weights = make_rows(1)
-    table = evaluation.confusion(values, labels, [0.5, 99.0], weights)
+    table = confusion(values, labels, [0.5, 99.0], weights)
     flags = values > 0.5
     expected = metrics.precision_recall_fscore_support(
         labels, flags, beta=2.0, average="binary", sample_weight=weights
@@ -81,9 +93,9 @@ def test_ratios_of_a_confusion_equal_scikit_learn_and_zero_where_undefined():
 
 def test_sweep_thresholds_flag_what_the_sweep_counts():
     values, labels, weights = make_rows(2)
-    swept = evaluation.sweep(values, labels, weights)
+    swept = sweep(values, labels, weights)
     assert swept.thresholds.dtype == np.float32
-    table = evaluation.confusion(values, labels, swept.thresholds, weights)
+    table = confusion(values, labels, swept.thresholds, weights)
     for ours, direct in zip(swept.confusion(), table, strict=True):
         np.testing.assert_allclose(ours, direct, atol=1e-9)
     assert table.fn[-1] == 0
@@ -93,13 +105,11 @@ def test_recall_at_precision_cannot_cut_through_ties():
     values = np.array([5.0, 4.0, 4.0, 4.0, 3.0])
     labels = np.array([1, 1, 0, 0, 1])
     # Cutting inside the three 4s would give 2 of 2; only {5}, {5, 4, 4, 4} and all are possible.
-    assert evaluation.recall_at_precision(values, labels, 0.9) == pytest.approx(1 / 3)
-    assert evaluation.recall_at_precision(values, labels, 0.6) == 1.0
-    assert evaluation.recall_at_precision(values, labels, 0.6, [1, 1, 2, 2, 1]) == pytest.approx(
-        1 / 3
-    )
-    assert evaluation.recall_at_precision(-values, labels, 0.7) == pytest.approx(1 / 3)
-    assert evaluation.recall_at_precision(np.arange(3.0), [1, 0, 0], 0.5) == 0.0
+    assert recall_at_precision(values, labels, 0.9) == pytest.approx(1 / 3)
+    assert recall_at_precision(values, labels, 0.6) == 1.0
+    assert recall_at_precision(values, labels, 0.6, [1, 1, 2, 2, 1]) == pytest.approx(1 / 3)
+    assert recall_at_precision(-values, labels, 0.7) == pytest.approx(1 / 3)
+    assert recall_at_precision(np.arange(3.0), [1, 0, 0], 0.5) == 0.0
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -108,7 +118,7 @@ def test_recall_at_precision_equals_scikit_learn_curve(seed):
     precision, recall, _ = metrics.precision_recall_curve(labels, values, sample_weight=weights)
     for least in (0.2, 0.4, 0.6):
         expected = recall[precision >= least].max()
-        ours = evaluation.recall_at_precision(values, labels, least, weights)
+        ours = recall_at_precision(values, labels, least, weights)
         assert ours == pytest.approx(expected)
 
 
@@ -122,23 +132,23 @@ def test_precision_at_k_of_integer_weights_equals_that_of_repeated_rows():
     for k in (1, 10, 33):
         tops = [o[np.argsort(-repeated[0][o], kind="stable")[:k]] for o in orders]
         expected = np.mean([repeated[1][top].mean() for top in tops])
-        ours = evaluation.precision_at_k(values, labels, k, weights)
-        assert ours == pytest.approx(evaluation.precision_at_k(*repeated, k))
+        ours = precision_at_k(values, labels, k, weights)
+        assert ours == pytest.approx(precision_at_k(*repeated, k))
         assert ours == pytest.approx(expected, abs=0.01)
     with pytest.raises(ValueError, match="at most"):
-        evaluation.precision_at_k(values, labels, 61)
+        precision_at_k(values, labels, 61)
 
 
 def test_expected_cost_of_both_models_equals_a_sum_over_rows():
     values, labels, weights = make_rows(4, n=50)
     amounts = np.random.default_rng(1).exponential(100, size=50)
     thresholds = np.array([-np.inf, 0.3, 1.0, np.inf])
-    fixed = evaluation.FixedCost(missed=111.58, false_alarm=5.0, investigation=2.0)
-    by_amount = evaluation.AmountCost()
+    fixed = costs.FixedCost(missed=111.58, false_alarm=5.0, investigation=2.0)
+    by_amount = costs.AmountCost()
     for t, ours, ours_amount in zip(
         thresholds,
-        evaluation.expected_cost(values, labels, fixed, thresholds, weights=weights),
-        evaluation.expected_cost(values, labels, by_amount, thresholds, amounts, weights),
+        costs.expected_cost(values, labels, fixed, thresholds, weights=weights),
+        costs.expected_cost(values, labels, by_amount, thresholds, amounts, weights),
         strict=True,
     ):
         total = total_amount = 0.0
@@ -152,14 +162,12 @@ def test_expected_cost_of_both_models_equals_a_sum_over_rows():
         assert ours == pytest.approx(total)
         assert ours_amount == pytest.approx(total_amount)
     with pytest.raises(ValueError, match="amount"):
-        evaluation.expected_cost(values, labels, by_amount, 0.0)
+        costs.expected_cost(values, labels, by_amount, 0.0)
 
 
 def test_bootstrap_interval_equals_a_plain_stratified_bootstrap():
     values, labels, weights = make_rows(5, n=600)
-    low, high = evaluation.bootstrap_interval(
-        evaluation.average_precision, values, labels, weights, resamples=800
-    )
+    low, high = bootstrap_interval(average_precision, values, labels, weights, resamples=800)
     rng = np.random.default_rng(9)
     draws = []
     for _ in range(800):
@@ -171,13 +179,13 @@ def test_bootstrap_interval_equals_a_plain_stratified_bootstrap():
         )
     expected = np.quantile(draws, [0.025, 0.975])
     np.testing.assert_allclose([low, high], expected, atol=0.1 * np.ptp(expected))
-    assert low < evaluation.average_precision(values, labels, weights) < high
+    assert low < average_precision(values, labels, weights) < high
 
 
 def test_bootstrap_is_seeded_takes_partial_metrics_and_sorts_columns_with_the_rows():
     values, labels, weights = make_rows(6)
-    recall = partial(evaluation.recall_at_precision, precision=0.3)
-    run = partial(evaluation.bootstrap_interval, recall, values, labels, weights, resamples=50)
+    recall = partial(recall_at_precision, precision=0.3)
+    run = partial(bootstrap_interval, recall, values, labels, weights, resamples=50)
     assert run() == run()
     assert run(seed=1) != run(seed=2)
     seen = []
@@ -186,14 +194,14 @@ def test_bootstrap_is_seeded_takes_partial_metrics_and_sorts_columns_with_the_ro
         seen.append(np.array_equal(amounts, 2 * scores))
         return 0.0
 
-    evaluation.bootstrap_interval(metric, values, labels, columns={"amounts": 2 * values})
+    bootstrap_interval(metric, values, labels, columns={"amounts": 2 * values})
     assert all(seen)
     assert len(seen) == 200
 
 
 def test_resamples_keep_the_number_of_each_class():
     labels = np.arange(50) < 7
-    for counts in evaluation.resample_counts(labels, 20, seed=0):
+    for counts in resample_counts(labels, 20, seed=0):
         assert counts[:7].sum() == 7
         assert counts[7:].sum() == 43
 
@@ -201,18 +209,18 @@ def test_resamples_keep_the_number_of_each_class():
 def test_population_gives_one_number_per_member():
     values, labels, weights = make_rows(7)
     members = np.stack([values, -values, 2 * values])
-    ours = evaluation.population(evaluation.roc_auc, members, labels, weights)
-    area = evaluation.roc_auc(values, labels, weights)
+    ours = population(roc_auc, members, labels, weights)
+    area = roc_auc(values, labels, weights)
     np.testing.assert_allclose(ours, [area, 1 - area, area])
 
 
 METRICS = [
-    evaluation.average_precision,
-    evaluation.roc_auc,
-    partial(evaluation.recall_at_precision, precision=0.5),
-    partial(evaluation.precision_at_k, k=2),
-    partial(evaluation.confusion, thresholds=0.0),
-    partial(evaluation.expected_cost, cost=evaluation.FixedCost(1, 1), thresholds=0.0),
+    average_precision,
+    roc_auc,
+    partial(recall_at_precision, precision=0.5),
+    partial(precision_at_k, k=2),
+    partial(confusion, thresholds=0.0),
+    partial(costs.expected_cost, cost=costs.FixedCost(1, 1), thresholds=0.0),
 ]
 
 
@@ -236,11 +244,11 @@ def test_bad_rows_are_refused(metric, values, labels, weights, message):
 
 def test_metrics_without_one_of_the_classes_are_refused():
     with pytest.raises(ValueError, match="anomaly"):
-        evaluation.average_precision(np.arange(3.0), np.zeros(3))
+        average_precision(np.arange(3.0), np.zeros(3))
     with pytest.raises(ValueError, match="normal"):
-        evaluation.roc_auc(np.arange(3.0), np.ones(3))
+        roc_auc(np.arange(3.0), np.ones(3))
     with pytest.raises(ValueError, match="threshold is NaN"):
-        evaluation.confusion(np.arange(3.0), np.ones(3), np.nan)
+        confusion(np.arange(3.0), np.ones(3), np.nan)
 
 
 def make_features(n=500, features=6):
@@ -254,12 +262,12 @@ def test_pca_score_equals_scikit_learn_and_vmaps():
     reference = PCA(2).fit(x)
     rebuilt = reference.inverse_transform(reference.transform(new))
     expected = np.square(new - rebuilt).mean(axis=1)
-    params = jax.jit(scores.fit_pca, static_argnums=1)(x, 2)
-    np.testing.assert_allclose(scores.pca_score(params, new), expected, rtol=2e-4)
-    stacked = jax.vmap(lambda rows: scores.fit_pca(rows, 2))(np.stack([x, 2 * x]))
-    assert jax.vmap(scores.pca_score, in_axes=(0, None))(stacked, new).shape == (2, 40)
+    params = jax.jit(pca.fit_pca, static_argnums=1)(x, 2)
+    np.testing.assert_allclose(pca.pca_score(params, new), expected, rtol=2e-4)
+    stacked = jax.vmap(lambda rows: pca.fit_pca(rows, 2))(np.stack([x, 2 * x]))
+    assert jax.vmap(pca.pca_score, in_axes=(0, None))(stacked, new).shape == (2, 40)
     with pytest.raises(ValueError, match="n_components"):
-        scores.fit_pca(x, 7)
+        pca.fit_pca(x, 7)
 
 
 def test_mahalanobis_equals_scikit_learn():

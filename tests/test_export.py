@@ -12,12 +12,13 @@ import pytest
 
 from conftest import ROOT
 from datasets import fraud, fraud_split
-from jaxdl import artifact, export, losses, optim
-from jaxdl.anomaly import isolation_forest, neighbours, scores, thresholds
-from jaxdl.cli import launch
+from jaxdl import losses, optim, pca
+from jaxdl.anomaly import isolation_forest, nearest_neighbours, scores, thresholds
+from jaxdl.cli.launcher import launch
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.report import Results
 from jaxdl.runs import Run
+from jaxdl.serving import export, scorer_file, transactions
 from jaxdl.training import Task, fit, module_functions
 
 
@@ -50,13 +51,16 @@ def trained():
     x = scaler(features)
     init, apply = module_functions(DenseAutoencoder(30, (12,)))
     task = Task(
-        init, apply, lambda out, batch: losses.mse(out, batch["x"]), lambda hyper: optim.adam()
+        init,
+        apply,
+        lambda out, batch, hyper: losses.mse(out, batch["x"]),
+        lambda hyper: optim.adam(),
     )
     fitted = fit(task, {"x": x[:2000]}, seeds=np.arange(3), epochs=1, batch_size=128)
     members = fitted.predict(row_score, {"x": x})
     vote = members.mean(axis=0)
     threshold = thresholds.k_sigma(vote, 3.0, fitted_on="training rows", resamples=0)
-    columns = export.transactions(scaler.mean, scaler.sd)
+    columns = transactions.transactions(scaler.mean, scaler.sd)
     data = export.build(
         export.population(task, fitted.variables, row_score, row_parts),
         columns,
@@ -72,7 +76,7 @@ def trained():
 
 @pytest.fixture(scope="module")
 def scorer(trained):
-    return artifact.loads(trained.data)
+    return scorer_file.loads(trained.data)
 
 
 @pytest.mark.parametrize("rows", [1, 7, 300, 9000])
@@ -101,7 +105,7 @@ def test_columns_are_prepared_as_the_data_set_does_to_the_bit(trained):
     )
     scaler = fraud_split.Scaler(trained.columns.mean, trained.columns.sd)
     raw = np.column_stack([table.time, v, table.amount])
-    with artifact.double_precision():
+    with scorer_file.double_precision():
         found = np.asarray(jax.jit(trained.columns.standardise)(raw))
     np.testing.assert_array_equal(found, scaler(fraud_split.columns(table)))
     assert trained.columns.names == fraud.COLUMNS[:-1]
@@ -156,16 +160,16 @@ def test_the_nearest_normal_row_is_found_among_those_that_the_file_keeps(trained
 
 
 def test_a_file_without_normal_rows_says_so(trained):
-    metadata, parts, _ = artifact.unpack(trained.data)
-    for name in artifact.NEAREST:
+    metadata, parts, _ = scorer_file.unpack(trained.data)
+    for name in scorer_file.NEAREST:
         del parts[name]
-    bare = artifact.loads(artifact.pack(metadata, parts))
+    bare = scorer_file.loads(scorer_file.pack(metadata, parts))
     np.testing.assert_array_equal(bare.score(trained.raw[:9])[0], trained.members.mean(0)[:9])
     with pytest.raises(ValueError, match="holds no normal rows"):
         bare.nearest(trained.raw[:1])
     parts["nearest"] = parts["score"]
-    with pytest.raises(artifact.ArtifactError, match="exactly the parts"):
-        artifact.loads(artifact.pack(metadata, parts))
+    with pytest.raises(scorer_file.ArtifactError, match="exactly the parts"):
+        scorer_file.loads(scorer_file.pack(metadata, parts))
 
 
 def test_a_standardised_ensemble_with_its_own_error_scale(trained):
@@ -197,17 +201,17 @@ def classical(name, x):
     from sklearn.ensemble import IsolationForest
 
     if name == "PCA":
-        params = scores.fit_pca(x, 8)
-        return export.pca(params), scores.pca_score, params
+        params = pca.fit_pca(x, 8)
+        return export.pca(params), pca.pca_score, params
     if name == "isolation forest":
         params = isolation_forest.from_sklearn(
             IsolationForest(n_estimators=20, random_state=0).fit(x)
         )
         function = isolation_forest.isolation_score
     elif name == "kNN":
-        params, function = neighbours.fit_neighbours(x, 5), neighbours.knn_score
+        params, function = nearest_neighbours.fit_neighbours(x, 5), nearest_neighbours.knn_score
     else:
-        params, function = neighbours.fit_lof(x, 5), neighbours.lof_score
+        params, function = nearest_neighbours.fit_lof(x, 5), nearest_neighbours.lof_score
     return export.scored_by(name, function, params), function, params
 
 
@@ -224,7 +228,7 @@ def test_classical_detectors_are_exported_with_equal_scores(trained, name):
         reference=wanted,
         calibration=wanted,
     )
-    loaded = artifact.loads(data)
+    loaded = scorer_file.loads(data)
     found, flags = loaded.score(trained.raw[600:900])
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
     assert flags.sum() == 14  # 15 of 300 + 1 are allowed, of which one is the threshold itself
@@ -239,18 +243,18 @@ def test_every_flipped_byte_and_every_cut_is_noticed(trained):
     for place in rng.integers(0, len(trained.data), 300):
         changed = bytearray(trained.data)
         changed[place] ^= 1 << rng.integers(8)
-        with pytest.raises(artifact.ArtifactError):
-            artifact.unpack(bytes(changed))
+        with pytest.raises(scorer_file.ArtifactError):
+            scorer_file.unpack(bytes(changed))
     for end in [0, 5, 40, 79, 80, 200, len(trained.data) - 1]:
-        with pytest.raises(artifact.ArtifactError):
-            artifact.unpack(trained.data[:end])
+        with pytest.raises(scorer_file.ArtifactError):
+            scorer_file.unpack(trained.data[:end])
 
 
 def repacked(trained, **changes):
     """The file with other metadata or parts, and a right sum."""
-    metadata, parts, _ = artifact.unpack(trained.data)
+    metadata, parts, _ = scorer_file.unpack(trained.data)
     parts |= {name: changes.pop(name) for name in list(changes) if name in parts}
-    return artifact.pack({**metadata, **changes}, parts)
+    return scorer_file.pack({**metadata, **changes}, parts)
 
 
 def foreign_program(trained):
@@ -261,7 +265,7 @@ def foreign_program(trained):
         found = jnp.linalg.eigh(raw[:, :1] * raw[:, :1].T)[0].astype(jnp.float32)
         return found, found > 0
 
-    with artifact.double_precision():
+    with scorer_file.double_precision():
         shape = jax.ShapeDtypeStruct((64, 30), jnp.float64)
         return bytes(jax.export.export(jax.jit(score))(shape).serialize())
 
@@ -280,30 +284,30 @@ CHANGES = {
 
 @pytest.mark.parametrize("message", CHANGES)
 def test_a_wrong_file_with_a_right_sum_is_refused(trained, message):
-    with pytest.raises(artifact.ArtifactError, match=message):
-        artifact.loads(repacked(trained, **CHANGES[message]))
+    with pytest.raises(scorer_file.ArtifactError, match=message):
+        scorer_file.loads(repacked(trained, **CHANGES[message]))
 
 
 def test_a_program_that_calls_foreign_code_is_refused(trained):
-    with pytest.raises(artifact.ArtifactError, match=r"calls .*lapack"):
-        artifact.loads(repacked(trained, score=foreign_program(trained)))
+    with pytest.raises(scorer_file.ArtifactError, match=r"calls .*lapack"):
+        scorer_file.loads(repacked(trained, score=foreign_program(trained)))
 
 
 def test_expected_sum_other_formats_and_missing_files(trained, tmp_path):
     file = tmp_path / "scorer.jaxdl"
-    with pytest.raises(artifact.ArtifactError, match=r"holds no scorer\.jaxdl"):
-        artifact.load(tmp_path)
+    with pytest.raises(scorer_file.ArtifactError, match=r"holds no scorer\.jaxdl"):
+        scorer_file.load(tmp_path)
     file.write_bytes(trained.data)
-    digest = artifact.load(tmp_path).sha256
-    assert artifact.load(file, sha256=digest.upper()).sha256 == digest
-    with pytest.raises(artifact.ArtifactError, match="has the sha256"):
-        artifact.load(file, sha256="0" * 64)
+    digest = scorer_file.load(tmp_path).sha256
+    assert scorer_file.load(file, sha256=digest.upper()).sha256 == digest
+    with pytest.raises(scorer_file.ArtifactError, match="has the sha256"):
+        scorer_file.load(file, sha256="0" * 64)
     file.write_bytes(trained.data.replace(b"jaxdl-scorer 1", b"jaxdl-scorer 2", 1))
-    with pytest.raises(artifact.ArtifactError, match="another format"):
-        artifact.load(file)
+    with pytest.raises(scorer_file.ArtifactError, match="another format"):
+        scorer_file.load(file)
     file.write_bytes(b"\x80\x04 a pickle, say")
-    with pytest.raises(artifact.ArtifactError, match="not a scorer file"):
-        artifact.load(file)
+    with pytest.raises(scorer_file.ArtifactError, match="not a scorer file"):
+        scorer_file.load(file)
 
 
 def test_build_refuses_scores_that_are_not_the_trainers(trained):
@@ -343,7 +347,7 @@ def test_a_run_leaves_its_scorer_and_an_evaluation_writes_none(trained, tmp_path
 
     assert not finish(evaluating=True).exists()
     file = finish(evaluating=False)
-    assert artifact.load(file.parent).exact
+    assert scorer_file.load(file.parent).exact
     assert told[-1]["simulated"] is True
     assert (told[-1]["lab"], told[-1]["n_seeds"]) == ("x", 2)
     file.write_bytes(b"of another run")
@@ -360,7 +364,7 @@ def test_the_fraud_lab_exports_the_vote_of_its_seeds(tmp_path):
     lab = ["experiments/fraud_ae.py", "--source", "simulated", "--seeds", "3"]
     small = ["--preset", "quick", "--epochs", "1", "--twin-rows", "4000"]
     launch([*lab, *small, "--workdir", str(folder)])
-    scorer = artifact.load(folder)
+    scorer = scorer_file.load(folder)
     assert scorer.metadata["equal_to_trainer"]["to_the_bit"]
     assert scorer.metadata["detector"] == "autoencoder, mean of 3 members"
     assert scorer.metadata["provenance"]["simulated"] is True
@@ -379,7 +383,7 @@ class Block:
     def find_spec(self, name, path=None, target=None):
         banned = {"flax", "optax", "orbax", "sklearn", "jaxtyping", "tqdm", "matplotlib", "tyro"}
         if name.split(".")[0] in banned | {"datasets", "tensorflow"} or name in (
-            "jaxdl.training", "jaxdl.export", "jaxdl.models", "jaxdl.anomaly", "jaxdl.checkpoint"
+            "jaxdl.training", "jaxdl.serving.export", "jaxdl.models", "jaxdl.anomaly"
         ):
             raise ImportError("blocked: " + name)
 

@@ -4,17 +4,11 @@ import numpy as np
 import pytest
 
 from datasets import fraud
-from datasets.fraud_split import (
-    label_free,
-    refuse_shared_rows,
-    resample,
-    row_weights,
-    split_halves,
-    split_three,
-)
+from datasets.fraud_split import label_free, resample, row_weights, split_halves, split_three
 from datasets.source import DataError, Request
-from jaxdl import cli
+from datasets.splits import refuse_shared_rows
 from jaxdl.anomaly import detectors
+from jaxdl.cli import launcher
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +126,7 @@ def test_row_weights_make_the_prevalence(data):
 
 def test_lab_ranks_labels_first_chance_last_and_refuses_the_leak(tmp_path):
     options = ["--preset", "quick", "--source", "simulated", "--workdir", str(tmp_path / "run")]
-    (results,) = cli.launch(["experiments/fraud_detectors.py", *options])
+    (results,) = launcher.launch(["experiments/fraud_detectors.py", *options])
     for table, split in zip(results.tables, ("random", "temporal"), strict=False):
         assert split in table.title
         area = {row["detector"]: row["AUPRC"].mean() for row in table.rows}

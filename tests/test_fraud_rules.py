@@ -3,17 +3,10 @@
 import numpy as np
 import pytest
 
-from datasets import accounts
-from jaxdl import cli
-from jaxdl.anomaly.rules import (
-    Condition,
-    Rule,
-    count_before,
-    distinct_before,
-    fired,
-    first_seen,
-    reasons,
-)
+from datasets import payments
+from jaxdl.anomaly.payment_features import count_before, distinct_before, first_seen
+from jaxdl.anomaly.rules import Condition, Rule, fired, reasons
+from jaxdl.cli import launcher
 
 
 @pytest.fixture(scope="module")
@@ -75,20 +68,20 @@ def test_first_seen_looks_at_pairs_and_only_back(stream):
 
 
 def test_the_stream_is_in_order_complete_and_the_same_for_the_same_seed():
-    one, same, other = (accounts.simulate(500, cases=10, seed=s) for s in (0, 0, 1))
+    one, same, other = (payments.simulate(500, cases=10, seed=s) for s in (0, 0, 1))
     assert one.provenance.sha256 == same.provenance.sha256 != other.provenance.sha256
     assert one.provenance.kind == "simulated"
     assert (np.diff(one.time) >= 0).all()
     assert (one.time > one.opened).all()
-    assert set(one.pattern) == set(range(len(accounts.PATTERNS)))
+    assert set(one.pattern) == set(range(len(payments.PATTERNS)))
     assert 0.01 < one.label.mean() < 0.06
     with pytest.raises(ValueError, match="need 1000 accounts"):
-        accounts.simulate(500, cases=100)
+        payments.simulate(500, cases=100)
 
 
 def test_lab_rules_catch_what_they_know_and_nothing_else(tmp_path):
     options = ["--preset", "quick", "--workdir", str(tmp_path / "run")]
-    (results,) = cli.launch(["experiments/fraud_rules.py", *options])
+    (results,) = launcher.launch(["experiments/fraud_rules.py", *options])
     rules, caught, ranking = (table.rows for table in results.tables)
     assert all(row["precision"] > 0.9 for row in rules[1:])
     caught = {row["detector"]: row for row in caught}

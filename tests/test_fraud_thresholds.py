@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from jaxdl import cli
-from jaxdl.anomaly.recalibration import recalibrated
+from jaxdl.anomaly.adaptive_threshold import recalibrated
+from jaxdl.cli import launcher
 
 PACE = {"window": 2000, "block": 100, "gain": 0.2}
-LAB = cli.load_lab(cli.EXPERIMENTS / "fraud_thresholds.py")
+LAB = launcher.load_lab(launcher.EXPERIMENTS / "fraud_thresholds.py")
 
 
 def test_a_recalibrated_threshold_follows_drift_that_a_fixed_one_does_not():
@@ -32,7 +32,7 @@ def test_confirmed_frauds_do_not_raise_the_bar():
 
 def test_lab_keeps_the_rate_within_a_fifth(tmp_path):
     options = ["--preset", "quick", "--source", "simulated", "--workdir", str(tmp_path / "run")]
-    (results,) = cli.launch(["experiments/fraud_thresholds.py", *options])
+    (results,) = launcher.launch(["experiments/fraud_thresholds.py", *options])
     rows = {row["rule"]: row for row in results.tables[0].rows}
     for rate in LAB.Config().rates[:3]:
         assert rows[f"recalibrated {rate:g}"]["within 20 %"] == "yes"

@@ -6,45 +6,49 @@ import numpy as np
 import pytest
 
 from datasets import fraud
-from jaxdl import artifact, cli, losses, optim
-from jaxdl.anomaly import detectors, explain
+from jaxdl import losses, optim
+from jaxdl.anomaly import explain, reconstruction
+from jaxdl.cli import launcher
 from jaxdl.models.autoencoder import DenseAutoencoder
+from jaxdl.serving import scorer_file
 from jaxdl.training import Task, fit, module_functions
 
 
 def test_whitened_score_is_one_on_normal_rows_and_adds_up():
     rng = np.random.default_rng(0)
     residual = rng.normal(size=(500, 3)) * [0.01, 1.0, 10.0]
-    scale = detectors.fit_error_scale(residual)
-    score = detectors.whitened_score(scale, residual)
+    scale = reconstruction.fit_error_scale(residual)
+    score = reconstruction.whitened_score(scale, residual)
     np.testing.assert_allclose(score.mean(), 1.0, rtol=1e-5)
-    parts = detectors.whitened_contributions(scale, residual)
+    parts = reconstruction.whitened_contributions(scale, residual)
     np.testing.assert_allclose(parts.sum(axis=1), score, rtol=1e-5)
     # the same surprise counts the same in every column
     small, large = (np.eye(3)[[i]] * [0.05, 5.0, 50.0] for i in (0, 2))
     np.testing.assert_allclose(
-        detectors.whitened_score(scale, small), detectors.whitened_score(scale, large), rtol=0.2
+        reconstruction.whitened_score(scale, small),
+        reconstruction.whitened_score(scale, large),
+        rtol=0.2,
     )
     with pytest.raises(ValueError, match="without any error"):
-        detectors.fit_error_scale(residual * [1.0, 0.0, 1.0])
+        reconstruction.fit_error_scale(residual * [1.0, 0.0, 1.0])
 
 
 def test_ensemble_gives_members_the_same_say():
     rng = np.random.default_rng(0)
     normal = rng.normal(size=(2, 4000)) * [[1.0], [1000.0]] + [[0.0], [5000.0]]
-    score = detectors.ensemble_score(np.array([[1.0], [5000.0]]), normal)
+    score = reconstruction.ensemble_score(np.array([[1.0], [5000.0]]), normal)
     np.testing.assert_allclose(score, [0.5], atol=0.05)
-    np.testing.assert_allclose(detectors.ensemble_score(normal, normal).mean(), 0, atol=1e-9)
+    np.testing.assert_allclose(reconstruction.ensemble_score(normal, normal).mean(), 0, atol=1e-9)
 
 
 def test_gradient_norms_are_those_of_one_row_at_a_time(rows):
     task = Task(
         *module_functions(DenseAutoencoder(5, (3,))),
-        loss=lambda outputs, batch: losses.mse(outputs, batch["x"]),
+        loss=lambda outputs, batch, hyper: losses.mse(outputs, batch["x"]),
         optimizer=lambda hyper: optim.adam(),
     )
     fitted = fit(task, rows, seeds=np.arange(2), epochs=1, batch_size=32)
-    found = detectors.gradient_norms(task, fitted.variables, rows)
+    found = reconstruction.gradient_norms(task, fitted.variables, rows)
     assert found.shape == (2, 103)
     params = jax.tree.map(lambda w: w[1], fitted.variables["params"])
 
@@ -75,7 +79,7 @@ def test_explanations_name_the_largest_columns_and_the_nearest_row():
 def test_lab_chooses_on_validation_and_shows_the_weak_baselines(tmp_path):
     options = ["--preset", "quick", "--source", "simulated", "--seeds", "2"]
     folder = ["--workdir", str(tmp_path / "run")]
-    (results,) = cli.launch(["experiments/fraud_variants.py", *options, *folder])
+    (results,) = launcher.launch(["experiments/fraud_variants.py", *options, *folder])
     choice, ranking, *decisions, alerts = results.tables
     best = max(choice.rows, key=lambda row: row["AUPRC"].mean())
     assert f"{best['model']}, {best['error']} error" == ranking.rows[0]["detector"]
@@ -90,7 +94,7 @@ def test_lab_chooses_on_validation_and_shows_the_weak_baselines(tmp_path):
     scores = [row["score"] for row in alerts.rows]
     assert scores == sorted(scores, reverse=True)
     assert "%" in alerts.rows[0]["columns that made it"]
-    made = artifact.load(tmp_path / "run")
+    made = scorer_file.load(tmp_path / "run")
     assert made.metadata["detector"].endswith("error, mean of 2 members")
     assert made.metadata["equal_to_trainer"]["largest_difference"] < 1e-4
     assert made.exact  # whatever the trainer's order of sums: a row has one score

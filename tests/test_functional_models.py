@@ -6,21 +6,22 @@ import jax
 import numpy as np
 import pytest
 
-from datasets import topologies
-from jaxdl import functional_tasks as tasks
-from jaxdl.cli import launch
-from jaxdl.graph_figures import layout, levels_of
-from jaxdl.models import functional
-from jaxdl.models.functional import Concatenate, Dense, FunctionalModel, Graph, Node, chain
-from jaxdl.models.keras_lstm import LSTM, lstm_sequence
+from datasets import graph_tasks
+from experiments import functional_models
+from experiments import functional_models as tasks
+from jaxdl.cli.launcher import launch
+from jaxdl.figures.graphs import layout, levels_of
+from jaxdl.models import layer_graph
+from jaxdl.models.layer_graph import Concatenate, Dense, FunctionalModel, Graph, Node, chain
+from jaxdl.models.lstm import LSTM, lstm_sequence
 from jaxdl.training import fit, parameter_count
 
 
 @pytest.mark.parametrize(
-    ("graph", "count"), functional.LECTURE, ids=lambda x: getattr(x, "title", "")
+    ("graph", "count"), functional_models.LECTURE, ids=lambda x: getattr(x, "title", "")
 )
 def test_graphs_have_the_lectures_parameters(graph, count):
-    rows = functional.summary(graph)
+    rows = layer_graph.summary(graph)
     assert sum(row.parameters for row in rows) == count
     batch = {name: jax.ShapeDtypeStruct((1, *s), np.float32) for name, s in graph.inputs.items()}
     model = FunctionalModel(graph)
@@ -29,12 +30,14 @@ def test_graphs_have_the_lectures_parameters(graph, count):
 
 
 def test_summary_has_the_lectures_shapes():
-    shapes = {row.name: (row.shape, row.parameters) for row in functional.summary(functional.CNN)}
+    shapes = {
+        row.name: (row.shape, row.parameters) for row in layer_graph.summary(functional_models.CNN)
+    }
     assert shapes["features_conv"] == ((61, 61, 32), 544)
     assert shapes["features_pool"] == ((20, 20, 32), 0)
     assert shapes["features_flat"] == ((12_800,), 0)
     assert shapes["hidden"] == ((10,), 128_010)
-    rows = {row.name: row for row in functional.summary(functional.multi_output())}
+    rows = {row.name: row for row in layer_graph.summary(functional_models.multi_output())}
     assert rows["sequence"].shape == (100, 1)
     assert rows["second_lstm"].parameters == 840
     assert rows["sequence"].inputs == ("lstm",)
@@ -142,32 +145,34 @@ def test_variants_train_side_by_side_as_they_do_alone():
 
 def test_tasks_need_more_than_a_straight_line():
     for make, graph in (
-        (topologies.shell, functional.MLP),
-        (topologies.saw, functional.RNN),
-        (topologies.saw_and_pace, functional.SHARED_FEATURES),
+        (graph_tasks.shell, functional_models.MLP),
+        (graph_tasks.saw, functional_models.RNN),
+        (graph_tasks.saw_and_pace, functional_models.SHARED_FEATURES),
     ):
-        train, test = topologies.train_and_test(make, 1500, 1000)
+        train, test = graph_tasks.train_and_test(make, 1500, 1000)
         score = tasks.linear_scores(graph, {"output": "class"}, train, test)["output"]
         assert 0.4 < score < 0.6, make.__name__
         assert 0.4 < train["output"].mean() < 0.6
     for make, graph in (
-        (topologies.directions, functional.CNN),
-        (topologies.two_scales, functional.SHARED_INPUT),
+        (graph_tasks.directions, functional_models.CNN),
+        (graph_tasks.two_scales, functional_models.SHARED_INPUT),
     ):
-        train, test = topologies.train_and_test(make, 600, 500)
+        train, test = graph_tasks.train_and_test(make, 600, 500)
         score = tasks.linear_scores(graph, {"output": "class"}, train, test)["output"]
         assert 0.4 < score < 0.6, graph.title
 
-    train, test = topologies.train_and_test(topologies.pair, 300, 200)
+    train, test = graph_tasks.train_and_test(graph_tasks.pair, 300, 200)
     assert (
-        tasks.linear_scores(functional.MULTI_INPUT, {"output": "number"}, train, test)["output"]
+        tasks.linear_scores(functional_models.MULTI_INPUT, {"output": "number"}, train, test)[
+            "output"
+        ]
         < 0.2
     )
     assert train["output"].var() == pytest.approx(1, abs=0.2)
 
 
 def test_each_sign_of_two_scales_is_right_three_times_out_of_four():
-    rows = topologies.two_scales(3000, 0)
+    rows = graph_tasks.two_scales(3000, 0)
     image, label = rows["image"][..., 0], rows["output"]
 
     def together(lag):  # mean product of columns so far apart
@@ -186,27 +191,29 @@ def test_each_sign_of_two_scales_is_right_three_times_out_of_four():
         abs(together(lag)[equal].mean() - together(lag)[opposite].mean()) for lag in range(1, 7)
     ]
     assert max(gaps[:5]) < 3e-4 < 0.02 < gaps[5]
-    layers = {node.name: node.layer for node in functional.SHARED_INPUT.nodes}
-    assert layers["fine_conv"].size + 1 <= topologies.PERIOD < layers["coarse_conv"].size
+    layers = {node.name: node.layer for node in functional_models.SHARED_INPUT.nodes}
+    assert layers["fine_conv"].size + 1 <= graph_tasks.PERIOD < layers["coarse_conv"].size
 
 
 def test_rows_depend_on_the_seed_alone():
-    for make in (topologies.directions, topologies.pair, topologies.saw_and_clean):
+    for make in (graph_tasks.directions, graph_tasks.pair, graph_tasks.saw_and_clean):
         once, again, other = make(4, 0), make(4, 0), make(4, 1)
         for name in once:
             np.testing.assert_array_equal(once[name], again[name])
         assert any((once[name] != other[name]).any() for name in once)
-    low = topologies.saw_and_clean(50, 0, lowest=-0.5)
-    high = topologies.saw_and_clean(50, 0)
+    low = graph_tasks.saw_and_clean(50, 0, lowest=-0.5)
+    high = graph_tasks.saw_and_clean(50, 0)
     np.testing.assert_allclose(low["sequence"], high["sequence"] - 0.5)
     np.testing.assert_array_equal(low["series"], high["series"])
     noise = high["series"][..., 0] - high["sequence"]
     assert noise.std() == pytest.approx(0.2, rel=0.05)
 
 
-@pytest.mark.parametrize("graph", [g for g, _ in functional.LECTURE], ids=lambda g: g.title[:3])
+@pytest.mark.parametrize(
+    "graph", [g for g, _ in functional_models.LECTURE], ids=lambda g: g.title[:3]
+)
 def test_drawing_keeps_arrows_off_boxes(graph):
-    rows = functional.summary(graph)
+    rows = layer_graph.summary(graph)
     places, ways = layout(rows)
     assert len(set(places.values())) == len(rows)
     levels = levels_of(rows)

@@ -18,7 +18,7 @@ EVERYTHING = sorted(
 )
 # cells and activations for a lab's list of models, and a module as the type of an argument
 LINEN_OUTSIDE_MODELS = {
-    "jaxdl/sentiment.py",
+    "jaxdl/text/sentiment_task.py",
     "experiments/imdb_sequence.py",
 }
 UNPICKLERS = ("pickle", "cloudpickle", "dill", "joblib", "shelve")
@@ -81,7 +81,7 @@ def test_linen_stays_with_the_models():
 
 
 def test_orbax_stays_behind_the_checkpoints():
-    assert importers(LIBRARY + DATASETS + LABS, "orbax") == {"jaxdl/checkpoint.py"}
+    assert importers(LIBRARY + DATASETS + LABS, "orbax") == {"jaxdl/training/checkpoint.py"}
 
 
 def test_arrows_run_one_way():

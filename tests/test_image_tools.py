@@ -7,13 +7,17 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.metrics import mean_squared_error
 
-from jaxdl import image_autoencoder as images
-from jaxdl import image_promises, image_vae, noise, pretraining, protocol, retrieval
+from datasets import splits
+from experiments import mnist_promises
+from jaxdl import pca
 from jaxdl.errors import UserError
-from jaxdl.models.autoencoder import DenseAutoencoder, identity
-from jaxdl.models.conv_autoencoder import ConvAutoencoder
+from jaxdl.models.autoencoder import ConvAutoencoder, DenseAutoencoder
+from jaxdl.models.layers import identity
 from jaxdl.models.vae import VAE
+from jaxdl.report import table
 from jaxdl.training import fit, parameter_count
+from jaxdl.vision import autoencoder_task as images
+from jaxdl.vision import corruptions, pretraining, retrieval, vae_task
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,7 @@ def grey():
 
 def test_noise_is_of_the_stated_strength_and_a_function_of_the_key():
     x = jnp.full((50, 784), 0.5)
-    for name, spoil in noise.kinds(0.1, 0.2, 0.4).items():
+    for name, spoil in corruptions.kinds(0.1, 0.2, 0.4).items():
         spoilt = np.asarray(spoil(jax.random.key(0), x))
         np.testing.assert_array_equal(spoilt, spoil(jax.random.key(0), x))
         assert (spoilt != spoil(jax.random.key(1), x)).any()
@@ -47,7 +51,7 @@ def test_noise_is_of_the_stated_strength_and_a_function_of_the_key():
 
 def test_mixed_noise_gives_each_row_one_kind():
     zeros = {"add": lambda key, x: x + 1.0, "keep": lambda key, x: x}
-    spoilt = np.asarray(noise.any_of(zeros)(jax.random.key(0), jnp.zeros((400, 3))))
+    spoilt = np.asarray(corruptions.any_of(zeros)(jax.random.key(0), jnp.zeros((400, 3))))
     assert ((spoilt == spoilt[:, :1]).all(axis=1)).all()
     assert spoilt[:, 0].mean() == pytest.approx(0.5, abs=0.1)
 
@@ -75,7 +79,7 @@ def test_agreement_leaves_the_row_itself_out():
 
 def test_errors_of_pca_for_all_sizes_at_once(grey):
     x, _ = grey
-    errors = images.pca_errors(x[:40], x[40:], most=5)
+    errors = pca.pca_errors(images.unit(x[:40]), images.unit(x[40:]), most=5)
     assert errors[0] == pytest.approx(np.square(x[40:] / 255 - (x[:40] / 255).mean(0)).mean())
     theirs = PCA(3).fit(x[:40] / 255)
     copy = theirs.inverse_transform(theirs.transform(x[40:] / 255))
@@ -86,20 +90,20 @@ def test_errors_of_pca_for_all_sizes_at_once(grey):
 def test_psnr_and_bytes():
     assert images.psnr([0.01, 1.0]).tolist() == pytest.approx([20.0, 0.0])
     codes = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
-    again = image_promises.in_bytes(codes, codes)
+    again = mnist_promises.in_bytes(codes, codes)
     step = np.ptp(codes, axis=0) / 255
     assert (np.abs(again - codes) <= step / 2 + 1e-6).all()
     assert all(len(np.unique(column)) <= 256 for column in again.T)
     assert (
-        image_promises.in_bytes(codes + 100, codes).max() <= codes.max() + 1e-5
+        mnist_promises.in_bytes(codes + 100, codes).max() <= codes.max() + 1e-5
     )  # cut, not wrapped
 
 
 def test_goal_line_says_which():
-    assert images.goal_line("MSE", np.array([0.01, 0.02]), 0.015).endswith("0.015: met.")
-    assert images.goal_line("MSE", np.array([0.01, 0.03]), 0.015).endswith("0.015: missed.")
+    assert table.goal_line("MSE", np.array([0.01, 0.02]), 0.015).endswith("0.015: met.")
+    assert table.goal_line("MSE", np.array([0.01, 0.03]), 0.015).endswith("0.015: missed.")
     with pytest.raises(UserError, match="one side is empty"):
-        protocol.split_off({"x": np.zeros((4, 2))}, 4)
+        splits.split_off({"x": np.zeros((4, 2))}, 4)
 
 
 @pytest.mark.parametrize(
@@ -172,16 +176,16 @@ def test_each_member_starts_from_its_own_encoder_and_learns_its_own_labels(grey)
 
 def test_binary_images_follow_the_grey():
     grey = np.tile(np.array([[0, 64, 128, 255]], np.uint8), (4000, 1))
-    once = image_vae.binary(grey, "static", seed=0)
-    np.testing.assert_array_equal(once, image_vae.binary(grey, "static", seed=0))
-    assert (once != image_vae.binary(grey, "static", seed=1)).any()
+    once = vae_task.binary(grey, "static", seed=0)
+    np.testing.assert_array_equal(once, vae_task.binary(grey, "static", seed=0))
+    assert (once != vae_task.binary(grey, "static", seed=1)).any()
     np.testing.assert_allclose(once.mean(0), [0, 64 / 255, 128 / 255, 1], atol=0.03)
-    assert image_vae.binary(grey, "threshold", seed=0)[0].tolist() == [0, 0, 1, 1]
+    assert vae_task.binary(grey, "threshold", seed=0)[0].tolist() == [0, 0, 1, 1]
 
 
 def test_vae_task_warms_up_and_draws_grey_images_anew():
     net = VAE(DenseAutoencoder(16, (8, 4), code_activation=identity))
-    task = image_vae.vae_task(net, beta=2.0, warm_up_steps=4, learning_rate=1e-3)
+    task = vae_task.vae_task(net, beta=2.0, warm_up_steps=4, learning_rate=1e-3)
     batch = {"grey": np.full((6, 16), 128, np.uint8)}
     variables = task.init(jax.random.key(0), batch)
     betas, targets = [], []
@@ -197,15 +201,15 @@ def test_vae_task_warms_up_and_draws_grey_images_anew():
     judged, changed = task.apply(variables, fixed, jax.random.key(0), False, {})
     assert changed == {}
     assert float(judged.beta) == 2.0
-    parts = (f(judged, fixed) for f in (image_vae.reconstruction, image_vae.divergence))
+    parts = (f(judged, fixed) for f in (vae_task.reconstruction, vae_task.divergence))
     fit_term, kl = parts
-    np.testing.assert_allclose(task.loss(judged, fixed), fit_term + 2 * kl, rtol=1e-6)
+    np.testing.assert_allclose(task.loss(judged, fixed, {}), fit_term + 2 * kl, rtol=1e-6)
     np.testing.assert_allclose(task.metrics["bound"](judged, fixed), fit_term + kl, rtol=1e-6)
 
 
 def test_latent_plane_and_walks():
-    plane = image_vae.plane(3, reach=0.5)
+    plane = vae_task.plane(3, reach=0.5)
     assert plane[:3, 0].tolist() == pytest.approx([-0.6745, 0.0, 0.6745], abs=1e-4)
     assert plane[0, 1] == pytest.approx(0.6745, abs=1e-4)  # the top row is the largest
-    walks = image_vae.traversals(np.arange(3.0), [1], [-1, 0, 2])
+    walks = vae_task.traversals(np.arange(3.0), [1], [-1, 0, 2])
     np.testing.assert_array_equal(walks["dimension 1"], [[0, -1, 2], [0, 0, 2], [0, 2, 2]])

@@ -4,10 +4,11 @@ import jax
 import numpy as np
 import pytest
 
-from jaxdl import bags, regularisation, sentiment
-from jaxdl.cli import launch
+from experiments import imdb_regularization
+from jaxdl.cli.launcher import launch
 from jaxdl.models.text import BagMLP
-from jaxdl.training import Task, fit
+from jaxdl.text import bag_of_words, sentiment_task
+from jaxdl.training import Task, fit, population
 
 VOCABULARY = 30
 METHODS = {
@@ -25,19 +26,19 @@ def data():
     rng = np.random.default_rng(0)
     lengths = rng.integers(5, 15, 100)
     tokens = rng.integers(0, VOCABULARY, lengths.sum()).astype(np.int32)
-    words = bags.multi_hot(tokens, np.cumsum([0, *lengths]), VOCABULARY)
+    words = bag_of_words.multi_hot(tokens, np.cumsum([0, *lengths]), VOCABULARY)
     return {"x": words, "y": (words == 3).any(axis=1).astype(np.float32)}
 
 
-def train(data, methods, seeds, epochs=60) -> regularisation.Fitted:
-    hyper, members = regularisation.population(methods, seeds)
-    task: Task = sentiment.sentiment_task(BagMLP(VOCABULARY, (4, 4)), hyper, 1e-2)
+def train(data, methods, seeds, epochs=60) -> imdb_regularization.Fitted:
+    hyper, members = sentiment_task.population(methods, seeds)
+    task: Task = sentiment_task.sentiment_task(BagMLP(VOCABULARY, (4, 4)), hyper, 1e-2)
     return fit(task, data, data, seeds=members, epochs=epochs, batch_size=25)
 
 
 @pytest.fixture(scope="module")
 def together(data):
-    return regularisation.by_method(train(data, METHODS, [0, 1]), list(METHODS))
+    return population.by_method(train(data, METHODS, [0, 1]), list(METHODS))
 
 
 @pytest.mark.parametrize("method", ["L1", "dropout"])
@@ -55,16 +56,18 @@ def test_a_member_of_the_population_is_the_method_alone(data, together, method):
 
 
 def test_each_method_leaves_its_mark_on_the_weights(together):
-    norm = {name: regularisation.weight_norms(group).mean() for name, group in together.items()}
+    norm = {
+        name: imdb_regularization.weight_norms(group).mean() for name, group in together.items()
+    }
     assert norm["L2"] < 0.7 * norm["none"]
     assert norm["L1"] < norm["none"]
-    zeros = {name: regularisation.sparsity(group) for name, group in together.items()}
+    zeros = {name: imdb_regularization.sparsity(group) for name, group in together.items()}
     for name in ("none", "L1", "L2", "dropout"):
         assert zeros[name]["exact zeros"].max() == 0, name
         assert (zeros[name]["words left"] == VOCABULARY).all()
     assert zeros["proximal"]["exact zeros"].min() > 0.3
     assert zeros["proximal"]["words left"].max() < VOCABULARY
-    near = f"|w| < {regularisation.NEAR_ZERO:g}"
+    near = f"|w| < {imdb_regularization.NEAR_ZERO:g}"
     assert zeros["L1"][near].mean() > zeros["none"][near].mean()
 
 
@@ -74,33 +77,33 @@ def test_penalty_is_reported_apart_from_the_cross_entropy(data, together):
     squares = sum(
         np.square(params[layer]["kernel"]).sum(axis=(1, 2)) for layer in ("hidden_0", "hidden_1")
     )
-    np.testing.assert_allclose(regularisation.penalties(group), 3e-2 * squares, rtol=1e-5)
-    assert (regularisation.penalties(together["none"]) == 0).all()
-    judged = group.predict(sentiment.judged, data)
+    np.testing.assert_allclose(imdb_regularization.penalties(group), 3e-2 * squares, rtol=1e-5)
+    assert (imdb_regularization.penalties(together["none"]) == 0).all()
+    judged = group.predict(sentiment_task.judged, data)
     p, y = judged["probability"], data["y"]
     plain = -(y * np.log(p) + (1 - y) * np.log(1 - p)).mean(axis=1)
-    row = regularisation.learning_row(group, "validation")
+    row = imdb_regularization.learning_row(group, "validation")
     np.testing.assert_allclose(row["validation cross-entropy"], plain, rtol=1e-3)
     assert row["epoch"].tolist() == [60, 60]
 
 
 def test_effect_of_a_word_is_what_it_adds_to_an_empty_text(together):
-    effects = regularisation.word_effects(together["none"], VOCABULARY)
+    effects = imdb_regularization.word_effects(together["none"], VOCABULARY)
     assert effects.shape == (2, VOCABULARY)
     words = [f"w{i}" for i in range(VOCABULARY)]
-    strongest = list(regularisation.strongest_words(effects, words, 2))
+    strongest = list(imdb_regularization.strongest_words(effects, words, 2))
     assert len(strongest) == 4
     assert strongest[2] == "w3"
 
 
 def test_unknown_strength_is_refused():
     with pytest.raises(ValueError, match="unknown strengths"):
-        regularisation.population({"x": {"l3": 1.0}}, [0])
+        sentiment_task.population({"x": {"l3": 1.0}}, [0])
 
 
 def test_vote_is_the_accuracy_of_the_mean_probability():
     probability = np.array([[0.9, 0.1, 0.4], [0.2, 0.2, 0.9]])
-    assert sentiment.vote(probability, np.array([1, 0, 0])) == pytest.approx(2 / 3)
+    assert sentiment_task.vote(probability, np.array([1, 0, 0])) == pytest.approx(2 / 3)
 
 
 def test_lab_runs_and_evaluates_to_the_same_tables(tmp_path, capsys):

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from datasets import mnist
-from jaxdl import cli, protocol
-from jaxdl.models.digits import DigitNet
+from datasets import labelled_images, mnist, splits
+from jaxdl.cli import launcher
+from jaxdl.models.cnn import DigitNet
 from jaxdl.training import fit, parameter_count
 
 LAB = "experiments/mnist_custom_step.py"
@@ -15,7 +15,7 @@ LAB = "experiments/mnist_custom_step.py"
 
 @pytest.fixture(scope="module")
 def lab():
-    return cli.load_lab(cli.find_lab(LAB))
+    return launcher.load_lab(launcher.find_lab(LAB))
 
 
 def test_net_has_the_lectures_parameters():
@@ -26,7 +26,7 @@ def test_net_has_the_lectures_parameters():
 
 def test_open_step_is_the_engines(lab):
     arrays = mnist.simulate("mnist", 96)
-    data = protocol.examples(arrays["train_image"], arrays["train_label"], (28, 28, 1))
+    data = labelled_images.examples(arrays["train_image"], arrays["train_label"], (28, 28, 1))
     config = lab.Config(batch_size=16)
     params, curve = lab.open_loop(config, data, seed=3, epochs=2)
     task = lab.task_of(DigitNet(), config)
@@ -43,14 +43,14 @@ def test_open_step_is_the_engines(lab):
 
 def test_last_rows_are_set_aside():
     train, test = {"x": np.arange(10)}, {"x": np.arange(20, 24)}
-    kept, valid, held = protocol.hold_out(train, test, 3)
+    kept, valid, held = splits.hold_out(train, test, 3)
     assert (kept["x"].tolist(), valid["x"].tolist(), held) == ([*range(7)], [7, 8, 9], "validation")
-    assert protocol.hold_out(train, test, 0) == (train, test, "test")
+    assert splits.hold_out(train, test, 0) == (train, test, "test")
 
 
 def test_lab_runs_and_evaluates_to_the_same_tables(tmp_path, capsys):
     command = [LAB, "--preset", "quick", "--source", "simulated", "--epochs", "1"]
-    results = cli.launch([*command, "--workdir", str(tmp_path / "run")])[0]
+    results = launcher.launch([*command, "--workdir", str(tmp_path / "run")])[0]
     check, models, epochs = results.tables
     assert all(float(row["largest difference"]) < 1e-5 for row in check.rows)
     accuracy = {row["model"]: float(row["test accuracy"][0]) for row in models.rows}
@@ -58,5 +58,5 @@ def test_lab_runs_and_evaluates_to_the_same_tables(tmp_path, capsys):
     assert accuracy["logistic regression"] > accuracy["untrained net"] + 0.2
     assert "validation accuracy" in epochs.columns
     assert {p.stem for p in (tmp_path / "run" / "figures").iterdir()} == {"loss", "accuracy"}
-    cli.launch(["--eval", str(tmp_path / "run")])
+    launcher.launch(["--eval", str(tmp_path / "run")])
     assert "identical to its results.json" in capsys.readouterr().out

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from jaxdl import cli
+from jaxdl.cli import launcher
 
 
 def quick(lab, folder, *options):
     command = [f"experiments/{lab}.py", "--preset", "quick", "--source", "simulated"]
-    (results,) = cli.launch([*command, "--workdir", str(folder), *options])
+    (results,) = launcher.launch([*command, "--workdir", str(folder), *options])
     return results
 
 
@@ -24,7 +24,7 @@ def test_autoencoders_beat_the_mean_image_and_eval_repeats_the_table(tmp_path):
     assert rows["PCA, 64 components"]["test MSE"] < rows["PCA, 32 components"]["test MSE"]
     for name in ("copies_convolutional", "bce", "mse"):
         assert (folder / "figures" / f"{name}.png").stat().st_size > 1000
-    (again,) = cli.launch(["--eval", str(folder)])
+    (again,) = launcher.launch(["--eval", str(folder)])
     assert again.tables[0].record() == table.record()
 
 
@@ -59,6 +59,6 @@ def test_promises_are_measured(tmp_path):
 @pytest.mark.parametrize("lab", ["mnist_autoencoder", "mnist_vae", "mnist_promises"])
 def test_too_many_held_out_images_are_refused_in_one_line(tmp_path, lab, capsys):
     command = [f"experiments/{lab}.py", "--preset", "quick", "--source", "simulated"]
-    status = cli.main([*command, "--valid-rows", "1200", "--workdir", str(tmp_path / "run")])
+    status = launcher.main([*command, "--valid-rows", "1200", "--workdir", str(tmp_path / "run")])
     assert status == 2
     assert "1,200 of 1,200 images cannot be held out" in capsys.readouterr().err

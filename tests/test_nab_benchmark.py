@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxdl.cli import launch
+from jaxdl.cli.launcher import launch
 
 
 @pytest.mark.slow

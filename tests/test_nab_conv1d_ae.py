@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxdl.anomaly import window_decisions
-from jaxdl.cli import launch
+from experiments import nab_conv1d_ae
+from jaxdl.cli.launcher import launch
 from jaxdl.errors import UserError
 
 LAB = "experiments/nab_conv1d_ae.py"
@@ -60,7 +60,7 @@ def test_what_cannot_work_is_said_in_one_line():
         ("out of all range", 1e300 * noise, (32, 0.2, 0.1)),
     ):
         with pytest.raises(UserError, match=words):
-            window_decisions.split_windows(train, noise, *numbers)
-    parts, test = window_decisions.split_windows(constant, noise, 32, 0.2, 0.1)
+            nab_conv1d_ae.split_windows(train, noise, *numbers)
+    parts, test = nab_conv1d_ae.split_windows(constant, noise, 32, 0.2, 0.1)
     assert test.shape == (569, 32, 1)
     assert [[len(x) for x in pair] for pair in parts.values()] == [[512, 57], [449, 89]]

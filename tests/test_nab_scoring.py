@@ -5,7 +5,7 @@ import pytest
 
 from datasets import nab
 from datasets.source import Request
-from jaxdl.anomaly import nab_scoring as scoring
+from jaxdl.timeseries import nab_score as scoring
 
 STANDARD = scoring.PROFILES["standard"]
 TIME = np.arange(np.datetime64("2020-01-01", "h"), np.datetime64("2020-01-01", "h") + 400)

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 
-from jaxdl.anomaly import neighbours
+from jaxdl.anomaly import nearest_neighbours
 
 
 @pytest.fixture(scope="module")
 def clouds():
     """Training rows over more than one tile, far from the origin, with duplicates; and queries."""
     rng = np.random.default_rng(0)
-    x = 3000 + rng.normal(size=(neighbours.TILE + 452, 6)) * rng.gamma(2, size=(2500, 1))
+    x = 3000 + rng.normal(size=(nearest_neighbours.TILE + 452, 6)) * rng.gamma(2, size=(2500, 1))
     x[40:43] = x[0]
     queries = np.concatenate([x[:50], 3000 + 3 * rng.normal(size=(150, 6))])
     return x.astype(np.float32), queries.astype(np.float32)
@@ -21,7 +21,9 @@ def clouds():
 def test_nearest_equals_scikit_learn(clouds):
     x, queries = clouds
     wanted, rows = NearestNeighbors(n_neighbors=9, algorithm="brute").fit(x).kneighbors(queries)
-    found, index = jax.jit(neighbours.nearest)(neighbours.fit_neighbours(x, 9), queries)
+    found, index = jax.jit(nearest_neighbours.nearest)(
+        nearest_neighbours.fit_neighbours(x, 9), queries
+    )
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
     # duplicates may come in any order
     assert (np.sort(index, axis=1) == np.sort(rows, axis=1)).mean() > 0.99
@@ -30,28 +32,28 @@ def test_nearest_equals_scikit_learn(clouds):
 
 def test_scores_are_the_kth_and_the_mean_distance(clouds):
     x, queries = clouds
-    params = neighbours.fit_neighbours(x, 4)
+    params = nearest_neighbours.fit_neighbours(x, 4)
     far, _ = NearestNeighbors(n_neighbors=4, algorithm="brute").fit(x).kneighbors(queries)
-    np.testing.assert_allclose(neighbours.knn_score(params, queries), far[:, -1], rtol=1e-5)
+    np.testing.assert_allclose(nearest_neighbours.knn_score(params, queries), far[:, -1], rtol=1e-5)
     np.testing.assert_allclose(
-        neighbours.mean_knn_score(params, queries), far.mean(axis=1), rtol=1e-5, atol=1e-6
+        nearest_neighbours.mean_knn_score(params, queries), far.mean(axis=1), rtol=1e-5, atol=1e-6
     )
 
 
 def test_lof_equals_scikit_learn(clouds):
     x, queries = clouds
     theirs = LocalOutlierFactor(n_neighbors=10, novelty=True).fit(x.astype(np.float64))
-    ours = neighbours.fit_lof(x, 10, batch=600)
+    ours = nearest_neighbours.fit_lof(x, 10, batch=600)
     wanted = -theirs.score_samples(queries.astype(np.float64))
-    np.testing.assert_allclose(neighbours.lof_score(ours, queries), wanted, rtol=1e-4)
+    np.testing.assert_allclose(nearest_neighbours.lof_score(ours, queries), wanted, rtol=1e-4)
     density = theirs._lrd
     np.testing.assert_allclose(ours.density, density, rtol=1e-4)
 
 
 def test_all_rows_may_be_neighbours():
     x = np.arange(5, dtype=np.float32)[:, None]
-    params = neighbours.fit_neighbours(x, 5)
-    far, index = neighbours.nearest(params, np.float32([[0.2]]))
+    params = nearest_neighbours.fit_neighbours(x, 5)
+    far, index = nearest_neighbours.nearest(params, np.float32([[0.2]]))
     np.testing.assert_allclose(far[0], [0.2, 0.8, 1.8, 2.8, 3.8], rtol=1e-6)
     assert index[0].tolist() == [0, 1, 2, 3, 4]
 
@@ -59,11 +61,11 @@ def test_all_rows_may_be_neighbours():
 @pytest.mark.parametrize("k", [0, 6])
 def test_refuses_an_impossible_number_of_neighbours(k):
     with pytest.raises(ValueError, match="k must be"):
-        neighbours.fit_neighbours(np.zeros((5, 2)), k)
+        nearest_neighbours.fit_neighbours(np.zeros((5, 2)), k)
 
 
 def test_lof_leaves_the_row_itself_out():
     with pytest.raises(ValueError, match=r"1\.\.4"):
-        neighbours.fit_lof(np.zeros((5, 2)), 5)
+        nearest_neighbours.fit_lof(np.zeros((5, 2)), 5)
     with pytest.raises(ValueError, match="finite"):
-        neighbours.fit_neighbours(np.full((5, 2), np.nan), 1)
+        nearest_neighbours.fit_neighbours(np.full((5, 2), np.nan), 1)

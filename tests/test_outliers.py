@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from datasets.toy import odd_count
-from jaxdl.cli import find_lab, launch, load_lab
+from jaxdl.cli.launcher import find_lab, launch, load_lab
 
 lab = load_lab(find_lab("outliers"))
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 from datasets.toy import lecture_points, shapes
-from jaxdl.cli import launch
+from jaxdl.cli.launcher import launch
 
 
 def quick_tables(lab, folder):

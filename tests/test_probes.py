@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import probes
+from jaxdl.diagnostics import probes
 
 
 def test_per_example_gradients_are_the_jacobians_rows():

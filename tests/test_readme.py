@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxdl import cli
+from jaxdl.cli import launcher
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "README.ko.md", "docs/labs.md")
@@ -14,16 +14,16 @@ PAGES = ("README.md", "README.ko.md", "docs/labs.md")
 def test_the_lab_of_the_readme_runs_and_evaluates(tmp_path, monkeypatch, capsys):
     program = re.search(r"```python\n(.+?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     (tmp_path / "my_lab.py").write_text(program[1], "utf-8")
-    monkeypatch.setattr(cli, "EXPERIMENTS", tmp_path)
-    assert "my_lab.py" in cli.list_labs()
+    monkeypatch.setattr(launcher, "EXPERIMENTS", tmp_path)
+    assert "my_lab.py" in launcher.list_labs()
     folder = str(tmp_path / "run")
-    results = cli.launch(["my_lab", "--seeds", "2", "--hidden", "64", "--workdir", folder])[0]
+    results = launcher.launch(["my_lab", "--seeds", "2", "--hidden", "64", "--workdir", folder])[0]
     accuracy = {row["model"]: row["test accuracy"] for row in results.tables[0].rows}
     assert accuracy["net"].shape == (2,)
     assert results.headline["test accuracy"] is accuracy["net"]
     assert accuracy["net"].min() > 0.8 > accuracy["untrained"].max()
     assert (tmp_path / "run" / "figures" / "loss.png").exists()
-    cli.launch(["--eval", folder])
+    launcher.launch(["--eval", folder])
     assert "identical to its results.json" in capsys.readouterr().out
 
 

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from jaxdl.document import record_section, repeatable
-from jaxdl.report import Results, Table, format_cell, html_report
+from jaxdl.report import Results, Table, format_cell
+from jaxdl.report.html import html_report
+from jaxdl.report.markdown import record_section
+from jaxdl.runs.record import repeatable
 
 
 @pytest.mark.parametrize(

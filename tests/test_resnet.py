@@ -5,10 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import classification, residual
-from jaxdl.cli import launch
+from experiments import resnet
+from jaxdl.cli.launcher import launch
+from jaxdl.diagnostics import probes
 from jaxdl.models.resnet import ResNet, blocks_of, identity_shortcut
 from jaxdl.training import fit, parameter_count
+from jaxdl.vision import classification_task
 
 
 def shapes(model):
@@ -57,10 +59,10 @@ def data():
 
 def small(shortcut="identity", steps=18):
     net = ResNet(1, shortcut, (4, 6, 8), classes=2)
-    return classification.image_task(
+    return classification_task.image_task(
         net,
-        lambda hyper: residual.optimizer(0.1, 1e-4, steps, 8),
-        lambda images: residual.centred(images, np.full((8, 8, 3), 0.35, np.float32)),
+        lambda hyper: resnet.optimizer(0.1, 1e-4, steps, 8),
+        lambda images: resnet.centred(images, np.full((8, 8, 3), 0.35, np.float32)),
     )
 
 
@@ -91,7 +93,7 @@ def test_batch_statistics_are_handed_back_and_change_in_training_only(data):
     assert set(changed) == {"batch_stats"}
     assert run(False)[1] == {}
     jax.tree.map(np.testing.assert_array_equal, before, dict(variables["batch_stats"]))
-    seen = residual.centred(batch["x"], 0.35)
+    seen = resnet.centred(batch["x"], 0.35)
     kernel = variables["params"]["conv_0"]["kernel"]
     first = jax.lax.conv_general_dilated(
         seen, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
@@ -105,15 +107,15 @@ def test_nets_learn_and_their_gradients_are_reported_by_layer(data, shortcut):
     task = small(shortcut)
     start = fit(task, data, seeds=np.arange(2), epochs=0, batch_size=16)
     fitted = fit(task, data, seeds=np.arange(2), epochs=6, batch_size=16)
-    said = classification.predicted(fitted, data)
-    assert classification.accuracy_of(said, data["y"]).min() > 0.9
-    first, last = residual.layer_gradient_norms([start, fitted], data)
+    said = classification_task.predicted(fitted, data)
+    assert classification_task.accuracy_of(said, data["y"]).min() > 0.9
+    first, last = probes.layer_gradient_norms([start, fitted], data)
     assert first.shape == last.shape == (2, 7)
 
     def loss(params):
         variables = {**jax.tree.map(lambda x: x[1], start.variables), "params": params}
         outputs, _ = task.apply(variables, data, jax.random.key(0), True, {})
-        return task.loss(outputs, data).mean()
+        return task.loss(outputs, data, {}).mean()
 
     params = jax.tree.map(lambda x: x[1], start.variables["params"])
     by_hand = jax.jit(jax.grad(loss))(params)
@@ -125,14 +127,14 @@ def test_nets_learn_and_their_gradients_are_reported_by_layer(data, shortcut):
 def test_shrinking_averages_squares():
     image = np.random.default_rng(0).integers(0, 256, (1, 4, 6, 3), np.uint8)
     mean = np.full((4, 6, 3), 0.5, np.float32)
-    small = residual.centred(jnp.asarray(image), mean, 2)
+    small = resnet.centred(jnp.asarray(image), mean, 2)
     assert small.shape == (1, 2, 3, 3)
     np.testing.assert_allclose(small[0, 1, 2], image[0, 2:, 4:].mean((0, 1)) / 255 - 0.5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("depth", "early"), [(56, 1.0), (110, 0.1)])
 def test_rate_falls_twice_and_deep_nets_start_slowly(depth, early):
-    transform = residual.optimizer(0.1, 0.01, 1000, depth)
+    transform = resnet.optimizer(0.1, 0.01, 1000, depth)
     weights = {"w": jnp.ones(())}
 
     def step(state, _):

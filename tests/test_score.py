@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import ROOT
-from jaxdl import artifact, export, score, streams
-from jaxdl.anomaly import scores, thresholds
+from jaxdl import pca
+from jaxdl.anomaly import thresholds
 from jaxdl.errors import UserError
+from jaxdl.serving import export, score, scorer_file, table_reader, transactions
 
 NAMES = ("Time", "V1", "V2", "V3", "Amount")
 
@@ -37,12 +38,12 @@ def made(tmp_path_factory):
         ("hour", *NAMES[1:]),
         np.array([13.0, 0, 0, 0, 450]),
         np.array([7.0, 1, 1, 1, 250]),
-        {"Time": export.hour_of_day},
+        {"Time": transactions.hour_of_day},
         ("Time", "Amount"),
     )
     x = np.asarray(columns.standardise(raw))
-    params = scores.fit_pca(x, 2)
-    found = np.asarray(scores.pca_score(params, x))
+    params = pca.fit_pca(x, 2)
+    found = np.asarray(pca.pca_score(params, x))
     data = export.build(
         export.pca(params),
         columns,
@@ -53,8 +54,8 @@ def made(tmp_path_factory):
         normal=export.Normal(raw[:100], np.arange(1, 101)),
     )
     folder = tmp_path_factory.mktemp("run")
-    (folder / artifact.FILE_NAME).write_bytes(data)
-    return folder, raw, artifact.loads(data)
+    (folder / scorer_file.FILE_NAME).write_bytes(data)
+    return folder, raw, scorer_file.loads(data)
 
 
 def write_csv(path, raw, names=NAMES, order=None, extra=()):
@@ -166,10 +167,10 @@ def test_blocks_of_any_size_give_the_same_lines(made, tmp_path):
     """A file is cut at arbitrary bytes; the rows must not notice."""
     _, raw, _ = made
     data = write_csv(tmp_path / "t.csv", raw).read_bytes().replace(b"\n", b"\r\n")
-    wanted = streams.Wanted(NAMES)
+    wanted = table_reader.Wanted(NAMES)
     for size in (1, 37, 1000, 1 << 20):
         stream = io.BytesIO(b"\xef\xbb\xbf" + data if size > 3 else data)
-        chunks = list(streams.read_csv(lambda most, s=stream, n=size: s.read(n), wanted))
+        chunks = list(table_reader.read_csv(lambda most, s=stream, n=size: s.read(n), wanted))
         np.testing.assert_array_equal(np.concatenate([c.rows for c in chunks]), raw)
         assert [c.first for c in chunks] == [
             1 + sum(len(c.rows) for c in chunks[:i]) for i in range(len(chunks))
@@ -246,7 +247,7 @@ def test_bad_input_gives_one_line_status_2_and_leaves_the_old_output(
 
 
 def test_a_fault_in_the_last_row_of_a_file_prints_no_row(made, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(streams, "BLOCK_BYTES", 500)
+    monkeypatch.setattr(table_reader, "BLOCK_BYTES", 500)
     source = write_csv(tmp_path / "t.csv", made[1])
     source.write_text(source.read_text() + "1,2,3,4,inf\n")
     status, out, err = call(capsys, made[0], source)
@@ -280,7 +281,7 @@ def test_a_wrong_call_is_one_line(made, tmp_path, capsys, monkeypatch, message):
 
 
 def test_a_changed_scorer_is_refused_before_anything_is_read(made, tmp_path, capsys):
-    data = bytearray((made[0] / artifact.FILE_NAME).read_bytes())
+    data = bytearray((made[0] / scorer_file.FILE_NAME).read_bytes())
     data[-5] ^= 1
     (tmp_path / "s.jaxdl").write_bytes(data)
     source = write_csv(tmp_path / "t.csv", made[1])
@@ -311,8 +312,8 @@ def test_any_mutation_gives_a_typed_error_or_finite_rows(place, cut, text):
     data = (good[:place] + text + good[place + cut :]).encode()
     stream = io.BytesIO(data)
     try:
-        wanted = streams.Wanted(NAMES, ("Time", "Amount"))
-        chunks = list(streams.read_csv(lambda most: stream.read(64), wanted))
+        wanted = table_reader.Wanted(NAMES, ("Time", "Amount"))
+        chunks = list(table_reader.read_csv(lambda most: stream.read(64), wanted))
     except UserError:
         return
     rows = np.concatenate([chunk.rows for chunk in chunks])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxdl.cli import launch
+from jaxdl.cli.launcher import launch
 
 
 @pytest.fixture(scope="module")

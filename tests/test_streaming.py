@@ -13,9 +13,9 @@ import pytest
 
 from datasets import nab
 from datasets.source import Request
-from jaxdl import live, streams
-from jaxdl.anomaly import streaming
 from jaxdl.errors import UserError
+from jaxdl.serving import live, table_reader
+from jaxdl.timeseries import streaming
 
 advance, step = jax.jit(streaming.advance), jax.jit(streaming.step)
 
@@ -241,4 +241,4 @@ def test_the_program_answers_at_once_and_saves_when_it_is_stopped(signum, tmp_pa
 
 def test_a_series_in_the_wrong_place_is_sent_on():
     with pytest.raises(UserError, match=r"time series.*--series"):
-        streams.Wanted(("Time", "Amount")).places(["timestamp", "value"])
+        table_reader.Wanted(("Time", "Amount")).places(["timestamp", "value"])

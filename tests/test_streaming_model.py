@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl.anomaly import nab_scoring, streaming, streaming_model, window_detectors
+from jaxdl.timeseries import nab_score, streaming, streaming_model, window_detectors
 
 WINDOW, LEARNING = 8, 60
 
@@ -50,7 +50,7 @@ def test_live_is_the_backtest_and_does_not_look_ahead(values):
 def test_the_model_sees_the_windows_of_the_batch_detectors(values):
     """Behind the learning rows, to rounding; `scaled_windows` gives the others."""
     values, seen = values[:120], []
-    rows = nab_scoring.learning_rows(len(values))
+    rows = nab_score.learning_rows(len(values))
 
     def remember(window):
         seen.append(np.asarray(window))

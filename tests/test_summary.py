@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from jaxdl import document, summary
-from jaxdl.checkpoint import digest
-from jaxdl.report import Table
+from jaxdl.hashing import digest
+from jaxdl.report import Table, markdown
+from jaxdl.runs import record, summary
 
 ROOT = Path(__file__).parents[1]
 TOML = """
@@ -42,7 +42,7 @@ def recorded(tmp_path):
         "n = 3 seeds; cpu (cpu, 2 cores), jax 0.10.2; 1234 s; 2026-01-01\n\n" + table.markdown()
     )
     path = tmp_path / "results.md"
-    document.record_section(path, "a-1", "Lab A", body)
+    markdown.record_section(path, "a-1", "Lab A", body)
     (tmp_path / "summary.toml").write_text(TOML)
     return path
 
@@ -86,28 +86,28 @@ def test_a_finished_run_puts_its_figure_into_its_section(recorded, tmp_path, cap
     command, run = "python run.py experiments/a.py --seeds 3", tmp_path / "run"
     key = f"a-{digest(command)[:8]}"
     body = "`" + command + "`\n\nn = 3 seeds; cpu, jax 0.10.2; 1 s; 2026-01-01"
-    document.record_section(recorded, key, "Lab A", body)
+    markdown.record_section(recorded, key, "Lab A", body)
     (run / "figures").mkdir(parents=True)
     for name, grey in {"one": 0, "two": 255}.items():
         Image.new("L", (8, 8), grey).save(run / "figures" / f"{name}.png")
-    assert document.main([str(recorded), str(run)]) == 2
+    assert record.main([str(recorded), str(run)]) == 2
     assert "no finished run" in capsys.readouterr().err
 
     stored = {"lab": "a", "title": "Lab A", "command": command + " --record x.md"}
     (run / "results.json").write_text(json.dumps(stored))
     for _ in range(2):
-        assert document.main([str(recorded), str(run)]) == 0
-    assert "accuracy of b" in document.sections(recorded)[summary.KEY]
+        assert record.main([str(recorded), str(run)]) == 0
+    assert "accuracy of b" in markdown.sections(recorded)[summary.KEY]
     text = recorded.read_text()
     assert text.count(f"![two](figures/{key}.png)") == 1
     assert text.index(body) < text.index("![two]")
     with Image.open(tmp_path / "figures" / f"{key}.png") as kept:
         assert kept.convert("L").getpixel((4, 4)) == 255
-    section = summary.parse(document.sections(recorded)[key])
+    section = summary.parse(markdown.sections(recorded)[key])
     assert section.figure == f"[two](figures/{key}.png)"
 
     (tmp_path / "summary.toml").write_text('[figures]\na = "three"\n' + TOML)
-    assert document.main([str(recorded), str(run)]) == 2
+    assert record.main([str(recorded), str(run)]) == 2
     assert "'three'; it drew one, two" in capsys.readouterr().err
 
 

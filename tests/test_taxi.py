@@ -5,8 +5,8 @@ import pytest
 
 from datasets import nab
 from datasets.source import Request
-from jaxdl.anomaly import seasonal
-from jaxdl.cli import launch
+from jaxdl.cli.launcher import launch
+from jaxdl.timeseries import seasonal
 
 LECTURE = """
 2014-09-06 23:00 29418.5 -0.002328 | 2014-11-23 00:00 26458.5 -0.013776

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import bags, regularisation, sentiment
-from jaxdl.models import text
+from jaxdl.models import layers, text
+from jaxdl.text import bag_of_words, sentiment_task
 
 VOCABULARY = 50
 
@@ -31,7 +31,7 @@ def dense(tokens, starts):
 
 
 def test_lists_of_words_are_the_multi_hot_matrix(texts):
-    words = bags.multi_hot(*texts, VOCABULARY)
+    words = bag_of_words.multi_hot(*texts, VOCABULARY)
     matrix = np.zeros((len(words), VOCABULARY + 1), np.float32)
     for row, listed in enumerate(words):
         real = listed[listed < VOCABULARY]
@@ -39,12 +39,12 @@ def test_lists_of_words_are_the_multi_hot_matrix(texts):
         matrix[row, listed] = 1
     np.testing.assert_array_equal(matrix[:, :VOCABULARY], dense(*texts))
     with pytest.raises(ValueError, match="outside"):
-        bags.multi_hot(*texts, VOCABULARY - 1)
+        bag_of_words.multi_hot(*texts, VOCABULARY - 1)
 
 
 @pytest.mark.parametrize("members", [None, 3])
 def test_embedding_sum_equals_the_dense_layer_in_value_and_gradient(texts, members):
-    words, matrix = bags.multi_hot(*texts, VOCABULARY), dense(*texts)
+    words, matrix = bag_of_words.multi_hot(*texts, VOCABULARY), dense(*texts)
     shape = (VOCABULARY, 7) if members is None else (members, VOCABULARY, 7)
     kernel = jax.random.normal(jax.random.key(0), shape)
     weight = jax.random.normal(jax.random.key(1), (len(matrix), 7))
@@ -66,7 +66,7 @@ def test_embedding_sum_equals_the_dense_layer_in_value_and_gradient(texts, membe
 
 
 def test_members_with_batches_of_their_own_are_not_mixed_up(texts):
-    words = bags.multi_hot(*texts, VOCABULARY)
+    words = bag_of_words.multi_hot(*texts, VOCABULARY)
     kernel = jax.random.normal(jax.random.key(0), (2, VOCABULARY, 3))
     batches = jnp.stack([words[:5], words[-5:]])
     together = jax.vmap(text.bag_sum)(kernel, batches)
@@ -75,7 +75,7 @@ def test_members_with_batches_of_their_own_are_not_mixed_up(texts):
 
 
 def test_bag_mlp_is_the_dense_network_of_the_lab(texts):
-    words, matrix = bags.multi_hot(*texts, VOCABULARY), dense(*texts)
+    words, matrix = bag_of_words.multi_hot(*texts, VOCABULARY), dense(*texts)
     model = text.BagMLP(VOCABULARY, (8, 8))
     params = model.init(jax.random.key(0), words, False)["params"]
     x = matrix
@@ -96,7 +96,7 @@ def test_bag_mlp_is_the_dense_network_of_the_lab(texts):
 
 def test_dropout_rate_may_be_traced_and_keeps_the_mean():
     x = jnp.ones((200, 500))
-    run = jax.jit(text.dropout)
+    run = jax.jit(layers.dropout)
     for rate in (0.0, 0.5, 0.9):
         dropped = run(x, rate, jax.random.key(0))
         assert abs(float((dropped == 0).mean()) - rate) < 0.01
@@ -106,7 +106,7 @@ def test_dropout_rate_may_be_traced_and_keeps_the_mean():
 
 
 def test_gaps_between_words_stand_for_nothing(texts):
-    words = bags.multi_hot(*texts, VOCABULARY)
+    words = bag_of_words.multi_hot(*texts, VOCABULARY)
     kernel = jax.random.normal(jax.random.key(0), (VOCABULARY, 3))
     gaps = np.where(np.arange(words.shape[1]) % 2, words, VOCABULARY).astype(words.dtype)
     matrix = np.zeros((len(words), VOCABULARY + 1), np.float32)
@@ -116,8 +116,8 @@ def test_gaps_between_words_stand_for_nothing(texts):
 
 
 def test_sum_by_length_is_the_dense_layer_on_scaled_vectors(texts):
-    words = bags.multi_hot(*texts, VOCABULARY)
-    matrix = bags.sparse_matrix(words, VOCABULARY).toarray()
+    words = bag_of_words.multi_hot(*texts, VOCABULARY)
+    matrix = bag_of_words.sparse_matrix(words, VOCABULARY).toarray()
     kernel = np.asarray(jax.random.normal(jax.random.key(0), (VOCABULARY, 3)))
     params = {"kernel": kernel, "bias": np.array([1.0, 2.0, 3.0])}
     count = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -128,20 +128,20 @@ def test_sum_by_length_is_the_dense_layer_on_scaled_vectors(texts):
 
 def test_class_weights_are_log_ratios_of_smoothed_shares():
     words = np.array([[0, 1], [0, 3], [1, 2]], np.uint16)  # 3 stands for nothing
-    weights = bags.class_weights(words, np.array([1.0, 1.0, 0.0]), 3)
+    weights = bag_of_words.class_weights(words, np.array([1.0, 1.0, 0.0]), 3)
     shares_for, shares_against = np.array([3, 2, 1]) / 6, np.array([1, 2, 2]) / 5
     np.testing.assert_allclose(weights, 2 * np.abs(np.log(shares_for / shares_against)))
 
 
 def test_word_weights_scale_the_ones_of_the_vector(texts):
-    words = bags.multi_hot(*texts, VOCABULARY)
+    words = bag_of_words.multi_hot(*texts, VOCABULARY)
     weights = np.random.default_rng(0).uniform(0, 2, VOCABULARY)
-    hyper, _ = regularisation.population({"plain": {}}, [0])
+    hyper, _ = sentiment_task.population({"plain": {}}, [0])
     model = text.BagMLP(VOCABULARY, (4, 4))
-    task = sentiment.sentiment_task(model, hyper, 1e-3, weights)
+    task = sentiment_task.sentiment_task(model, hyper, 1e-3, weights)
     variables = task.init(jax.random.key(1), {"x": words})
     params = variables["params"]
-    x = bags.sparse_matrix(words, VOCABULARY).toarray() * weights
+    x = bag_of_words.sparse_matrix(words, VOCABULARY).toarray() * weights
     for layer in ("hidden_0", "hidden_1"):
         x = np.maximum(x @ params[layer]["kernel"] + params[layer]["bias"], 0)
     expected = x @ params["output"]["kernel"] + params["output"]["bias"]
@@ -152,28 +152,28 @@ def test_word_weights_scale_the_ones_of_the_vector(texts):
 def test_pairs_are_neighbours_inside_one_text():
     tokens = np.array([1, 7, 8, 7, 8, 9, 1, 7, 8, 2, 9, 1, 9, 7], np.int32)
     starts = np.array([0, 6, 11, 14])
-    pairs = bags.frequent_pairs(tokens, starts, 10, most=2, ignore=2)
+    pairs = bag_of_words.frequent_pairs(tokens, starts, 10, most=2, ignore=2)
     # (7, 8) stands in two texts, the others in one: the lower code comes first
     assert pairs.tolist() == [78, 87]
-    words = bags.multi_hot(tokens, starts, 10, pairs)
+    words = bag_of_words.multi_hot(tokens, starts, 10, pairs)
     assert [[int(n) for n in row if n < 12] for row in words] == [
         [1, 7, 8, 9, 10, 11],
         [1, 2, 7, 8, 9, 10],
         [1, 7, 9],
     ]
-    everything = bags.frequent_pairs(tokens, starts, 10, most=100, ignore=0)
+    everything = bag_of_words.frequent_pairs(tokens, starts, 10, most=100, ignore=0)
     assert 91 not in everything  # the end of one text and the start of the next
 
 
 def test_sequences_keep_the_end_and_pad_in_front():
     tokens, starts = np.array([5, 6, 7, 8, 9], np.int32), np.array([0, 2, 5])
-    assert bags.sequences(tokens, starts, 3).tolist() == [[0, 5, 6], [7, 8, 9]]
-    assert bags.sequences(tokens, starts, 2).tolist() == [[5, 6], [8, 9]]
+    assert bag_of_words.sequences(tokens, starts, 3).tolist() == [[0, 5, 6], [7, 8, 9]]
+    assert bag_of_words.sequences(tokens, starts, 2).tolist() == [[5, 6], [8, 9]]
 
 
 def test_subset_of_texts(texts):
     tokens, starts = texts
-    some, bounds = bags.subset(tokens, starts, np.array([4, 2]))
+    some, bounds = bag_of_words.subset(tokens, starts, np.array([4, 2]))
     expected = [tokens[starts[i] : starts[i + 1]] for i in (4, 2)]
     np.testing.assert_array_equal(some, np.concatenate(expected))
     assert bounds.tolist() == [0, len(expected[0]), len(some)]

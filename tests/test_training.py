@@ -7,13 +7,12 @@ import optax
 import pytest
 
 import tasks
-from jaxdl.checkpoint import Checkpoints
 from jaxdl.errors import Interrupted, NotFinite, UserError
-from jaxdl.progress import ProgressBar, StopRequest
-from jaxdl.training import fit, parameter_count
-from jaxdl.training import order as batch_order
+from jaxdl.runs.progress import ProgressBar, StopRequest
+from jaxdl.training import batch_order, fit, parameter_count
 from jaxdl.training import step as programs
-from jaxdl.training.watch import Silent
+from jaxdl.training.callback import Silent
+from jaxdl.training.checkpoint import Checkpoints
 
 FIT = {"epochs": 3, "batch_size": 16}
 
@@ -63,7 +62,7 @@ def by_hand(task, rows, seed, epochs, batch_size):
 
             def loss(params, batch=batch, key=key):
                 outputs, _ = task.apply({"params": params}, batch, key, True, {})
-                return task.loss(outputs, batch).mean()
+                return task.loss(outputs, batch, {}).mean()
 
             value, grads = jax.value_and_grad(loss)(params)
             total += float(value) * len(batch["x"])

@@ -70,7 +70,7 @@ def test_output_has_the_shape_of_the_input_and_evaluation_draws_nothing(shape):
 def test_training_finds_the_plane_the_rows_lie_in(rows):
     task = Task(
         *module_functions(DenseVAE((16,), 2)),
-        loss=lambda outputs, batch: gaussian_bound(outputs, batch["x"], noise=0.3),
+        loss=lambda outputs, batch, hyper: gaussian_bound(outputs, batch["x"], noise=0.3),
         optimizer=lambda hyper: optim.adam(1e-2),
     )
     trained, blank = (

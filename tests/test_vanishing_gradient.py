@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from jaxdl import atlas, losses, mean_field, probes
-from jaxdl.cli import launch
-from jaxdl.models import deep
-from jaxdl.models.deep import Setting
+from jaxdl import losses
+from jaxdl.cli.launcher import launch
+from jaxdl.diagnostics import mean_field, probes, signal_propagation
+from jaxdl.models import traced_mlp
+from jaxdl.models.traced_mlp import Setting
 from jaxdl.training import fit
 
 FUNCTIONS = {
@@ -25,25 +26,27 @@ FUNCTIONS = {
 
 def setting(activation, initialiser="lecun", norm="none", shortcut="plain") -> Setting:
     given = (activation, initialiser, norm, shortcut)
-    return Setting(*(axis.index(name) for axis, name in zip(atlas.AXES, given, strict=True)))
+    return Setting(
+        *(axis.index(name) for axis, name in zip(signal_propagation.AXES, given, strict=True))
+    )
 
 
-@pytest.mark.parametrize("name", deep.ACTIVATIONS)
+@pytest.mark.parametrize("name", traced_mlp.ACTIVATIONS)
 def test_one_formula_gives_every_activation_and_its_slope(name):
-    number, function = deep.ACTIVATIONS.index(name), FUNCTIONS[name]
+    number, function = traced_mlp.ACTIVATIONS.index(name), FUNCTIONS[name]
     x = np.linspace(-30, 30, 1200).astype(np.float32)  # no zero, where slopes may differ
-    np.testing.assert_allclose(deep.activate(x, number), function(x), rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(traced_mlp.activate(x, number), function(x), rtol=1e-5, atol=2e-6)
     slopes = jax.vmap(jax.grad(function))(x)
-    np.testing.assert_allclose(deep.slope(x, number), slopes, rtol=1e-4, atol=1e-5)
-    huge = deep.activate(jnp.array([-1e30, 1e30]), number)
+    np.testing.assert_allclose(traced_mlp.slope(x, number), slopes, rtol=1e-4, atol=1e-5)
+    huge = traced_mlp.activate(jnp.array([-1e30, 1e30]), number)
     assert np.isfinite(huge).all()
 
 
 def test_initial_scales():
     narrow, wide = 24, 48
-    variances = {name: [] for name in deep.INITIALISERS}
-    for i, name in enumerate(deep.INITIALISERS):
-        variances[name] = [float(s) ** 2 for s in deep.weight_scales(i, narrow, wide)]
+    variances = {name: [] for name in traced_mlp.INITIALISERS}
+    for i, name in enumerate(traced_mlp.INITIALISERS):
+        variances[name] = [float(s) ** 2 for s in traced_mlp.weight_scales(i, narrow, wide)]
     assert variances["glorot"] == pytest.approx([2 / 72, 2 / 72])
     assert variances["he"] == pytest.approx([2 / 24, 2 / 48])
     assert variances["lecun"] == pytest.approx([1 / 24, 1 / 48])
@@ -53,19 +56,19 @@ def test_initial_scales():
 
 def test_normalisation_equals_numpy():
     x = np.random.default_rng(0).normal(3, 2, size=(40, 6)).astype(np.float32)
-    np.testing.assert_array_equal(deep.normalise(x, 0), x)
+    np.testing.assert_array_equal(traced_mlp.normalise(x, 0), x)
     for norm, axis in ((1, 0), (2, 1)):
         spread = np.sqrt(x.var(axis=axis, keepdims=True) + 1e-5)
         expected = (x - x.mean(axis=axis, keepdims=True)) / spread
-        np.testing.assert_allclose(deep.normalise(x, norm), expected, atol=1e-5)
+        np.testing.assert_allclose(traced_mlp.normalise(x, norm), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("shortcut", ["plain", "shortcut"])
 def test_net_equals_a_loop_over_its_layers(shortcut):
     chosen = setting("tanh", "he", "layer", shortcut)
-    params = deep.init(jax.random.key(0), 3, 4, 6, 10)
+    params = traced_mlp.init(jax.random.key(0), 3, 4, 6, 10)
     x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
-    first, second = (np.asarray(w) for w in deep.weights(params, chosen))
+    first, second = (np.asarray(w) for w in traced_mlp.weights(params, chosen))
     assert first.std() == pytest.approx(np.sqrt(2 / 4), rel=0.2)
 
     def f(x):
@@ -75,14 +78,14 @@ def test_net_equals_a_loop_over_its_layers(shortcut):
     h = x @ np.asarray(params["stem"])
     for a, b in zip(first, second, strict=True):
         h = (h if shortcut == "shortcut" else 0) + f(f(h) @ a) @ b
-    logits, trace = deep.apply(params, x, chosen)
+    logits, trace = traced_mlp.apply(params, x, chosen)
     np.testing.assert_allclose(logits, f(h) @ np.asarray(params["head"]), rtol=1e-3, atol=1e-4)
     assert trace.inner_value.shape == (3, 5, 6)
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "gelu"])
 def test_gaussian_integrals_equal_scipys(name):
-    function, number, variance = FUNCTIONS[name], deep.ACTIVATIONS.index(name), 1.7
+    function, number, variance = FUNCTIONS[name], traced_mlp.ACTIVATIONS.index(name), 1.7
     slope = jax.jit(jax.grad(function))
 
     def mean(f):
@@ -97,7 +100,7 @@ def test_gaussian_integrals_equal_scipys(name):
 
 
 def test_theory_of_rectifiers_is_known():
-    square, variance, slope = mean_field.moments(deep.ACTIVATIONS.index("relu"), 3.0)
+    square, variance, slope = mean_field.moments(traced_mlp.ACTIVATIONS.index("relu"), 3.0)
     assert float(square) == pytest.approx(1.5, rel=1e-4)
     assert float(slope) == pytest.approx(0.5, rel=1e-4)
     assert float(variance) == pytest.approx(3 * (0.5 - 1 / (2 * np.pi)), rel=2e-2)
@@ -114,7 +117,7 @@ def test_theory_of_rectifiers_is_known():
     np.testing.assert_allclose(batch[1:-1] - batch[2:], np.full(5, step), rtol=0.02)
 
 
-@pytest.mark.parametrize("norm", deep.NORMS)
+@pytest.mark.parametrize("norm", traced_mlp.NORMS)
 def test_wide_nets_do_what_theory_says(norm):
     """Four nets of 128 units: the measured signal is within a tenth of a decade per ten layers."""
     rng = np.random.default_rng(0)
@@ -130,14 +133,16 @@ def test_wide_nets_do_what_theory_says(norm):
     settings = Setting(*np.array(cases).T)
 
     def signal(setting, key):
-        params = deep.init(key, 5, 128, 128, 10)
-        return atlas.measure_one(params, setting, x, y).signal
+        params = traced_mlp.init(key, 5, 128, 128, 10)
+        return signal_propagation.measure_one(params, setting, x, y).signal
 
     found = jax.jit(jax.vmap(jax.vmap(signal, (None, 0)), (0, None)))(settings, keys)
     found = np.asarray(found - found[..., -1:]).mean(axis=1)
     for case, measured in zip(cases, found, strict=True):
         theory = mean_field.gradient_profile(case, 5, 128, 128)
-        np.testing.assert_allclose(measured, theory, atol=0.15, err_msg=str(atlas.names(case)))
+        np.testing.assert_allclose(
+            measured, theory, atol=0.15, err_msg=str(signal_propagation.names(case))
+        )
 
 
 def test_measured_gradients_are_those_of_autodiff():
@@ -145,16 +150,16 @@ def test_measured_gradients_are_those_of_autodiff():
     x = jnp.asarray(rng.normal(size=(7, 4)), jnp.float32)
     y = jnp.asarray(rng.integers(0, 10, 7))
     chosen = setting("gelu", "glorot", "layer", "shortcut")
-    params = deep.init(jax.random.key(3), 2, 4, 6, 10)
-    measured = jax.jit(atlas.measure_one)(params, chosen, x, y)
+    params = traced_mlp.init(jax.random.key(3), 2, 4, 6, 10)
+    measured = jax.jit(signal_propagation.measure_one)(params, chosen, x, y)
 
     def loss(params, example):
-        logits = deep.apply(params, example["x"][None], chosen)[0]
+        logits = traced_mlp.apply(params, example["x"][None], chosen)[0]
         return losses.softmax_cross_entropy(logits, example["y"][None])[0]
 
     batch = {"x": x, "y": y}
     each = jax.jit(lambda p: probes.per_example_gradients(loss, p, batch))(params)
-    scales = deep.weight_scales(chosen.initialiser, 4, 6)
+    scales = traced_mlp.weight_scales(chosen.initialiser, 4, 6)
     for i, (name, scale) in enumerate(zip(("first", "second"), scales, strict=True)):
         real = np.asarray(each[name]) / float(scale)  # with respect to the real weights
         together = np.linalg.norm(real.mean(axis=0), axis=-1)
@@ -167,18 +172,18 @@ def test_training_is_plain_descent_on_the_real_weights():
     rng = np.random.default_rng(0)
     rows = {"x": rng.normal(size=(24, 4)).astype("f4"), "y": rng.integers(0, 10, 24).astype("i4")}
     cases = [setting("tanh", "too large"), setting("relu", "glorot", "batch", "shortcut")]
-    hyper, seeds = atlas.population(cases, [5])
-    task = atlas.task(hyper, 2, 6, 10, 0.3)
+    hyper, seeds = signal_propagation.population(cases, [5])
+    task = signal_propagation.task(hyper, 2, 6, 10, 0.3)
     fitted = fit(task, rows, seeds=seeds, epochs=3, batch_size=24)
     for i, case in enumerate(cases):
-        params = deep.init(jax.random.key(5), 2, 4, 6, 10)
-        first, second = deep.weights(params, case)
+        params = traced_mlp.init(jax.random.key(5), 2, 4, 6, 10)
+        first, second = traced_mlp.weights(params, case)
         real = {**params, "first": first.reshape(2, -1), "second": second.reshape(2, -1)}
-        scales = deep.weight_scales(case.initialiser, 4, 6)
+        scales = traced_mlp.weight_scales(case.initialiser, 4, 6)
 
         def loss(real, case=case, scales=scales):
             units = {"first": real["first"] / scales[0], "second": real["second"] / scales[1]}
-            logits = deep.apply({**real, **units}, rows["x"], case)[0]
+            logits = traced_mlp.apply({**real, **units}, rows["x"], case)[0]
             return losses.softmax_cross_entropy(logits, rows["y"]).mean()
 
         gradient = jax.jit(jax.grad(loss))
@@ -193,12 +198,16 @@ def test_training_is_plain_descent_on_the_real_weights():
 
 
 def test_combinations_by_name():
-    assert len(atlas.COMBINATIONS) == 150
-    mask = atlas.chosen(activation="relu", norm="batch")
+    assert len(signal_propagation.COMBINATIONS) == 150
+    mask = signal_propagation.chosen(activation="relu", norm="batch")
     assert mask.sum() == 10
-    picked = [atlas.names(c) for c, m in zip(atlas.COMBINATIONS, mask, strict=True) if m]
+    picked = [
+        signal_propagation.names(c)
+        for c, m in zip(signal_propagation.COMBINATIONS, mask, strict=True)
+        if m
+    ]
     assert {(name[0], name[2]) for name in picked} == {("relu", "batch")}
-    hyper, seeds = atlas.population(atlas.COMBINATIONS[:2], [7, 8])
+    hyper, seeds = signal_propagation.population(signal_propagation.COMBINATIONS[:2], [7, 8])
     assert seeds.tolist() == [7, 8, 7, 8]
     assert hyper["shortcut"].tolist() == [0, 0, 1, 1]
 

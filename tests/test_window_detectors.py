@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from jaxdl.anomaly import nab_scoring, nab_tables, window_detectors
+from experiments import nab_benchmark
 from jaxdl.errors import UserError
+from jaxdl.timeseries import nab_score, window_detectors
 
 SEEDS = (0, 1)
 
@@ -19,7 +20,7 @@ def wave():
 
 def test_windows_are_scaled_by_the_learning_rows(wave):
     x, count = window_detectors.scaled_windows(100 + 7 * wave, 12)
-    assert count == nab_scoring.learning_rows(1200) - 12 + 1 == 169
+    assert count == nab_score.learning_rows(1200) - 12 + 1 == 169
     learning = np.append(x[:count, 0, 0], x[count - 1, 1:, 0])
     assert learning.mean() == pytest.approx(0, abs=1e-5)
     assert learning.std() == pytest.approx(1, abs=1e-5)
@@ -72,24 +73,26 @@ def test_rarity_counts_from_half_of_the_learning_rows():
 def test_a_row_of_the_table_has_a_value_for_each_seed():
     time = np.arange(np.datetime64("2020-01-01", "h"), np.datetime64("2020-01-01", "h") + 400)
     layouts = {
-        "a": nab_scoring.layout(time, [(time[200], time[219])]),
-        "b": nab_scoring.layout(time, []),
+        "a": nab_score.layout(time, [(time[200], time[219])]),
+        "b": nab_score.layout(time, []),
     }
     hit, miss = np.zeros(400), np.zeros(400)
     hit[200], miss[100] = 5, 5
     scores = {"a": np.stack([hit, miss]), "b": np.zeros((1, 400))}
     days = {"a": 24, "b": 24}
-    periods = nab_tables.buffer_lengths({"a": np.sin(2 * np.pi * np.arange(400) / 24), "b": np.zeros(400)})
+    periods = nab_benchmark.buffer_lengths(
+        {"a": np.sin(2 * np.pi * np.arange(400) / 24), "b": np.zeros(400)}
+    )
     assert periods["a"] in (23, 24, 25)
-    row = nab_tables.detector_row("x", scores, 1.0, layouts, days, periods)
+    row = nab_benchmark.detector_row("x", scores, 1.0, layouts, days, periods)
     assert row["standard"].tolist() == pytest.approx([100.0, -5.5])
     assert row["windows found"].tolist() == [1, 0]
     assert row["false alarms"].tolist() == [0, 1]
     assert row["best on labels"][0] == pytest.approx(100.0)
     assert row["best on labels, rows"].tolist() == pytest.approx([100.0, 0.0])
     assert row["VUS-PR x 100"][0] > row["VUS-PR x 100"][1]
-    rows = nab_tables.series_rows(nab_tables.alarms(scores, 1.0, days), layouts)
+    rows = nab_benchmark.series_rows(nab_benchmark.alarms(scores, 1.0, days), layouts)
     assert [r["found"] for r in rows] == [1, 0]
     assert rows[1]["standard"] is None
-    sweep = nab_tables.threshold_rows((1.0, 9.0), scores, layouts, days)
+    sweep = nab_benchmark.threshold_rows((1.0, 9.0), scores, layouts, days)
     assert [r["standard"] for r in sweep] == pytest.approx([100.0, 0.0])

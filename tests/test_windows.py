@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxdl.anomaly import window_decisions, windows
+from experiments import nab_conv1d_ae
+from jaxdl.timeseries import windows
 
 
 def test_sliding_gives_every_window():
@@ -48,7 +49,7 @@ def test_protocols_decide_by_their_rules():
     fit, valid, test = (rng.random((2, n)) for n in (50, 200, 60))
     test[1, 20:35] += 2
     errors = [{"MSE": each, "MAE": each[::-1]} for each in (fit, valid, test)]
-    published, sound = window_decisions.published(), window_decisions.sound(0.02)
+    published, sound = nab_conv1d_ae.published(), nab_conv1d_ae.sound(0.02)
     cut, flags, points = published.flag(errors, "MAE", 0, 4)
     assert cut == fit[1].max()
     assert np.array_equal(flags, test[1] > cut)
@@ -65,9 +66,7 @@ def test_rows_count_found_and_false_points():
     errors[2]["MSE"][1, 7] = 1.0
     truth = np.zeros(11, bool)
     truth[4:7] = True
-    rows = window_decisions.table_rows(
-        {"model": "x"}, window_decisions.sound(0.5), errors, 3, truth
-    )
+    rows = nab_conv1d_ae.table_rows({"model": "x"}, nab_conv1d_ae.sound(0.5), errors, 3, truth)
     assert [row["protocol"] for row in rows] == ["sound, MSE", "sound, MAE"]
     assert rows[0]["model"] == "x"
     assert rows[0]["windows flagged"].tolist() == [5, 6]
@@ -75,19 +74,19 @@ def test_rows_count_found_and_false_points():
     assert rows[0]["points found"].tolist() == [3, 3]
     assert rows[0]["false points"].tolist() == [0, 1]
     assert [row["exact"] for row in rows] == ["1 of 2", "2 of 2"]
-    unknown = window_decisions.table_rows({}, window_decisions.published(), errors, 3)
+    unknown = nab_conv1d_ae.table_rows({}, nab_conv1d_ae.published(), errors, 3)
     assert list(unknown[0])[-1] == "points flagged"
 
 
 def test_errors_of_windows():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 7, 5, 1)).astype(np.float32)
-    errors = window_decisions.window_errors(y, {"x": x})
+    errors = windows.window_errors(y, {"x": x})
     np.testing.assert_allclose(errors["MAE"], np.abs(y - x)[:, :, 0].mean(1), rtol=1e-5)
     np.testing.assert_allclose(errors["MSE"], np.square(y - x)[:, :, 0].mean(1), rtol=1e-5)
     # windows of rank 2 are copied by two components, others are not
     low = (rng.normal(size=(20, 2)) @ rng.normal(size=(2, 5)))[:, :, None]
-    near, far = window_decisions.pca_errors(2, low, x)
+    near, far = nab_conv1d_ae.pca_errors(2, low, x)
     assert near["MSE"].shape == (1, 20)
     assert near["MSE"].max() < 1e-20
     assert far["MAE"].min() > 0.1

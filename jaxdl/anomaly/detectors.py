@@ -6,20 +6,17 @@ the errors of a population of autoencoders into better scores.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxdl import probes
 from jaxdl.anomaly import scores
-from jaxdl.training.task import Task
+from jaxdl.pca import fit_pca, pca_score
 
 Rows = Float[np.ndarray, "n features"]
+Features = Float[Array, "batch features"]
 Scorer = Callable[[Rows], Float[np.ndarray, " n"]]
-GRADIENT_ROWS = 1024  # per-example gradients held at once
 
 
 def subsample(rows: Rows, size: int, seed: int) -> Rows:
@@ -31,8 +28,8 @@ def subsample(rows: Rows, size: int, seed: int) -> Rows:
 
 def pca(normal: Rows, components: int) -> Scorer:
     """Squared distance to the subspace of the first principal components."""
-    params = scores.fit_pca(normal, components)
-    return lambda x: np.asarray(scores.pca_score(params, x))
+    params = fit_pca(normal, components)
+    return lambda x: np.asarray(pca_score(params, x))
 
 
 def mahalanobis(normal: Rows) -> Scorer:
@@ -144,91 +141,18 @@ def gradient_boosting(x: Rows, label: Int[np.ndarray, " n"], balanced: bool = Fa
     return model.fit(x, label).decision_function
 
 
-class ErrorScale(NamedTuple):
-    """`variance` [features]: mean squared reconstruction error of each column on normal rows."""
+@dataclass(frozen=True)
+class Detector:
+    """A fitted detector as pure functions of standardised features.
 
-    variance: Float[Array, " features"]
-
-
-def fit_error_scale(residual: Float[Array, "n features"]) -> ErrorScale:
-    """How well each column of normal rows is reconstructed, from x - reconstruction.
-
-    Raises:
-        ValueError: a column without any error, whose scale would be 0.
+    Attributes:
+        name: what it is, in words.
+        score: [batch, features] -> [batch], higher is worse; each row by itself.
+        explain: [batch, features] -> [batch, features], what each feature adds.
+        explanation: how `explain` is to be read.
     """
-    variance = jnp.square(residual).mean(axis=0)
-    if not bool((variance > 0).all()):
-        raise ValueError("a column is reconstructed without any error; it cannot be scaled")
-    return ErrorScale(variance)
 
-
-def whitened_contributions(
-    scale: ErrorScale, residual: Float[Array, "batch features"]
-) -> Float[Array, "batch features"]:
-    """Each column's part of `whitened_score`."""
-    return jnp.square(residual) / scale.variance / residual.shape[-1]
-
-
-def whitened_score(
-    scale: ErrorScale, residual: Float[Array, "batch features"]
-) -> Float[Array, " batch"]:
-    """Squared error in units of what is usual for the column, mean over columns.
-
-    A plain mean is made by the columns that are always copied badly; an error that is small, but
-    unheard of in its column, counts here. Normal rows have mean 1.
-    """
-    return whitened_contributions(scale, residual).sum(axis=-1)
-
-
-def whitened_population(
-    usual: Float[np.ndarray, "seeds m features"], errors: Float[np.ndarray, "seeds n features"]
-) -> Float[np.ndarray, "seeds n"]:
-    """`whitened_score` of each member, by its own residuals of normal training rows (`usual`)."""
-    pairs = zip(map(fit_error_scale, usual), errors, strict=True)
-    return np.stack([np.asarray(whitened_score(*pair)) for pair in pairs])
-
-
-def ensemble_score(
-    members: Float[np.ndarray, "seeds n"], normal: Float[np.ndarray, "seeds m"]
-) -> Float[np.ndarray, " n"]:
-    """Mean over the population of each member's standardised score.
-
-    Args:
-        members: scores of the rows in question.
-        normal: scores of normal training rows; give each member its mean and deviation.
-    """
-    centre, spread = normal.mean(axis=1, keepdims=True), normal.std(axis=1, keepdims=True)
-    return ((members - centre) / spread).mean(axis=0)
-
-
-def gradient_norms(
-    task: Task, variables: Any, data: dict[str, np.ndarray]
-) -> Float[np.ndarray, "seeds n"]:
-    """Norm of each row's own gradient of the loss: how much the row would change the model.
-
-    A second score beside the error itself: for a linear layer it is the error times the size of
-    the activation in front, so it also sees rows that are far out but well copied.
-
-    Args:
-        task: whose `loss` is differentiated, in evaluation mode.
-        variables: of a population, seed axis in front.
-        data: arrays [n, ...].
-    """
-    rows = len(next(iter(data.values())))
-
-    def of_member(variables, batch):
-        def loss(params, example):
-            alone = jax.tree.map(lambda x: x[None], example)
-            outputs, _ = task.apply({**variables, "params": params}, alone, None, False, {})
-            return task.loss(outputs, alone)[0]
-
-        gradients = probes.per_example_gradients(loss, variables["params"], batch)
-        return probes.per_example_norms(gradients)
-
-    program = jax.jit(jax.vmap(of_member, in_axes=(0, None)))
-    parts = []
-    for start in range(0, rows, GRADIENT_ROWS):
-        index = np.minimum(np.arange(start, start + GRADIENT_ROWS), rows - 1)
-        batch = {name: x[index] for name, x in data.items()}
-        parts.append(np.asarray(program(variables, batch))[:, : rows - start])
-    return np.concatenate(parts, axis=1)
+    name: str
+    score: Callable[[Features], Float[Array, " batch"]]
+    explain: Callable[[Features], Features]
+    explanation: str

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxdl.anomaly.evaluation import check_scores
+from jaxdl.anomaly.metrics import check_scores
 from jaxdl.losses import mse
+from jaxdl.pca import right_singular_vectors
 
 
 def reconstruction_score(
@@ -36,55 +37,6 @@ def reconstruction_contributions(
     if x.shape != reconstruction.shape:
         raise ValueError(f"x has shape {x.shape} but its reconstruction {reconstruction.shape}")
     return jnp.square(x - reconstruction) / max(x[0].size, 1)
-
-
-class PCA(NamedTuple):
-    """A linear subspace: `mean` [features] and orthonormal rows `components` [k, features]."""
-
-    mean: Float[Array, " features"]
-    components: Float[Array, "k features"]
-
-
-def right_singular_vectors(centred: Float[Array, "n features"]) -> tuple[Array, Array]:
-    """Singular values and right singular vectors (as rows) of a tall matrix.
-
-    They are those of its triangular factor, which is small; the left vectors are never formed.
-    """
-    _, singular, rows = jnp.linalg.svd(jnp.linalg.qr(centred, mode="r"), full_matrices=False)
-    return singular, rows
-
-
-def fit_pca(x: Float[Array, "n features"], n_components: int) -> PCA:
-    """The subspace of `n_components` directions with the least squared reconstruction error.
-
-    This is the best that any linear autoencoder with that bottleneck can do, hence the baseline
-    beside every deep one.
-
-    Args:
-        x: training rows, of normal data; standardise first where units differ.
-        n_components: width of the bottleneck.
-
-    Raises:
-        ValueError: `n_components` is not between 1 and min(n, features).
-    """
-    if not 1 <= n_components <= min(x.shape):
-        raise ValueError(f"n_components must be 1..{min(x.shape)}, not {n_components}")
-    mean = x.mean(axis=0)
-    _, rows = right_singular_vectors(x - mean)
-    return PCA(mean, rows[:n_components])
-
-
-def pca_reconstruct(
-    params: PCA, x: Float[Array, "batch features"]
-) -> Float[Array, "batch features"]:
-    """The nearest points of the subspace."""
-    codes = (x - params.mean) @ params.components.T
-    return codes @ params.components + params.mean
-
-
-def pca_score(params: PCA, x: Float[Array, "batch features"]) -> Float[Array, " batch"]:
-    """Squared distance to the subspace, mean over features; comparable with an autoencoder's."""
-    return reconstruction_score(x, pca_reconstruct(params, x))
 
 
 class Mahalanobis(NamedTuple):

@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from jaxdl.anomaly import evaluation
-from jaxdl.anomaly.evaluation import ROUNDING, AmountCost, FixedCost, Labels, Scores, Weights
+from jaxdl.anomaly import metrics
+from jaxdl.anomaly.costs import AmountCost, FixedCost
+from jaxdl.anomaly.metrics import ROUNDING, Labels, Scores, Weights
 
 CONFIDENCE = 0.95
 SEED = 0
@@ -75,7 +76,7 @@ class Threshold:
 
     def label(self, scores: Scores) -> Bool[np.ndarray, " n"]:
         """`score > value` for each score. ValueError on NaN, which would silently pass."""
-        return evaluation.check_scores(scores) > self.value
+        return metrics.check_scores(scores) > self.value
 
     def to_json(self) -> str:
         """One JSON object with the fields above; floats keep every bit."""
@@ -107,7 +108,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _finite(scores: Scores) -> Scores:
-    scores = evaluation.check_scores(scores)
+    scores = metrics.check_scores(scores)
     _require(np.isfinite(scores).all(), "it cannot be fitted on infinite scores")
     return scores
 
@@ -172,7 +173,7 @@ def quantile(scores: Scores, rate: float, *, fitted_on: str, resamples: int = 20
         f"{scores.size} scores cannot promise a rate of {rate:g}: "
         f"take at least {math.ceil(1 / rate) - 1}, or the extreme_value rule",
     )
-    (falling,) = evaluation.sort_falling(scores)
+    (falling,) = metrics.sort_falling(scores)
     value, draws = _order_statistic(falling, allowed - 1, resamples)
     return _made("quantile", scores, value, draws, {"rate": rate}, fitted_on)
 
@@ -181,8 +182,8 @@ def _top(
     scores: Scores, weights: Weights, budget: Callable[[float], float], resamples: int
 ) -> tuple[Any, Any]:
     """The lowest threshold that flags no more than `budget(number of events)`, and its draws."""
-    rows = evaluation.check_weights(weights, scores.size)
-    falling, rows = evaluation.sort_falling(scores, rows)
+    rows = metrics.check_weights(weights, scores.size)
+    falling, rows = metrics.sort_falling(scores, rows)
 
     def first_beyond(mass):
         total = np.cumsum(mass)
@@ -192,7 +193,7 @@ def _top(
     _require(index < scores.size, "the budget covers every event, so none is needed")
     if weights is None:
         return _order_statistic(falling, index, resamples)
-    counts = evaluation.resample_counts(np.zeros(scores.size, bool), resamples, SEED)
+    counts = metrics.resample_counts(np.zeros(scores.size, bool), resamples, SEED)
     drawn = np.array([first_beyond(rows * count) for count in counts], np.int64)
     return falling[index], falling[np.minimum(drawn, scores.size - 1)]
 
@@ -247,7 +248,7 @@ def extreme_value(
     """
     scores = _finite(scores)
     _require(0 < rate < tail < 1, f"0 < rate < tail < 1 must hold, not {rate} and {tail}")
-    (falling,) = evaluation.sort_falling(scores.astype(np.float64))
+    (falling,) = metrics.sort_falling(scores.astype(np.float64))
     start = falling[math.floor(tail * scores.size)]
     excess = falling[falling > start] - start
     _require(
@@ -300,16 +301,16 @@ def f_beta(
     Raises:
         ValueError: `beta` is not positive, or there is no anomaly.
     """
-    rows = evaluation.check_rows(_finite(scores), labels, weights)
-    scores, labels, weights = evaluation.sort_falling(*rows)
+    rows = metrics.check_rows(_finite(scores), labels, weights)
+    scores, labels, weights = metrics.sort_falling(*rows)
     _require(beta > 0, f"beta must be positive, not {beta}")
     _require((labels & (weights > 0)).any(), "f_beta needs at least one anomaly")
 
     def best(mass):
-        swept = evaluation.sweep(scores, labels, mass)
+        swept = metrics.sweep(scores, labels, mass)
         return swept.thresholds[np.argmax(swept.confusion().f_beta(beta))]
 
-    draws = [best(weights * n) for n in evaluation.resample_counts(labels, resamples, SEED)]
+    draws = [best(weights * n) for n in metrics.resample_counts(labels, resamples, SEED)]
     return _made("f_beta", scores, best(weights), draws, {"beta": beta}, fitted_on)
 
 
@@ -329,17 +330,17 @@ def cost_minimal(
     choices. Of equal costs the one with the fewest alerts is taken. `amounts` are the transactions'
     (`AmountCost` needs them); the prices go into `parameters`.
     """
-    scores, labels, weights = evaluation.check_rows(_finite(scores), labels, weights)
+    scores, labels, weights = metrics.check_rows(_finite(scores), labels, weights)
     flagged, passed = cost.per_event(labels, amounts)
     columns = (scores, labels, weights, flagged - passed)
-    scores, labels, weights, change = evaluation.sort_falling(*columns)
-    ends = evaluation.group_ends(scores)
+    scores, labels, weights, change = metrics.sort_falling(*columns)
+    ends = metrics.group_ends(scores)
     choices = np.append(scores[ends], np.nextafter(scores[-1], -np.inf))
 
     def best(mass):
         return choices[np.argmin(np.append(0.0, np.cumsum(mass * change)[ends]))]
 
-    draws = [best(weights * n) for n in evaluation.resample_counts(labels, resamples, SEED)]
+    draws = [best(weights * n) for n in metrics.resample_counts(labels, resamples, SEED)]
     parameters = {"cost": type(cost).__name__, **asdict(cost)}
     return _made("cost_minimal", scores, best(weights), draws, parameters, fitted_on)
 
@@ -364,7 +365,7 @@ def realised_rate(threshold: Threshold, later: Scores, weights: Weights = None) 
     from scipy.special import betaincinv
 
     flags = threshold.label(later)
-    weights = evaluation.check_weights(weights, flags.size)
+    weights = metrics.check_weights(weights, flags.size)
     rate = float(weights @ flags / weights.sum())
     effective = weights.sum() ** 2 / (weights**2).sum()
     hits, tail = rate * effective, (1 - CONFIDENCE) / 2
@@ -379,8 +380,8 @@ def conformal_p_values(calibration_scores: Scores, scores: Scores) -> Float[np.n
     For an event that is exchangeable with the normal calibration events, P(p <= a) <= a for every a
     (Vovk et al. 2005). Equal scores count against the alert, which keeps this true with ties.
     """
-    calibration = np.sort(evaluation.check_scores(calibration_scores))
-    scores = evaluation.check_scores(scores)
+    calibration = np.sort(metrics.check_scores(calibration_scores))
+    scores = metrics.check_scores(scores)
     as_high = calibration.size - np.searchsorted(calibration, scores, side="left")
     return (1 + as_high) / (calibration.size + 1)
 

@@ -235,50 +235,6 @@ class Dropout(nn.Module):
         return jnp.where(jax.lax.optimization_barrier(keep), x / (1.0 - self.rate), 0.0)
 
 
-class ConvAutoencoder(nn.Module):
-    """The autoencoder of lab 170: two convolutions down by 4, three transposed ones up again.
-
-    Attributes:
-        dropout_rate: share of activations dropped in training.
-        second_dropout: "encoder" (the lecture) or "decoder" (the Keras example).
-        output_kernel: taps of the last layer, 1 (the lecture) or 7 (the Keras example).
-
-    The lecture's net has 9,313 parameters, that of the Keras example 9,505.
-    """
-
-    dropout_rate: float = 0.2
-    second_dropout: str = "encoder"
-    output_kernel: int = 1
-
-    @nn.compact
-    def __call__(
-        self, x: Float[Array, "batch window channels"], train: bool
-    ) -> Float[Array, "batch window channels"]:
-        if x.shape[1] % 4:
-            raise ValueError(f"the window must be a multiple of 4, not {x.shape[1]}")
-        channels = x.shape[-1]
-        x = nn.relu(Conv1D(32, 7, 2)(x))
-        x = Dropout(self.dropout_rate)(x, train)
-        x = nn.relu(Conv1D(16, 7, 2)(x))
-        if self.second_dropout == "encoder":
-            x = Dropout(self.dropout_rate)(x, train)
-        x = nn.relu(Conv1DTranspose(16, 7, 2)(x))
-        if self.second_dropout == "decoder":
-            x = Dropout(self.dropout_rate)(x, train)
-        x = nn.relu(Conv1DTranspose(32, 7, 2)(x))
-        return Conv1DTranspose(channels, self.output_kernel)(x)
-
-
-def lecture_net() -> ConvAutoencoder:
-    """Lab 170 as the lecture has it: 9,313 parameters for one channel."""
-    return ConvAutoencoder()
-
-
-def keras_net() -> ConvAutoencoder:
-    """The Keras example that the lab comes from: 9,505 parameters for one channel."""
-    return ConvAutoencoder(second_dropout="decoder", output_kernel=7)
-
-
 def layers(net: nn.Module, window: int) -> list[dict[str, Any]]:
     """Name, output shape (without the batch) and parameters of each layer, in call order."""
     rows = []

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from jaxdl.models.autoencoder import glorot
+from jaxdl.models.layers import glorot
 
 
 class MLP(nn.Module):

@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxdl.models.cnn import Conv2D
+from jaxdl.models.conv2d import Conv2D
 
 Shortcut = Literal["identity", "projection", "none"]
 Conv3 = partial(

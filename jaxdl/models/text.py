@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from jax.custom_batching import sequential_vmap
 from jaxtyping import Array, Float, Integer
 
-from jaxdl.models.autoencoder import glorot
 from jaxdl.models.conv1d import Conv1D
+from jaxdl.models.layers import dropout, glorot, keras_embedding
 
 USUAL_WORDS = 100  # distinct words; near the median of the film reviews
 
@@ -31,7 +31,7 @@ def bag_sum(
     Args:
         kernel: of the layer.
         words: distinct row numbers; those from `vocabulary` on stand for nothing
-            (`jaxdl.bags.multi_hot` makes such lists).
+            (`jaxdl.text.bag_of_words.multi_hot` makes such lists).
     """
     return _sum_rows(kernel, words)
 
@@ -93,13 +93,6 @@ class MultiHotDense(nn.Module):
         return total + bias
 
 
-def dropout(x: Array, rate: float | Float[Array, ""], key: Array | None) -> Array:
-    """Inverted dropout whose rate may be traced; `key` None (evaluation) drops nothing."""
-    if key is None:
-        return x
-    return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0)
-
-
 class BagMLP(nn.Module):
     """Lab 040: multi-hot -> ReLU layers of the given widths, each with dropout -> one logit.
 
@@ -128,11 +121,6 @@ class BagMLP(nn.Module):
                 x = nn.Dense(width, kernel_init=glorot, name=f"hidden_{layer}")(x)
             x = dropout(nn.relu(x), rate, self.make_rng("dropout") if train else None)
         return nn.Dense(1, kernel_init=glorot, name="output")(x)[:, 0]
-
-
-def keras_embedding(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
-    """Uniform between -0.05 and 0.05, as Keras starts an embedding."""
-    return jax.random.uniform(key, shape, dtype, -0.05, 0.05)
 
 
 class TextCNN(nn.Module):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxdl import losses
-from jaxdl.models.autoencoder import glorot
+from jaxdl.models.layers import glorot
 
 WIDEST = 8.0  # the log variance of the code stays between -8 and 8
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxdl import parallel
+from jaxdl.training import parallel
 from jaxdl.training.state import hyper_arrays
 from jaxdl.training.step import evaluate_batch, lanes_of, over_members
 from jaxdl.training.task import Task

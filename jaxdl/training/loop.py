@@ -5,6 +5,7 @@ same bits as if nothing had happened: everything it needs is in `FitState`, and 
 is a function of (seed, epoch).
 """
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,15 +17,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxdl import parallel
-from jaxdl.checkpoint import Checkpoints
 from jaxdl.errors import Interrupted, NotFinite, UserError
-from jaxdl.training import order as batch_order
+from jaxdl.training import batch_order, parallel
 from jaxdl.training import step as programs
+from jaxdl.training.callback import Silent, Watcher
+from jaxdl.training.checkpoint import Checkpoints
 from jaxdl.training.evaluate import Evaluator, predict
 from jaxdl.training.state import FitState, Selection, TrainState, hyper_arrays, init_member
 from jaxdl.training.task import Task
-from jaxdl.training.watch import Silent, Watcher
 
 SAVE_EVERY_SECONDS = 10.0
 SCAN_BYTES = 64 << 20  # rows gathered at once for one program of many steps
@@ -398,3 +398,20 @@ def _check_rows(data: Mapping[str, np.ndarray], name: str) -> int:
     if len(rows) != 1 or 0 in rows:
         raise ValueError(f"{name} arrays must have the same, positive number of rows: {rows}")
     return rows.pop()
+
+
+def only(fitted: Fitted, member: int = 0) -> Fitted:
+    """The population of one member, for pictures and for what is costly."""
+    own = slice(member, member + 1)
+    variables = jax.tree.map(lambda x: x[own], fitted.variables)
+    return dataclasses.replace(fitted, variables=variables, seeds=fitted.seeds[own])
+
+
+def epoch_rows(fitted: Fitted, held: str) -> list[dict[str, Any]]:
+    """The history as a table: a row for each epoch, "valid" under its real name."""
+    columns = {name.replace("valid", held).replace("_", " "): name for name in fitted.history}
+    epochs = len(next(iter(fitted.history.values())))
+    return [
+        {"epoch": i + 1} | {title: fitted.history[name][i] for title, name in columns.items()}
+        for i in range(epochs)
+    ]

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxdl import parallel
+from jaxdl.training import parallel
 from jaxdl.training.state import TrainState
 from jaxdl.training.task import Batch, Hyper, Task
 
@@ -64,7 +64,7 @@ def train_step(
     def mean_loss(params):
         variables = {"params": params, **state.model_state}
         outputs, changed = task.apply(variables, batch, key, True, hyper)
-        loss = task.loss(outputs, batch)
+        loss = task.loss(outputs, batch, hyper)
         return (loss * rows).sum() / weight, (outputs, loss, changed)
 
     grad_fn = jax.value_and_grad(mean_loss, has_aux=True)
@@ -154,7 +154,7 @@ def evaluate_batch(
 
     def member(variables, hyper):
         outputs, _ = task.apply(variables, batch, jax.random.key(0), False, hyper)
-        sums = {"loss": (task.loss(outputs, batch) * rows).sum(), "weight": rows.sum()}
+        sums = {"loss": (task.loss(outputs, batch, hyper) * rows).sum(), "weight": rows.sum()}
         for name, metric in task.metrics.items():
             sums[name] = (metric(outputs, batch) * rows).sum()
         return sums

@@ -12,6 +12,7 @@ Batch = Mapping[str, Array]
 Hyper = Mapping[str, Array]
 Variables = Mapping[str, Any]
 PerExample = Callable[[Any, Batch], Float[Array, " batch"]]
+Loss = Callable[[Any, Batch, Hyper], Float[Array, " batch"]]
 
 
 @dataclass(frozen=True)
@@ -23,17 +24,18 @@ class Task:
             (batch statistics, say) is state that `apply` hands back.
         apply: (variables, batch, key, train, hyper) -> (outputs, changed collections). Dropout and
             augmentation draw from `key`; with `train=False` the collections come back empty.
-        loss: (outputs, batch) -> the loss of each example, shape [batch]. No reduction: the engine
-            takes the mean over the rows that are not padding.
+        loss: (outputs, batch, hyper) -> the loss of each example, shape [batch]. No reduction: the
+            engine takes the mean over the rows that are not padding.
         optimizer: hyper -> gradient transform. Called inside jit, so the numbers in `hyper` may be
             traced and may differ between the members of a population.
-        metrics: name -> function like `loss`; averaged the same way and reported per epoch.
+        metrics: name -> (outputs, batch) -> a number for each example, averaged like the loss and
+            reported per epoch.
         hyper: plain numbers, or arrays of shape [seeds] that give each member its own.
     """
 
     init: Callable[[PRNGKeyArray, Batch], Variables]
     apply: Callable[[Variables, Batch, PRNGKeyArray, bool, Hyper], tuple[Any, Variables]]
-    loss: PerExample
+    loss: Loss
     optimizer: Callable[[Hyper], optax.GradientTransformation]
     metrics: Mapping[str, PerExample] = field(default_factory=dict)
     hyper: Mapping[str, Any] = field(default_factory=dict)

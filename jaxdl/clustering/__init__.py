@@ -1,0 +1,1 @@
+"""Clustering: K-means, choosing k, labels spread over a graph."""

@@ -1,0 +1,14 @@
+"""Figures that several labs share. matplotlib is imported only when one is drawn."""
+
+from typing import Any
+
+COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#7f7f7f")
+
+
+def subplots(rows: int = 1, columns: int = 1, width: float = 5.0, height: float = 3.6) -> Any:
+    """A figure and its axes, `width` x `height` inches each."""
+    from matplotlib import pyplot
+
+    return pyplot.subplots(
+        rows, columns, figsize=(width * columns, height * rows), layout="constrained"
+    )

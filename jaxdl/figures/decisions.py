@@ -1,0 +1,112 @@
+"""Figures of decisions: score histograms, thresholds, confusion, precision against recall."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from jaxdl.figures.base import COLOURS, subplots
+
+
+def histogram_by_class(
+    groups: Mapping[str, Float[np.ndarray, " n"]],
+    thresholds: Mapping[str, float] | None = None,
+    xlabel: str = "score",
+) -> Any:
+    """Score histograms on a log axis, one step line per group, thresholds as dashed lines."""
+    from matplotlib import colormaps
+
+    figure, axes = subplots(width=6)
+    everything = np.concatenate(list(groups.values()))
+    low, high = max(everything.min(), 1e-6), everything.max()
+    bins = np.geomspace(low, max(high, low * 1.01), 40)
+    for colour, (label, values) in zip(COLOURS, groups.items(), strict=False):
+        axes.hist(
+            values, bins, histtype="step", color=colour, lw=1.6, label=f"{label} ({len(values)})"
+        )
+    marks = dict(thresholds or {})
+    shades = colormaps["viridis"](np.linspace(0, 0.9, len(marks)))
+    for shade, (name, value) in zip(shades, marks.items(), strict=True):
+        axes.axvline(value, color=shade, ls="--", lw=1.2, label=name)
+    axes.set(xscale="log", xlabel=xlabel, ylabel="rows")
+    # beside the axes: thresholds lie close together, and no corner is free
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def box_by_class(groups: Mapping[str, Float[np.ndarray, " n"]], ylabel: str = "score") -> Any:
+    """Box plots on a log axis."""
+    figure, axes = subplots()
+    axes.boxplot(list(groups.values()), showfliers=True, flierprops={"ms": 2, "alpha": 0.4})
+    axes.set_xticks(range(1, len(groups) + 1), list(groups))
+    axes.set(yscale="log", ylabel=ylabel)
+    return figure
+
+
+def confusion_heat_maps(
+    matrices: Mapping[str, Int[np.ndarray, "classes classes"]], labels: Sequence[str]
+) -> Any:
+    """One heat map per matrix; rows are true classes. Colour is the share of the row."""
+    figure, axes = subplots(1, len(matrices), width=3.4, height=3.2)
+    for axis, (title, matrix) in zip(np.atleast_1d(axes), matrices.items(), strict=True):
+        share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+        axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        for (i, j), count in np.ndenumerate(matrix):
+            colour = "white" if share[i, j] > 0.5 else "black"
+            axis.text(j, i, f"{count:,.0f}", ha="center", va="center", color=colour, fontsize=9)
+        axis.set_xticks(range(len(labels)), labels)
+        axis.set_yticks(range(len(labels)), labels)
+        axis.set(title=title, xlabel="flagged as", ylabel="true")
+    return figure
+
+
+def precision_recall(
+    curves: Mapping[str, tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]],
+    base_rate: float,
+) -> Any:
+    """Precision against recall, one line per detector, the base rate as a dotted line.
+
+    Args:
+        curves: detector -> (recall, precision).
+        base_rate: precision of flagging everything.
+    """
+    figure, axes = subplots(width=6)
+    for colour, (label, (recall, precision)) in zip(COLOURS, curves.items(), strict=False):
+        axes.plot(recall, precision, color=colour, label=label)
+    axes.axhline(base_rate, color="black", ls=":", label=f"base rate {base_rate:.4f}")
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def confusion(
+    label: Int[np.ndarray, " rows"], predicted: Int[np.ndarray, " rows"], classes: Sequence[str]
+) -> Any:
+    """Heat map of counts, true classes down, predicted ones across; colour is the row's share."""
+    counts = np.zeros((len(classes), len(classes)), int)
+    np.add.at(counts, (label, predicted), 1)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, axes = subplots(width=6.5, height=6)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (i, j), count in np.ndenumerate(counts):
+        colour = "white" if share[i, j] > 0.5 else "black"
+        axes.text(j, i, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", fontsize=8)
+    axes.set_yticks(range(len(classes)), classes, fontsize=8)
+    axes.set(xlabel="predicted", ylabel="true")
+    return figure
+
+
+def histogram(
+    errors: Float[np.ndarray, " windows"], xlabel: str, threshold: float | None = None
+) -> Any:
+    """50 bins, the threshold as a dashed line."""
+    figure, axis = subplots()
+    axis.hist(errors, bins=50)
+    if threshold is not None:
+        axis.axvline(threshold, color="red", ls="--", label=f"threshold {threshold:.4f}")
+        axis.legend()
+    axis.set(xlabel=xlabel, ylabel="windows")
+    return figure

@@ -1,0 +1,25 @@
+"""Initialisers, activations and layers that several models share."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+glorot = nn.initializers.glorot_uniform()
+
+
+def identity(x: Array) -> Array:
+    """No activation: a linear layer."""
+    return x
+
+
+def dropout(x: Array, rate: float | Float[Array, ""], key: Array | None) -> Array:
+    """Inverted dropout whose rate may be traced; `key` None (evaluation) drops nothing."""
+    if key is None:
+        return x
+    return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0)
+
+
+def keras_embedding(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+    """Uniform between -0.05 and 0.05, as Keras starts an embedding."""
+    return jax.random.uniform(key, shape, dtype, -0.05, 0.05)

@@ -1,0 +1,83 @@
+"""One self-contained HTML page of a run: tables, notes, figures, records."""
+
+import base64
+import html
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxdl.report.table import Results
+
+
+def save_figures(results: Results, folder: Path) -> dict[str, bytes]:
+    """Draw every figure into `folder` as PNG; returns name -> bytes."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {}
+    for name, draw in results.figures.items():
+        figure = draw()
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+        pyplot.close(figure)
+        pictures[name] = buffer.getvalue()
+        (folder / f"{name}.png").write_bytes(pictures[name])
+    return pictures
+
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;"
+    "color:#222}table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .7rem;"
+    "border-bottom:1px solid #ddd;text-align:right}td:first-child,th:first-child{text-align:left}"
+    "img{max-width:100%}pre{background:#f5f5f5;padding:.7rem;overflow:auto}"
+    ".simulated{background:#fff3cd;padding:.5rem 1rem}"
+)
+
+
+def html_report(
+    title: str,
+    data_lines: Sequence[str],
+    command: str,
+    results: Results,
+    pictures: Mapping[str, bytes],
+    records: Mapping[str, Any],
+) -> str:
+    """One self-contained page: no script, no address of another site.
+
+    Args:
+        title: of the lab.
+        data_lines: which data, with hash; a simulated one is marked.
+        command: repeats the run.
+        results: tables and notes.
+        pictures: figure name -> PNG bytes.
+        records: name -> JSON value, shown at the end (configuration, environment, timing).
+    """
+    parts = [f"<h1>{html.escape(title)}</h1>"]
+    for line in data_lines:
+        kind = ' class="simulated"' if "simulated" in line else ""
+        parts.append(f"<p{kind}>{html.escape(line)}</p>")
+    parts.append(f"<pre>{html.escape(command)}</pre>")
+    parts += [table.html() for table in results.tables]
+    parts += [f"<p>{html.escape(note)}</p>" for note in results.notes]
+    for name, png in pictures.items():
+        source = base64.b64encode(png).decode()
+        caption = html.escape(name.replace("_", " "))
+        parts.append(
+            f'<figure><img alt="{caption}" src="data:image/png;base64,{source}">'
+            f"<figcaption>{caption}</figcaption></figure>"
+        )
+    for name, value in records.items():
+        text = html.escape(json.dumps(value, indent=2, ensure_ascii=False))
+        parts.append(f"<details><summary>{html.escape(name)}</summary><pre>{text}</pre></details>")
+    body = "\n".join(parts)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body>\n{body}\n</body></html>\n"
+    )

@@ -1,0 +1,141 @@
+"""Results: tables with mean and standard deviation over seeds, results.json, one HTML report.
+
+A table is a list of rows; a cell is text, a number, or an array with one value per seed, which is
+shown as mean ± sample standard deviation.
+"""
+
+import html
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Cell = Any
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table.
+
+    Attributes:
+        title: what it shows, with the split.
+        rows: one mapping per row, column name -> cell; the first row gives the columns.
+        digits: decimals of numbers that are not whole.
+    """
+
+    title: str
+    rows: Sequence[Mapping[str, Cell]]
+    digits: int = 3
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self.rows[0])
+
+    def cells(self) -> list[list[str]]:
+        """Every cell as text."""
+        return [
+            [format_cell(row.get(c, ""), self.digits) for c in self.columns] for row in self.rows
+        ]
+
+    def text(self) -> str:
+        """The table for a terminal."""
+        lines = [self.columns, *self.cells()]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
+        numeric = [_is_numeric(self.rows[0].get(c)) for c in self.columns]
+
+        def join(line):
+            padded = [
+                cell.rjust(width) if right else cell.ljust(width)
+                for cell, width, right in zip(line, widths, numeric, strict=True)
+            ]
+            return "  ".join(padded).rstrip()
+
+        rule = "  ".join("-" * width for width in widths)
+        return "\n".join([self.title, join(lines[0]), rule, *(join(line) for line in lines[1:])])
+
+    def markdown(self) -> str:
+        """The table for a document."""
+        table = (self.columns, *self.cells())
+        lines = [[cell.replace("|", r"\|") for cell in line] for line in table]
+        rows = ["| " + " | ".join(line) + " |" for line in lines]
+        marks = ["---:" if _is_numeric(self.rows[0].get(c)) else "---" for c in self.columns]
+        rule = "|" + "|".join(marks) + "|"
+        return "\n".join([f"**{self.title}**", "", rows[0], rule, *rows[1:]])
+
+    def html(self) -> str:
+        """The table for the report; every text is escaped."""
+        head = "".join(f"<th>{html.escape(c)}</th>" for c in self.columns)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>"
+            for line in self.cells()
+        )
+        return f"<h2>{html.escape(self.title)}</h2><table><tr>{head}</tr>{body}</table>"
+
+    def record(self) -> dict[str, Any]:
+        """The table for results.json: every value of every seed, nothing rounded."""
+        rows = [
+            {column: _plain(row.get(column, "")) for column in self.columns} for row in self.rows
+        ]
+        return {"title": self.title, "rows": rows}
+
+
+@dataclass(frozen=True)
+class Results:
+    """What an experiment hands back.
+
+    Attributes:
+        tables: printed, stored and put into the report, in this order.
+        figures: file name without suffix -> function that draws a matplotlib figure. Functions, so
+            that an evaluation that shows no figure never imports matplotlib.
+        headline: a few numbers (or arrays over seeds) for the summary of several labs.
+        notes: sentences for the reader: what the numbers are not, where a goal was missed.
+        scorer: makes the run's scorer file from a record of where it comes from.
+    """
+
+    tables: Sequence[Table]
+    figures: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+    headline: Mapping[str, Cell] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    scorer: Callable[[dict[str, Any]], bytes] | None = None
+
+
+def format_cell(value: Cell, digits: int) -> str:
+    """A cell as text: "0.160 ± 0.004" for an array of seeds, "1,234" for a whole number."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "-"
+    array = np.asarray(value, np.float64).reshape(-1)
+    mean = array.mean()
+    if np.issubdtype(np.asarray(value).dtype, np.integer):
+        digits = 0 if len(array) == 1 or mean >= 100 else 1
+    elif 0 < abs(mean) < 5 * 10.0**-digits:
+        # three decimals say nothing about 0.0019: show two significant digits
+        digits = 1 - math.floor(math.log10(abs(mean)))
+    if len(array) == 1:
+        return _number(mean, digits)
+    return f"{_number(mean, digits)} ± {_number(array.std(ddof=1), digits)}"
+
+
+def _number(value: float, digits: int) -> str:
+    if not np.isfinite(value):
+        return "-" if np.isnan(value) else str(value)
+    return f"{value:,.{digits}f}"
+
+
+def _is_numeric(value: Cell) -> bool:
+    return not isinstance(value, str)
+
+
+def _plain(value: Cell) -> Any:
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    return np.asarray(value).tolist()
+
+
+def goal_line(what: str, values: np.ndarray, goal: float) -> str:
+    """A sentence that says whether the mean over seeds is at most the goal."""
+    mean = float(np.mean(values))
+    return f"{what}: {mean:.4g}, goal at most {goal:g}: {'met' if mean <= goal else 'missed'}."

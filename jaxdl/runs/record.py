@@ -1,0 +1,145 @@
+"""Markdown documents that commands write: a section per command, replaced when it runs again.
+
+    python -m jaxdl.runs.record docs/results.md runs/LAB-HASH ...
+
+puts a figure of finished runs into sections that were recorded without one.
+"""
+
+import os
+import re
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxdl.errors import UserError
+from jaxdl.hashing import digest
+from jaxdl.report import Results
+from jaxdl.report.markdown import SETTINGS, record_section, sections, settings
+from jaxdl.training import parallel
+
+# Options that say where and how, not what: a reader who repeats the command chooses his own.
+_PLACES = ("--record", "--workdir", "--data-dir")
+_SWITCHES = ("--fresh", "--debug", "--tensorboard")
+
+
+def repeatable(command: str) -> str:
+    """The command as another reader would type it: without the folders of this machine."""
+    words, kept = iter(shlex.split(command)), []
+    for word in words:
+        if word in _PLACES:
+            next(words, None)
+        elif word not in _SWITCHES and word.split("=")[0] not in _PLACES:
+            kept.append(_portable(word))
+    return " ".join(kept)
+
+
+def _portable(word: str) -> str:
+    option, _, value = word.rpartition("=")
+    data = os.environ.get("JAXDL_DATA")
+    if data and value.startswith(data.rstrip("/") + "/"):
+        value = "$JAXDL_DATA/" + value[len(data.rstrip("/")) + 1 :]
+    elif value.startswith("/"):
+        value = Path(value).name
+    return f"{option}={value}" if option else value
+
+
+def record_run(path: Path, run: Any, results: Results) -> None:
+    """Put the tables of a finished run into a document, with data, command, n and machine.
+
+    Args:
+        path: the document; made if it is not there.
+        run: a `jaxdl.runs.Run`.
+        results: what its experiment returned.
+    """
+    from jaxdl.runs.folder import read_json
+    from jaxdl.runs.summary import refresh
+
+    if not parallel.is_main():
+        return
+    machine, command = read_json(run.folder / "environment.json"), repeatable(run.command)
+    cores = f"{machine['cpu_count']} core{'s' * (machine['cpu_count'] != 1)}"
+    devices = ", ".join(sorted(set(machine["devices"])))
+    lines: Sequence[str] = [
+        *run.data_lines,
+        f"`{command}`",
+        f"n = {run.config['seeds']} seeds; {machine['platform']} ({devices}, "
+        f"{cores}), jax {machine['versions']['jax']}; "
+        f"{run.timing['run_seconds']:.0f} s; {time.strftime('%Y-%m-%d')}",
+        *[table.markdown() for table in results.tables],
+        *results.notes,
+        *figure_line(path, run.lab, command, run.folder / "figures"),
+    ]
+    record_section(path, _key(run.lab, command), run.title, "\n\n".join(lines))
+    refresh(path)
+
+
+def _key(lab: str, command: str) -> str:
+    return f"{lab}-{digest(command)[:8]}"
+
+
+def figure_line(path: Path, lab: str, command: str, folder: Path) -> list[str]:
+    """Copy one figure of a run beside the document; the line of Markdown that shows it, or none.
+
+    Args:
+        path: the document. `[figures]` in the summary.toml beside it names each lab's figure;
+            for others the first is taken.
+        lab, command: of the run; the figure is kept as figures/LAB-HASH.png.
+        folder: the run's figures.
+    """
+    from PIL import Image
+
+    found = {file.stem: file for file in sorted(folder.glob("*.png"))}
+    if not found:
+        return []
+    wanted = (settings(path) or {}).get("figures", {})
+    name = wanted.get(lab, next(iter(found)))
+    if name not in found:
+        beside = path.with_name(SETTINGS)
+        raise UserError(f"{beside} wants {lab}'s figure {name!r}; it drew {', '.join(found)}")
+    kept = path.with_name("figures") / f"{_key(lab, command)}.png"
+    kept.parent.mkdir(exist_ok=True)
+    with Image.open(found[name]) as image:  # 64 colours: a third of the bytes
+        image.convert("RGB").quantize(64).save(kept, optimize=True)
+    return [f"![{name.replace('_', ' ')}](figures/{kept.name})"]
+
+
+def add_figure(path: Path, folder: Path) -> None:
+    """Show a figure of a finished run at the end of its section.
+
+    Raises:
+        UserError: no finished run, or the document has no section of its command.
+    """
+    from jaxdl.runs.folder import read_json
+
+    if not (folder / "results.json").exists():
+        raise UserError(f"{folder} holds no finished run")
+    stored = read_json(folder / "results.json")
+    command = repeatable(stored["command"])
+    key, known = _key(stored["lab"], command), sections(path)
+    if key not in known:
+        raise UserError(f"{path} has no section of `{command}`")
+    body = re.sub(r"\n!\[.*\n", "\n", known[key].split("\n\n", 1)[1]).rstrip()
+    shown = figure_line(path, stored["lab"], command, folder / "figures")
+    record_section(path, key, stored["title"], "\n\n".join([body, *shown]))
+
+
+def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
+    """The document, then run folders; status 2 and one line on a mistake."""
+    from jaxdl.runs.summary import refresh
+
+    try:
+        document, *folders = map(Path, arguments)
+        for folder in folders:
+            add_figure(document, folder)
+        refresh(document)
+    except (UserError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""The first page of a results document: what each lab should reach, and what its run reached.
+
+    python -m jaxdl.runs.summary docs/results.md
+
+`summary.toml` beside the document names, for every line, the recorded command, the table, the row
+and the column; the number itself is copied from the recorded section, so that none is ever typed.
+Every `--record` brings the summary up to date.
+"""
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jaxdl.errors import UserError
+from jaxdl.report.markdown import SETTINGS, record_section, sections, settings
+
+KEY = "0-summary"  # sorts before every lab
+COLUMNS = ("lab", "what", "reference", "measured", "n", "data", "machine", "figure")
+ENTRY = {"lab", "what", "reference", "command", "column"}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One recorded section.
+
+    Attributes:
+        words: of its command, folders left out, sorted.
+        data: kinds of the data it used ("real", "simulated twin", ...).
+        seeds, machine: from the line below the command.
+        tables: title -> rows, each column -> cell as text.
+        figure: link to its figure, "-" where it has none.
+    """
+
+    words: tuple[str, ...]
+    data: str
+    seeds: str
+    machine: str
+    tables: Mapping[str, Sequence[Mapping[str, str]]]
+    figure: str
+
+
+def words_of(command: str) -> tuple[str, ...]:
+    """The words of a command without folders, sorted: the order of options does not matter."""
+    return tuple(sorted(Path(word).name for word in command.split()))
+
+
+def parse(body: str) -> Recorded | None:
+    """A section as `jaxdl.runs.record.record_run` wrote it; None where it has no command line."""
+    command = re.search(r"^`(python run\.py .+)`$", body, re.MULTILINE)
+    made = re.search(r"^n = (\d+) seeds; (.+?), jax [^;]+; (\d+) s; ", body, re.MULTILINE)
+    if command is None or made is None:
+        return None
+    kinds = dict.fromkeys(re.findall(r"^data: .+?, ([a-zA-Z ]+) \(", body, re.MULTILINE))
+    figure = re.search(r"^!\[(.+)\]\((.+)\)$", body, re.MULTILINE)
+    return Recorded(
+        words=words_of(command[1]),
+        data=", ".join(kinds),
+        seeds=made[1],
+        machine=f"{made[2]}; {int(made[3]):,} s",
+        tables=dict(_tables(body)),
+        figure=f"[{figure[1]}]({figure[2]})" if figure else "-",
+    )
+
+
+def _tables(body: str):
+    title, columns, rows = "", None, []
+    for line in [*body.splitlines(), ""]:
+        if line.startswith("**") and line.endswith("**"):
+            title = line.strip("*")
+        elif line.startswith("|"):
+            cells = [cell.replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            cells = [cell.strip() for cell in cells]
+            if columns is None:
+                columns = cells
+            elif not all(re.fullmatch(":?-+:?", cell) for cell in cells):
+                rows.append(dict(zip(columns, cells, strict=True)))
+        elif columns is not None:
+            yield title, rows
+            columns, rows = None, []
+
+
+def line(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> dict[str, str]:
+    """One line of the summary.
+
+    Args:
+        entry: of the file: "lab", "what", "reference", "command", "column", and, where the first
+            row of the first table is not meant, "table" (how its title starts) and "where" (column
+            -> how its cell starts).
+        recorded: all sections.
+
+    Raises:
+        UserError: a key is missing or unknown, or the section has no such table, row or column.
+    """
+    if not ENTRY <= set(entry) <= ENTRY | {"table", "where"}:
+        raise UserError(f"an entry of the summary needs {sorted(ENTRY)}, it has {sorted(entry)}")
+    shown = {key: entry[key] for key in ("lab", "what", "reference")}
+    section = next((r for r in recorded if r.words == words_of(entry["command"])), None)
+    if section is None:
+        return shown | dict.fromkeys(COLUMNS[3:], "-") | {"measured": "not recorded"}
+    for title, rows in section.tables.items():
+        for row in rows:
+            where = entry.get("where", {}).items()
+            if title.startswith(entry.get("table", "")) and all(
+                row.get(column, "").startswith(value) for column, value in where
+            ):
+                if entry["column"] not in row:
+                    raise UserError(f"{title!r} has no column {entry['column']!r}")
+                shown["measured"], shown["n"] = row[entry["column"]], section.seeds
+                names = ("data", "machine", "figure")
+                return shown | {name: getattr(section, name) for name in names}
+    raise UserError(f"no row {entry.get('where')} in {entry['command']!r} for {entry['what']!r}")
+
+
+def refresh(document: Path) -> None:
+    """Write the summary of a document, where a summary.toml lies beside it.
+
+    Raises:
+        UserError: the file is not TOML, or names something that its section does not have.
+    """
+    given = settings(document)
+    if given is None:
+        return
+    if "line" not in given:
+        raise UserError(f"{document.with_name(SETTINGS)} cannot be read: it has no [[line]]")
+    entries = given["line"]
+    recorded = [found for found in map(parse, sections(document).values()) if found]
+    rows = [line(entry, recorded) for entry in entries]
+    table = [COLUMNS, ["---"] * len(COLUMNS), *([row[c] for c in COLUMNS] for row in rows)]
+    lines = ["| " + " | ".join(cells) + " |" for cells in table]
+    note = (
+        "References are the course's stored runs and goals taken from published results, as named; "
+        "numbers are copied from the sections below. Misses stay. Run times are of busy machines."
+    )
+    record_section(document, KEY, "Summary", "\n".join([note, "", *lines]))
+
+
+def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
+    """Bring the summaries of the documents named up to date; status 2 and one line on a mistake."""
+    try:
+        for name in arguments or ["docs/results.md"]:
+            refresh(Path(name))
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Serving: one verified scorer file, and the commands that score tables and live series with it."""

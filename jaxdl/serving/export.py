@@ -1,0 +1,384 @@
+"""Export a trained detector: raw columns in, score and decision out, in one verified file.
+
+A detector is a pair of pure functions of standardised features. `build` puts the columns' own
+arithmetic in front of it and the threshold behind it, traces both to StableHLO for CPU, GPU and TPU
+with any number of rows, compares what comes out with what the trainer computed, and packs it with
+everything a reader must know (`jaxdl.serving.scorer_file` has the format).
+
+Why bits can agree at all: each row is scored by itself, but a matrix product of few rows is summed
+in another order than one of many. `build` therefore finds the smallest block of rows that gives the
+trainer's bits and writes it into the file; the reader pads shorter calls to it.
+"""
+
+import json
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export
+from jaxtyping import Array, Float, Float64, Int
+
+import jaxdl
+from jaxdl.anomaly import detectors, scores
+from jaxdl.anomaly.detectors import Detector
+from jaxdl.anomaly.reconstruction import Residuals, contributions
+from jaxdl.anomaly.thresholds import Threshold
+from jaxdl.pca import PCA, pca_reconstruct, pca_score
+from jaxdl.serving import scorer_file
+from jaxdl.training import Task
+
+GOLDEN_ROWS = 64
+NORMAL_ROWS = 1024  # kept in the file for an alert to be compared with
+# A GPU may have trained with products of ten bits; scores of another model differ by far more.
+TRAINER_TOLERANCE = 0.02
+BLOCKS = (1, 64, 256, 512, 1024, 2048, scorer_file.LARGEST_BLOCK)
+
+Rows = Float[Array, "batch features"]
+RowFunction = Callable[[Any, Mapping[str, Array]], Array]
+ADDITIVE = "parts of the score; they add up to it"
+SHIFTED = "parts of the score; they add up to it but for a constant"
+OCCLUSION = "fall of the score when the feature is set to its training mean"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a raw table holds and what becomes of it.
+
+    Attributes:
+        names: raw columns in order.
+        features: what they are called once transformed.
+        mean, sd: of each feature over the training rows, to standardise with.
+        transforms: raw column -> function of its float64 values. The other columns are rounded to
+            float32 first, as data sets store them.
+        nonnegative: raw columns in which a negative value is a fault.
+    """
+
+    names: tuple[str, ...]
+    features: tuple[str, ...]
+    mean: Float64[np.ndarray, " features"]
+    sd: Float64[np.ndarray, " features"]
+    transforms: Mapping[str, Callable[[Array], Array]] = field(default_factory=dict)
+    nonnegative: tuple[str, ...] = ()
+
+    def standardise(self, rows: Float64[Array, "batch columns"]) -> Rows:
+        """Raw rows to what the detector was trained on; float64 inside, float32 out."""
+        x = self.transform(rows)
+        return ((x - np.asarray(self.mean)) / np.asarray(self.sd)).astype(jnp.float32)
+
+    def transform(self, rows: Float64[Array, "batch columns"]) -> Float64[Array, "batch features"]:
+        """Raw rows to features in their own units."""
+        parts, first = [], 0
+        for i, name in enumerate((*self.names, None)):
+            if name is not None and name not in self.transforms:
+                continue
+            if i > first:  # the run of plain columns that ends here
+                parts.append(jax.lax.reduce_precision(rows[:, first:i], 8, 23))
+            if name is not None:
+                parts.append(self.transforms[name](rows[:, i : i + 1]))
+            first = i + 1
+        return jnp.concatenate(parts, axis=1)
+
+
+class Normal(NamedTuple):
+    """Normal rows that an alert can be compared with.
+
+    Attributes:
+        rows: raw rows; `build` keeps at most `NORMAL_ROWS` of them, drawn with seed 0.
+        numbers: of these rows in the table they come from, counted from 1.
+    """
+
+    rows: Float64[np.ndarray, "m columns"]
+    numbers: Int[np.ndarray, " m"]
+
+
+def population(
+    task: Any,
+    variables: Mapping[str, Any],
+    row_score: RowFunction,
+    row_parts: RowFunction | None = None,
+    *,
+    extras: Mapping[str, Any] | None = None,
+    standard: tuple[Any, Any] | None = None,
+    name: str = "autoencoder",
+) -> Detector:
+    """The ensemble of all members: the mean of their scores; one member is scored as it is.
+
+    Args:
+        task: gives `apply`.
+        variables: `Fitted.variables`, seed axis in front.
+        row_score: per-row score from outputs and batch, as handed to `Fitted.predict`.
+        row_parts: per-row parts of the score; None explains by occlusion.
+        extras: name -> array [members, ...]: what a member's score needs beside its outputs (the
+            scale of its errors, say); it finds its own under that name in the batch.
+        standard: (mean, deviation) of each member's scores on normal rows; the ensemble is then the
+            mean of standardised scores.
+        name: what it is, in words.
+    """
+    members = jax.tree.leaves(variables)[0].shape[0]
+    centre, spread = standard or (np.zeros(members), np.ones(members))
+    extras = {name: np.asarray(value) for name, value in (extras or {}).items()}
+    fitted = jax.device_get((dict(variables), extras))
+
+    def over_members(function, centre, x):
+        def member(variables, extras):
+            batch = {"x": x, **extras}
+            outputs, _ = task.apply(variables, batch, jax.random.key(0), False, {})
+            return function(outputs, batch)
+
+        values = jax.vmap(member)(*_frozen(fitted))
+        if standard is not None:
+            shape = (members, *[1] * (values.ndim - 1))
+            values = (values - np.float32(centre).reshape(shape)) / np.float32(spread).reshape(
+                shape
+            )
+        # one after the other, as NumPy's mean over the first axis adds float32
+        total = values[0]
+        for i in range(1, members):
+            total = total + values[i]
+        # an array, because a division by one number becomes a product with its reciprocal
+        return total / _frozen(jnp.full_like(total, members))
+
+    def score(x):
+        return over_members(row_score, centre, x)
+
+    title = name if members == 1 else f"{name}, mean of {members} members"
+    if row_parts is None:
+        return Detector(title, score, _occlusion(score), OCCLUSION)
+
+    def parts(x):
+        return over_members(row_parts, np.zeros(members), x)
+
+    return Detector(title, score, parts, ADDITIVE if standard is None else SHIFTED)
+
+
+def pca(params: PCA) -> Detector:
+    """Squared distance to a linear subspace."""
+
+    def parts(x):
+        return scores.reconstruction_contributions(x, pca_reconstruct(params, x))
+
+    components = len(params.components)
+    title = f"PCA, {components} components"
+    return Detector(title, lambda x: pca_score(params, x), parts, ADDITIVE)
+
+
+def scored_by(name: str, function: Callable[[Any, Rows], Float[Array, " batch"]], params: Any):
+    """Any fitted arrays with a pure scorer: isolation forest, kNN, LOF, Mahalanobis distance.
+
+    Args:
+        name: what it is, in words.
+        function: (params, rows) -> scores, such as `isolation_forest.isolation_score`.
+        params: tree of arrays; they become part of the file.
+    """
+    params = jax.device_get(params)
+
+    def score(x):
+        return function(_frozen(params), x)
+
+    return Detector(name, score, _occlusion(score), OCCLUSION)
+
+
+def _frozen(params: Any) -> Any:
+    """Fitted arrays that the compiler may not compute with ahead of time.
+
+    It would, where it knows them, and a product with a reciprocal is not the trainer's division.
+    """
+    return jax.lax.optimization_barrier(jax.tree.map(jnp.asarray, params))
+
+
+def _occlusion(score: Callable) -> Callable[[Rows], Rows]:
+    """Leave-one-out explanation of any score: standardised features have the training mean 0."""
+
+    def explain(x):
+        whole = score(x)
+        keep = 1.0 - jnp.eye(x.shape[1], dtype=x.dtype)
+        return jax.lax.map(lambda row: whole - score(x * row), keep).T
+
+    return explain
+
+
+def build(
+    detector: Detector,
+    columns: Columns,
+    threshold: Threshold,
+    provenance: Mapping[str, Any],
+    *,
+    rows: Float64[np.ndarray, "n columns"],
+    reference: Float[np.ndarray, " n"] | None = None,
+    calibration: Float[np.ndarray, " m"],
+    normal: Normal | None = None,
+) -> bytes:
+    """The scorer file as bytes, checked against the trainer before it is handed out.
+
+    Args:
+        detector: what scores.
+        columns: what a raw table holds.
+        threshold: the decision rule; it also says what the calibration scores are of.
+        provenance: where model and data come from; plain JSON.
+        rows: raw rows, some hundreds; the first 64 go into the file as golden rows.
+        reference: the trainer's scores of `rows`; None where the exported functions are themselves
+            the only ones there are.
+        calibration: scores of normal rows that p-values compare with.
+        normal: rows among which `Scorer.nearest` looks for the one most like an alert; None leaves
+            that out of the file.
+
+    Raises:
+        ValueError: the exported scores are not those of the trainer, or not finite.
+    """
+    value = np.float32(threshold.value)
+
+    def score(raw):
+        found = detector.score(columns.standardise(raw)).astype(jnp.float32)
+        return found, found > value
+
+    def explain(raw):
+        return (detector.explain(columns.standardise(raw)).astype(jnp.float32),)
+
+    rows = np.ascontiguousarray(rows, np.float64)[: scorer_file.LARGEST_BLOCK]
+    exported = {
+        name: _export(f, rows.shape[1])
+        for name, f in zip(scorer_file.PROGRAMS, (score, explain), strict=True)
+    }
+    if reference is not None:
+        reference = np.asarray(reference, np.float32)[: len(rows)]
+    block, found = _smallest_block(exported["score"], rows, reference)
+    calibration = np.sort(np.asarray(calibration, np.float32))
+    if not calibration.size or not np.isfinite(calibration).all():
+        raise ValueError("calibration scores must be some and finite")
+    agreement = None  # there is nothing to agree with
+    if reference is not None:
+        apart = float(_apart(found, reference).max())
+        agreement = {"rows": len(rows), "to_the_bit": apart == 0, "largest_difference": apart}
+    metadata = {
+        "detector": detector.name,
+        "columns": list(columns.names),
+        "features": list(columns.features),
+        "nonnegative": list(columns.nonnegative),
+        "explanation": detector.explanation,
+        "threshold": json.loads(threshold.to_json()),
+        "calibrated_on": threshold.fitted_on,
+        "block": block,
+        "equal_to_trainer": agreement,
+        "provenance": dict(provenance),
+        "versions": {
+            "jaxdl": jaxdl.__version__,
+            "jax": jax.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "made_on": jax.default_backend(),
+    }
+    arrays = {
+        "calibration": calibration,
+        "golden_rows": rows[:GOLDEN_ROWS],
+        "golden_scores": found[:GOLDEN_ROWS],
+    }
+    if normal is not None:
+        exported["nearest"], kept = _nearest(columns, normal)
+        arrays |= kept
+    parts = {name: bytes(program.serialize()) for name, program in exported.items()}
+    parts |= {
+        name: array.astype(scorer_file.ARRAYS[name]).tobytes() for name, array in arrays.items()
+    }
+    data = scorer_file.pack(metadata, parts)
+    scorer_file.loads(data)  # what cannot be read back is not handed out
+    return data
+
+
+def _export(function: Callable, columns: int) -> Any:
+    """StableHLO for all platforms, any number of rows, without source paths in it."""
+    limit = jax.config.jax_traceback_in_locations_limit
+    jax.config.update("jax_traceback_in_locations_limit", 0)
+    try:
+        with scorer_file.double_precision(), jax.default_matmul_precision("highest"):
+            (batch,) = export.symbolic_shape("batch")
+            shape = jax.ShapeDtypeStruct((batch, columns), jnp.float64)
+            return export.export(jax.jit(function), platforms=scorer_file.PLATFORMS)(shape)
+    finally:
+        jax.config.update("jax_traceback_in_locations_limit", limit)
+
+
+def _nearest(columns: Columns, normal: Normal) -> tuple[Any, dict[str, np.ndarray]]:
+    """The program that finds the nearest normal row, and what a reader shows of that row."""
+    chosen = np.sort(np.random.default_rng(0).permutation(len(normal.rows))[:NORMAL_ROWS])
+    rows = np.ascontiguousarray(normal.rows[chosen], np.float64)
+    with scorer_file.double_precision():
+        values, known = (np.asarray(f(rows)) for f in (columns.transform, columns.standardise))
+
+    def nearest(raw):
+        x, rows = columns.standardise(raw), _frozen(known)
+        # the nearest by |a|^2 - 2ab, its distance by differences, which keep their digits
+        index = jnp.argmin(jnp.square(rows).sum(axis=1) - 2 * x @ rows.T, axis=1)
+        apart = jnp.sqrt(jnp.square(x - rows[index]).sum(axis=1))
+        return index.astype(jnp.int32), apart
+
+    kept = {"normal_values": values, "normal_numbers": normal.numbers[chosen]}
+    return _export(nearest, rows.shape[1]), kept
+
+
+def _apart(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Distance of scores, relative to the score or to a typical one, whichever is larger."""
+    scale = np.maximum(np.abs(wanted), np.median(np.abs(wanted)))
+    return np.abs(found - wanted) / np.maximum(scale, np.finfo(np.float32).tiny)
+
+
+def _smallest_block(
+    exported: Any, rows: np.ndarray, reference: np.ndarray | None
+) -> tuple[int, np.ndarray]:
+    """Fewest rows in a call that give the bits of a large call, and the scores so computed.
+
+    These are the reference's bits too, unless the trainer ran on another device or added in another
+    order; they are at least close, and a row has but one score.
+    """
+    program = scorer_file.Program(exported)
+    largest = scorer_file.in_blocks(program, rows, scorer_file.LARGEST_BLOCK)[0]
+    if not np.isfinite(largest).all():
+        raise ValueError("the exported program gives scores that are not finite")
+    wanted = largest if reference is None else reference
+    apart = _apart(largest, wanted)
+    if not (apart <= TRAINER_TOLERANCE).all():
+        worst = int(np.argmax(apart))
+        raise ValueError(
+            f"the exported scores are not the trainer's: row {worst} has {largest[worst]:.6g}, "
+            f"the trainer {wanted[worst]:.6g}"
+        )
+    for block in BLOCKS:
+        # rows one call at a time: what a padded call of this size gives
+        pieces = [rows[i : i + block] for i in range(0, min(len(rows), 64 * block), block)]
+        found = np.concatenate([scorer_file.in_blocks(program, p, block)[0] for p in pieces])
+        if np.array_equal(found, largest[: len(found)]):
+            break
+    return block, largest
+
+
+def detector(
+    task: Task, variables: Any, usual: Residuals, kind: str, name: str
+) -> detectors.Detector:
+    """`detectors.ensemble_score` of the members' errors as what `jaxdl.serving.export` writes.
+
+    Args:
+        task, variables: the trained population.
+        usual: its residuals of normal training rows.
+        kind: "plain" or "whitened".
+        name: what it is, in words.
+    """
+    known = contributions(usual, usual, kind).sum(axis=-1)
+    variance = np.square(usual).mean(axis=1) if kind == "whitened" else np.ones_like(usual[:, 0])
+
+    def parts(outputs, batch):
+        errors = jnp.square(batch["x"] - outputs) / batch["variance"]
+        return errors / outputs.shape[-1]
+
+    return population(
+        task,
+        variables,
+        lambda outputs, batch: parts(outputs, batch).sum(axis=-1),
+        parts,
+        extras={"variance": variance},
+        standard=(known.mean(axis=1), known.std(axis=1)),
+        name=name,
+    )

@@ -1,0 +1,373 @@
+"""A scorer in one file: read, check, score. Needs JAX and NumPy, nothing of the training side.
+
+The file holds two StableHLO programs (score with decision, explanation), from raw columns to
+numbers, a third one (nearest normal row) where it was made with normal rows, and what must be known
+beside them. Its layout is made to be read without trust in it:
+
+    jaxdl-scorer 1 <sha256 of all bytes after this line>
+    {"columns": [...], "threshold": {...}, "parts": [{"name": ..., "bytes": ...}, ...], ...}
+    <the parts, one after the other: programs, little-endian arrays>
+
+The sum finds damage, not malice: whoever can replace the file can replace the sum. Compare it with
+one that came another way (`load(path, sha256=...)`) where that matters. Nothing is unpickled and
+no code runs but array programs, of which those that call out of StableHLO are refused.
+
+`jaxdl.serving.export` writes such files; `python -m jaxdl.score` applies them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from jax import export
+
+from jaxdl.errors import UserError
+
+if TYPE_CHECKING:  # the scoring side needs only JAX and NumPy
+    from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64
+
+MAGIC = b"jaxdl-scorer 1 "
+FILE_NAME = "scorer.jaxdl"
+PLATFORMS = ("cpu", "cuda", "tpu")
+MAX_BYTES = 512 << 20
+MAX_HEADER = 1 << 20
+MAX_COLUMNS = 4096
+# Rows in one call: many enough to be worth it, few enough to stay in the cache.
+LARGEST_BLOCK = 8192
+EXPLAINED_BLOCK = 512  # explaining takes as many scores of a row as it has columns
+PROGRAMS = ("score", "explain")
+STORED = ("calibration", "golden_rows", "golden_scores")
+NEAREST = ("nearest", "normal_values", "normal_numbers")  # a program and two arrays, or none
+ARRAYS = {
+    "calibration": "<f4",
+    "golden_rows": "<f8",
+    "golden_scores": "<f4",
+    "normal_values": "<f4",
+    "normal_numbers": "<i8",
+}
+OUTPUTS = {
+    "score": ("float32", "bool"),
+    "explain": ("float32",),
+    "nearest": ("int32", "float32"),
+}
+# Compilers and processors differ in the order of their sums; a wrong program differs by far more.
+GOLDEN_TOLERANCE = 1e-3
+HARMLESS_CALLS = {"shape_assertion", "Sharding", "mhlo.topk", "stablehlo.dynamic_top_k"}
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ .-]{0,63}")
+
+
+class ArtifactError(UserError):
+    """A scorer file is damaged, or of another kind than this program reads."""
+
+
+def double_precision() -> Any:
+    """Context in which float64 arrays stay what they are; JAX makes them float32 otherwise."""
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(True)
+    from jax.experimental import enable_x64  # JAX before 0.8
+
+    return enable_x64(True)
+
+
+def prefer_latency() -> None:
+    """Run programs in the thread that asks. Call before anything touches a device.
+
+    JAX hands CPU programs to another thread; on a busy machine the wait for it is most of the time
+    of one row (p99 of milliseconds instead of a tenth of one).
+    """
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+
+def pack(metadata: Mapping[str, Any], parts: Mapping[str, bytes]) -> bytes:
+    """The bytes of a scorer file; the same for the same arguments."""
+    listed = [{"name": name, "bytes": len(data)} for name, data in parts.items()]
+    header = json.dumps({**metadata, "parts": listed}, allow_nan=False, ensure_ascii=True)
+    body = b"".join([header.encode("ascii"), b"\n", *parts.values()])
+    return MAGIC + hashlib.sha256(body).hexdigest().encode("ascii") + b"\n" + body
+
+
+def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, bytes], str]:
+    """Metadata, parts and sha256 of a scorer file.
+
+    Raises:
+        ArtifactError: one byte is not as it was written.
+    """
+    first, _, body = data[: len(MAGIC) + 65].partition(b"\n")
+    body = data[len(first) + 1 :]
+    if not first.startswith(MAGIC):
+        if first.startswith(MAGIC.split(b" ")[0]):
+            raise ArtifactError("has another format version; export it again with this program")
+        raise ArtifactError("is not a scorer file")
+    digest = hashlib.sha256(body).hexdigest()
+    if first[len(MAGIC) :] != digest.encode("ascii"):
+        raise ArtifactError("is damaged or was changed: its content differs from its sha256")
+    header, newline, rest = body[:MAX_HEADER].partition(b"\n")
+    try:
+        metadata = json.loads(header) if newline else None
+        listed = [(part["name"], part["bytes"]) for part in metadata.pop("parts")]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ArtifactError("has no readable header") from error
+    rest = body[len(header) + 1 :]
+    required = [*PROGRAMS, *STORED]
+    names = [name for name, _ in listed]
+    sizes = [size for _, size in listed]
+    whole = all(type(size) is int and size >= 0 for size in sizes) and sum(sizes) == len(rest)
+    if sorted(names, key=str) not in (sorted(required), sorted([*required, *NEAREST])) or not whole:
+        raise ArtifactError(f"does not hold exactly the parts {', '.join(required)}")
+    ends = np.cumsum(sizes).tolist()
+    pieces = [rest[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+    return metadata, dict(zip(names, pieces, strict=True)), digest
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A loaded and checked scorer: `score`, `explain`, `p_values` and `nearest`.
+
+    Attributes:
+        columns: raw columns in the order that `score` wants them.
+        features: names of what `explain` attributes the score to.
+        nonnegative: raw columns that may not be negative.
+        threshold: the record of the decision rule; a row is flagged when score > value.
+        calibration: sorted scores of the normal rows that p-values compare with.
+        block: fewest rows in one call that give the trainer's bits; shorter calls are padded.
+        metadata: everything else that the file says of itself.
+        sha256: of the file's content.
+        exact: the stored golden rows gave the stored scores to the bit on this machine.
+        normal_values, normal_numbers: features and row numbers of the normal rows that `nearest`
+            chooses from; none where the file was made without.
+    """
+
+    columns: tuple[str, ...]
+    features: tuple[str, ...]
+    nonnegative: tuple[str, ...]
+    threshold: Mapping[str, Any]
+    calibration: Float32[np.ndarray, " n"]
+    block: int
+    metadata: Mapping[str, Any]
+    sha256: str
+    exact: bool
+    programs: Mapping[str, Any] = field(repr=False)
+    normal_values: Float32[np.ndarray, "m features"] = field(repr=False)
+    normal_numbers: Int64[np.ndarray, " m"] = field(repr=False)
+
+    def score(
+        self, rows: Float64[np.ndarray, "n columns"]
+    ) -> tuple[Float32[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+        """Score (higher is worse) and decision of each raw row.
+
+        Raises:
+            ValueError: the shape does not fit, or a value is not finite.
+        """
+        rows = np.asarray(rows, np.float64)
+        if rows.ndim != 2 or rows.shape[1] != len(self.columns):
+            raise ValueError(f"rows have shape {rows.shape}, not [n, {len(self.columns)}]")
+        if not np.isfinite(rows).all():
+            raise ValueError("a value is not finite")
+        scores, flags = in_blocks(self.programs["score"], rows, self.block)
+        return scores, flags
+
+    def explain(self, rows: Float64[np.ndarray, "n columns"]) -> Float32[np.ndarray, "n features"]:
+        """How much each feature adds to each row's score (`metadata["explanation"]` says how)."""
+        rows = np.asarray(rows, np.float64)
+        (parts,) = in_blocks(self.programs["explain"], rows, 64, EXPLAINED_BLOCK)
+        return parts
+
+    def nearest(
+        self, rows: Float64[np.ndarray, "n columns"]
+    ) -> tuple[Int32[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
+        """Which of the stored normal rows is most like each row, and how far it is.
+
+        Returns:
+            Index into `normal_values` and `normal_numbers`; Euclidean distance of the standardised
+            features.
+
+        Raises:
+            ValueError: the file was made without normal rows.
+        """
+        if "nearest" not in self.programs:
+            raise ValueError("the scorer holds no normal rows")
+        rows = np.asarray(rows, np.float64)
+        index, distance = in_blocks(self.programs["nearest"], rows, 64, EXPLAINED_BLOCK)
+        if index.size and not 0 <= index.min() <= index.max() < len(self.normal_numbers):
+            raise ArtifactError("holds a program (nearest) that names rows it does not hold")
+        return index, distance
+
+    def p_values(self, scores: Float[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+        """Conformal p-value of "like the calibration rows": (1 + #{calibration >= s}) / (n + 1).
+
+        Vovk et al. (2005); the same numbers as `thresholds.conformal_p_values`.
+        """
+        below = np.searchsorted(self.calibration, scores, side="left")
+        return (1 + self.calibration.size - below) / (self.calibration.size + 1)
+
+
+def in_blocks(
+    program: Any, rows: np.ndarray, block: int, largest: int = LARGEST_BLOCK
+) -> list[np.ndarray]:
+    """The outputs for any number of rows through calls of only two sizes, hence two programs."""
+    pending = []
+    for start in range(0, max(len(rows), 1), largest):
+        piece = rows[start : start + largest]
+        size = block if len(piece) <= block else largest
+        if len(piece) < size:
+            padded = np.zeros((size, rows.shape[1]))
+            padded[: len(piece)] = piece
+            pending.append((program.dispatch(padded), len(piece)))
+        else:
+            pending.append((program.dispatch(piece), size))
+    columns = zip(*[[np.asarray(out)[:n] for out in outs] for outs, n in pending], strict=True)
+    return [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in columns]
+
+
+class Program:
+    """One StableHLO program, compiled once for each number of rows."""
+
+    def __init__(self, exported: Any):
+        self.call = jax.jit(exported.call)
+        self.compiled: dict[int, Any] = {}
+
+    def dispatch(self, rows: Float64[np.ndarray, "n columns"]) -> Sequence[Any]:
+        """Start the program; the outputs may still be on their way."""
+        with double_precision():
+            compiled = self.compiled.get(len(rows))
+            if compiled is None:
+                compiled = self.call.lower(jax.ShapeDtypeStruct(rows.shape, np.float64)).compile()
+                self.compiled[len(rows)] = compiled
+            return compiled(rows)
+
+
+def load(path: str | Path, sha256: str | None = None) -> Scorer:
+    """Read a scorer file (or the one in a run folder), check its sum, and try its golden rows.
+
+    Args:
+        path: of the file, or of the run folder that holds it.
+        sha256: refuse the file unless this is its sum.
+
+    Raises:
+        ArtifactError: missing, damaged, changed, or of no use on this machine; one line.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / FILE_NAME
+        if not path.exists():
+            raise ArtifactError(
+                f"{path.parent} holds no {FILE_NAME}: run a lab that exports its detector first"
+            )
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ArtifactError(f"{path} has more than {MAX_BYTES:,} bytes")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read ({error.strerror})") from error
+    try:
+        return loads(data, sha256)
+    except ArtifactError as error:
+        raise ArtifactError(f"{path} {error}") from error
+
+
+def loads(data: bytes, sha256: str | None = None) -> Scorer:
+    """`load` from bytes."""
+    metadata, parts, digest = unpack(data)
+    if sha256 is not None and sha256.strip().lower() != digest:
+        raise ArtifactError(f"has the sha256 {digest}, not {sha256}")
+    columns, features, nonnegative = _check_metadata(metadata)
+    try:
+        arrays = [np.frombuffer(parts.get(name, b""), dtype) for name, dtype in ARRAYS.items()]
+        calibration, rows, golden, values, numbers = arrays
+        rows = rows.reshape(golden.size, len(columns))
+        values = values.reshape(numbers.size, len(features))
+    except ValueError as error:
+        raise ArtifactError("holds arrays that do not fit each other") from error
+    has_nearest = "nearest" in parts
+    needed = arrays if has_nearest else arrays[: len(STORED)]
+    sound = all(array.size and np.isfinite(array).all() for array in needed)
+    if not sound or (np.diff(calibration) < 0).any():
+        raise ArtifactError("holds arrays that are empty, not finite or not sorted")
+    programs = {
+        name: Program(_deserialize(parts[name], name, len(columns), len(features)))
+        for name in (*PROGRAMS, *(["nearest"] if has_nearest else []))
+    }
+    scorer = Scorer(
+        columns=columns,
+        features=features,
+        nonnegative=nonnegative,
+        threshold=metadata["threshold"],
+        calibration=calibration,
+        block=metadata["block"],
+        metadata=metadata,
+        sha256=digest,
+        exact=False,
+        programs=programs,
+        normal_values=values,
+        normal_numbers=numbers,
+    )
+    found, _ = scorer.score(rows)
+    scale = np.maximum(np.abs(golden), np.median(np.abs(golden)))
+    if not (np.abs(found - golden) <= GOLDEN_TOLERANCE * scale).all():
+        raise ArtifactError(
+            "gives other scores for its golden rows on this machine than where it was made; "
+            f"do not use it here (jax {jax.__version__}, made with "
+            f"{metadata['versions'].get('jax')})"
+        )
+    object.__setattr__(scorer, "exact", bool(np.array_equal(found, golden)))
+    return scorer
+
+
+def _check_metadata(metadata: Any) -> tuple[tuple[str, ...], ...]:
+    def names(key):
+        value = metadata[key]
+        good = isinstance(value, list) and 0 <= len(value) <= MAX_COLUMNS
+        good = good and all(isinstance(v, str) and NAME.fullmatch(v) for v in value)
+        if not good or len(set(value)) != len(value):
+            raise TypeError(key)
+        return tuple(value)
+
+    try:
+        columns, features, nonnegative = map(names, ("columns", "features", "nonnegative"))
+        value, block = metadata["threshold"]["value"], metadata["block"]
+        texts = [metadata[key] for key in ("detector", "explanation", "calibrated_on")]
+        good = columns and features and set(nonnegative) <= set(columns)
+        good = good and type(block) is int and 1 <= block <= LARGEST_BLOCK
+        good = good and isinstance(value, float | int) and abs(value) < np.inf
+        good = good and all(isinstance(text, str) for text in texts)
+        good = good and all(isinstance(metadata[k], dict) for k in ("versions", "provenance"))
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"has a header without a proper {error}") from error
+    if not good:
+        raise ArtifactError("has a header that contradicts itself")
+    return columns, features, nonnegative
+
+
+def _deserialize(data: bytes, name: str, columns: int, features: int) -> Any:
+    try:
+        exported = export.deserialize(bytearray(data))
+        text = str(exported.mlir_module())
+    except Exception as error:  # flatbuffers and MLIR raise many types
+        raise ArtifactError(
+            f"holds a program ({name}) that jax {jax.__version__} cannot read"
+        ) from error
+    calls = re.findall(r'custom_call\s+@"?([^\s("]+)|call_target_name = "([^"]+)"', text)
+    foreign = {first or second for first, second in calls} - HARMLESS_CALLS
+    if foreign:
+        raise ArtifactError(f"holds a program ({name}) that calls {sorted(foreign)}: refused")
+    inputs, outputs = exported.in_avals, exported.out_avals
+    fits = len(inputs) == 1 and inputs[0].ndim == 2 and inputs[0].shape[1] == columns
+    fits = fits and inputs[0].dtype == np.float64
+    fits = fits and tuple(out.dtype.name for out in outputs) == OUTPUTS[name]
+    if not fits or (name == "explain" and outputs[0].shape[-1] != features):
+        raise ArtifactError(f"holds a program ({name}) of another shape than its header says")
+    if jax.default_backend() not in _aliases(exported.platforms):
+        raise ArtifactError(f"was made for {', '.join(exported.platforms)}, not for this device")
+    return exported
+
+
+def _aliases(platforms: Sequence[str]) -> set[str]:
+    return {*platforms, *(["gpu"] if "cuda" in platforms else [])}

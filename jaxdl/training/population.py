@@ -1,0 +1,56 @@
+"""Settings times seeds: several experiments as the members of one vmapped population."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from jaxdl.training.loop import Fitted
+
+
+def cross(
+    columns: Mapping[str, Sequence[float] | Float[np.ndarray, " settings"]],
+    settings: int,
+    seeds: Sequence[int] | Int[np.ndarray, " seeds"],
+) -> tuple[dict[str, Float[np.ndarray, " members"]], Int[np.ndarray, " members"]]:
+    """Every setting with every seed, one setting after the other: (`Task.hyper`, seeds).
+
+    `jaxdl.training.population.split_members` takes such a population apart again.
+
+    Args:
+        columns: hyper-parameter -> its value in each setting.
+        settings: how many there are; needed where no hyper-parameter differs.
+        seeds: of each setting.
+    """
+    hyper = {name: np.repeat(np.asarray(column), len(seeds)) for name, column in columns.items()}
+    return hyper, np.tile(np.asarray(seeds), settings)
+
+
+def split_members(tree: Any, methods: Sequence[str]) -> dict[str, Any]:
+    """Method -> its part of arrays [methods * seeds, ...], laid out as by `population`."""
+    members = len(jax.tree.leaves(tree)[0]) // len(methods)
+    return {
+        name: jax.tree.map(lambda x, i=i: x[i * members : (i + 1) * members], tree)
+        for i, name in enumerate(methods)
+    }
+
+
+def by_method(fitted: Fitted, methods: Sequence[str]) -> dict[str, Fitted]:
+    """The members of each method, as fits of their own."""
+    history = {name: curve.T for name, curve in fitted.history.items()}
+    hyper = {name: np.asarray(value) for name, value in fitted.task.hyper.items()}
+    parts = (hyper, fitted.variables, history, fitted.seeds, fitted.best_epoch)
+    groups = {}
+    for name, (hyper, variables, history, seeds, best) in split_members(parts, methods).items():
+        groups[name] = Fitted(
+            task=dataclasses.replace(fitted.task, hyper=hyper),
+            variables=variables,
+            history={key: curve.T for key, curve in history.items()},
+            seeds=seeds,
+            best_epoch=best,
+            restored=fitted.restored,
+        )
+    return groups

@@ -1,0 +1,1 @@
+"""Images: augmentation, corruptions, retrieval, likelihood bounds, and the tasks built on them."""
