@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import ROOT
+from tests.conftest import ROOT
 from jaxdl import pca
 from jaxdl.anomaly import thresholds
 from jaxdl.errors import UserError

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from conftest import ROOT
+from tests.conftest import ROOT
 from jaxdl.cli import launcher
 
 LAB = "experiments/fraud_ae.py"

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from conftest import ROOT
+from tests.conftest import ROOT
 
 LAB = ["run.py", "experiments/fraud_ae.py", "--preset", "quick", "--source", "simulated"]
 SMALL = ["--twin-rows", "4000", "--epochs", "2", "--seeds", "2"]

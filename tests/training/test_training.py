@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-import tasks
+from tests import tasks
 from jaxdl.errors import Interrupted, NotFinite, UserError
 from jaxdl.runs.progress import ProgressBar, StopRequest
 from jaxdl.training import batch_order, fit, parameter_count

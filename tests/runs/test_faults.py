@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from conftest import ROOT
+from tests.conftest import ROOT
 
 LAB = ["experiments/fraud_ae.py", "--source", "simulated", "--twin-rows", "4000"]
 LONG = ["--epochs", "40", "--batch-size", "16", "--seeds", "2"]

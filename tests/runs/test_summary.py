@@ -11,7 +11,7 @@ from jaxdl.hashing import digest
 from jaxdl.report import Table, markdown
 from jaxdl.runs import record, summary
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TOML = """
 [[line]]
 lab = "A"

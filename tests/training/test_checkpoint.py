@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-import tasks
+from tests import tasks
 from jaxdl.errors import CheckpointError
 from jaxdl.hashing import array_digest, digest
 from jaxdl.training.checkpoint import SUMS, Checkpoints

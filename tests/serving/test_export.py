@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from conftest import ROOT
+from tests.conftest import ROOT
 from datasets import fraud, fraud_split
 from jaxdl import losses, optim, pca
 from jaxdl.anomaly import isolation_forest, nearest_neighbours, scores, thresholds
