@@ -144,5 +144,5 @@ def main(config: Config, run: Run) -> Results:
         ],
         figures={"loss": curves, **pictures},
         headline={"AUPRC": metrics.population(metrics.average_precision, test_errors, *judged)},
-        scorer=scorer,
+        files={"scorer.jaxdl": scorer},
     )

@@ -160,7 +160,7 @@ def main(config: Config, run: Run) -> Results:
         ],
         figures={"loss": curves, **pictures},
         headline={"AUPRC": area},
-        scorer=scorer,
+        files={"scorer.jaxdl": scorer},
     )
 
 

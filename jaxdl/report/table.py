@@ -91,14 +91,15 @@ class Results:
             that an evaluation that shows no figure never imports matplotlib.
         headline: a few numbers (or arrays over seeds) for the summary of several labs.
         notes: sentences for the reader: what the numbers are not, where a goal was missed.
-        scorer: makes the run's scorer file from a record of where it comes from.
+        files: name of a further file of the run folder -> function that makes its bytes from the
+            run's origin: a mapping with "lab", "command", "data", "simulated" and "n_seeds".
     """
 
     tables: Sequence[Table]
     figures: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
     headline: Mapping[str, Cell] = field(default_factory=dict)
     notes: Sequence[str] = ()
-    scorer: Callable[[dict[str, Any]], bytes] | None = None
+    files: Mapping[str, Callable[[Mapping[str, Any]], bytes]] = field(default_factory=dict)
 
 
 def format_cell(value: Cell, digits: int) -> str:

@@ -19,9 +19,15 @@ RECORDS = (
     "data.json",
     "results.json",
     "report.html",
-    "scorer.jaxdl",
 )
 LOGS = ("metrics.jsonl", "timing.jsonl")
+FOLDERS = ("checkpoints", "figures", "tensorboard")
+
+
+def is_free_name(name: str) -> bool:
+    """Whether a lab may give a file of the run folder this name: a plain one, not taken."""
+    plain = Path(name).name == name and not name.startswith(".") and "\0" not in name
+    return plain and name not in (*RECORDS, *LOGS, *FOLDERS)
 
 
 def environment() -> dict[str, Any]:

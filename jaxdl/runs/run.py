@@ -16,7 +16,15 @@ from jaxdl.errors import UserError
 from jaxdl.hashing import array_digest, digest
 from jaxdl.report import Results
 from jaxdl.report.html import html_report, save_figures
-from jaxdl.runs.folder import LOGS, RECORDS, config_differences, environment, read_json
+from jaxdl.runs.folder import (
+    FOLDERS,
+    LOGS,
+    RECORDS,
+    config_differences,
+    environment,
+    is_free_name,
+    read_json,
+)
 from jaxdl.runs.metrics_log import RunWatcher
 from jaxdl.runs.progress import StopRequest, say
 from jaxdl.training import Fitted, Task, fit, parallel
@@ -202,9 +210,12 @@ class Run:
         """Remove what a run wrote, and only that; a folder of another kind is left alone."""
         if not (self.folder / "config.json").exists():
             return
-        for name in (*RECORDS, *LOGS):
+        files = ["scorer.jaxdl"]  # of runs whose results.json did not yet name its files
+        if (self.folder / "results.json").exists():
+            files += filter(is_free_name, read_json(self.folder / "results.json").get("files", []))
+        for name in (*files, *RECORDS, *LOGS):
             (self.folder / name).unlink(missing_ok=True)
-        for name in ("checkpoints", "figures", "tensorboard"):
+        for name in FOLDERS:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def _check_config(self) -> None:
@@ -225,9 +236,16 @@ class Run:
             )
 
     def finish(self, results: Results) -> None:
-        """Write results.json, the figures, the report and the scorer, if the lab makes one."""
+        """Write results.json, the figures, the report and the lab's further files.
+
+        Raises:
+            ValueError: a file's name is not plain, or is that of a record of the run.
+        """
         if self.evaluating or not parallel.is_main():
             return
+        for name in results.files:
+            if not is_free_name(name):
+                raise ValueError(f"a lab cannot name a file of its run folder {name!r}")
         stored = self.folder / "results.json"
         if stored.exists():  # a finished run, repeated: what it took to train stays
             self.timing = {**read_json(stored)["timing"], **self.timing}
@@ -240,12 +258,13 @@ class Run:
             "timing": self.timing,
         }
         page = html_report(self.title, self.data_lines, self.command, results, pictures, records)
+        names = ("lab", "command", "data", "simulated", "n_seeds")
+        origin = {name: record[name] for name in names}
+        made = {name: make(origin) for name, make in results.files.items()}
+        self._write_json("results.json", record)  # first: it names the files that --fresh removes
         self._write("report.html", page.encode())
-        self._write_json("results.json", record)
-        if results.scorer is not None:
-            origin = ("lab", "command", "data", "simulated", "n_seeds")
-            made = results.scorer({name: record[name] for name in origin})
-            self._write("scorer.jaxdl", made)
+        for name, content in made.items():
+            self._write(name, content)
 
     def results_record(self, results: Results) -> dict[str, Any]:
         """What results.json holds; the tables in it must come out the same under `--eval`."""
@@ -258,6 +277,7 @@ class Run:
             "n_seeds": self.config["seeds"],
             "tables": [table.record() for table in results.tables],
             "notes": list(results.notes),
+            "files": sorted(results.files),
             "timing": self.timing,
         }
 
