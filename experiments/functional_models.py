@@ -224,6 +224,7 @@ def graph_task(
         loss=loss,
         optimizer=lambda hyper: optim.adam(learning_rate),
         hyper=hyper,
+        convolves=any(isinstance(node.layer, Conv) for node in graph.nodes),
     )
 
 

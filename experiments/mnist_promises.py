@@ -37,7 +37,7 @@ from jaxdl.models.layers import identity
 from jaxdl.pca import PCA, fit_pca, pca_errors, project, restore
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-from jaxdl.training import Fitted, loop
+from jaxdl.training import Fitted
 from jaxdl.vision import autoencoder_task as images
 from jaxdl.vision import corruptions, pretraining, retrieval
 from jaxdl.vision.corruptions import Noise
@@ -287,7 +287,7 @@ def search_rows(
     fitted: Fitted, gallery: Labelled, queries: Labelled, k: int = 9
 ) -> dict[str, np.ndarray]:
     """For a figure: each query and the images with the nearest codes, first member."""
-    one = loop.only(fitted)
+    one = fitted.member(0)
     codes = [one.predict(images.code, {"x": part.x})[0] for part in (gallery, queries)]
     found = retrieval.nearest(*codes, k).row
     rows = enumerate(zip(queries.x, found, strict=True), start=1)
@@ -296,7 +296,7 @@ def search_rows(
 
 def between(module: Any, fitted: Fitted, test: Labelled, steps: int) -> dict[str, np.ndarray]:
     """For a figure: from one image to another on straight lines, of codes and of pixels."""
-    one, rows = loop.only(fitted), {}
+    one, rows = fitted.member(0), {}
     share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
     for i in (0, 2, 4):
         ends = test.x[i : i + 2]
@@ -328,7 +328,7 @@ def changed_images(
         The table, and for the figure: label -> 10 images.
     """
     x, known = (part.x / np.float32(255) for part in (test, gallery))
-    one, count = loop.only(fitted), len(x)
+    one, count = fitted.member(0), len(x)
     codes = [one.predict(images.code, {"x": part.x})[0] for part in (gallery, test)]
     size = codes[0].shape[1]
     spaces = {
@@ -379,7 +379,7 @@ def maps_of(fitted: Fitted, test: Labelled, with_tsne: bool) -> tuple[Table, dic
     from sklearn.decomposition import PCA as Components
     from sklearn.manifold import TSNE
 
-    codes = loop.only(fitted).predict(images.code, {"x": test.x})[0]
+    codes = fitted.member(0).predict(images.code, {"x": test.x})[0]
     maps = {}
     for name, values in (("codes", codes), ("pixels", test.x / np.float32(255))):
         maps[f"PCA of {name}"] = Components(2, random_state=0).fit_transform(values)

@@ -27,6 +27,7 @@ from datasets import nab
 from datasets.source import Provenance
 from jaxdl import optim
 from jaxdl.figures.series import flagged_points
+from jaxdl.models.layers import convolves
 from jaxdl.models.window_autoencoder import LSTMAutoencoder, lecture_net
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
@@ -146,7 +147,13 @@ def _learned(config: Config, run: Run, values: Series) -> tuple[dict[str, Series
     for name, (net, epochs) in models.items():
         init, apply = module_functions(net)
         loss = windows.window_loss
-        task = Task(init, apply, loss, lambda hyper: optim.adam(config.learning_rate))
+        task = Task(
+            init,
+            apply,
+            loss,
+            lambda hyper: optim.adam(config.learning_rate),
+            convolves=convolves(net),
+        )
         key = name.replace(", ", "_").replace(" ", "_")
         fits += [run.fit(key, task, {"x": learning}, epochs=epochs, batch_size=config.batch_size)]
         errors = fits[-1].predict(windows.window_errors, {"x": everything})["MAE"]

@@ -94,7 +94,9 @@ def main(config: Config, run: Run) -> Results:
     for (net_name, net), protocol in product(list(NETS.items())[: 1 + config.keras_net], parts):
         init, apply = module_functions(net())
         loss = windows.window_loss
-        task = Task(init, apply, loss, lambda hyper: optim.adam(config.learning_rate))
+        task = Task(
+            init, apply, loss, lambda hyper: optim.adam(config.learning_rate), convolves=True
+        )
         fit_windows, valid = parts[protocol]
         patience = config.published_patience if protocol is published else config.patience
         for epochs in (0,) * (config.untrained and protocol is sound) + (config.epochs,):

@@ -42,6 +42,7 @@ def classifier() -> Task:
         apply,
         lambda outputs, batch, hyper=None: losses.softmax_cross_entropy(outputs, batch["y"]),
         lambda hyper: optax.sgd(0.1, momentum=0.9),
+        convolves=True,
     )
 
 

@@ -84,6 +84,8 @@ class ConvAutoencoder(nn.Module):
         ValueError: the image cannot be cut into whole patches.
     """
 
+    convolves = True
+
     side: int
     patch: int
     channels: int

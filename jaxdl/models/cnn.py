@@ -38,6 +38,8 @@ class VGG(nn.Module):
         classes: units of the last.
     """
 
+    convolves = True
+
     convolutions: int = 1
     widths: Sequence[int] = (32, 64, 128)
     hidden: int = 128
@@ -72,6 +74,8 @@ class DigitNet(nn.Module):
 
     Layers are made in `setup`, as in the constructor of a Keras sub-class, and joined in the call.
     """
+
+    convolves = True
 
     def setup(self):
         self.conv = nn.Conv(32, (3, 3), padding="VALID", kernel_init=glorot)

@@ -8,6 +8,14 @@ from jaxtyping import Array, Float
 glorot = nn.initializers.glorot_uniform()
 
 
+def convolves(module: nn.Module) -> bool:
+    """Whether a module has convolutions: its class then says `convolves = True`.
+
+    It is what `jaxdl.training.Task` asks for.
+    """
+    return getattr(module, "convolves", False)
+
+
 def identity(x: Array) -> Array:
     """No activation: a linear layer."""
     return x

@@ -44,6 +44,8 @@ class ResNet(nn.Module):
         momentum: of the running batch statistics.
     """
 
+    convolves = True
+
     blocks: int = 3
     shortcut: Shortcut = "identity"
     widths: Sequence[int] = (16, 32, 64)

@@ -134,6 +134,8 @@ class TextCNN(nn.Module):
         dropout_rate: of the embedded words and of the pooled features.
     """
 
+    convolves = True
+
     vocabulary: int
     embedding: int = 50
     filters: int = 128

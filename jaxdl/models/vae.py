@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxdl import losses
-from jaxdl.models.layers import glorot
+from jaxdl.models.layers import convolves, glorot
 
 WIDEST = 8.0  # the log variance of the code stays between -8 and 8
 
@@ -111,6 +111,11 @@ class VAE(nn.Module):
     """
 
     body: nn.Module
+
+    @property
+    def convolves(self) -> bool:
+        """Whether the body has convolutions."""
+        return convolves(self.body)
 
     def __call__(self, x: Float[Array, "batch features"], train: bool) -> VaeOutput:
         """Logits of a draw in training (stream "dropout"), of the mean in evaluation."""

@@ -40,6 +40,8 @@ class ConvAutoencoder(nn.Module):
     The lecture's net has 9,313 parameters, that of the Keras example 9,505.
     """
 
+    convolves = True
+
     dropout_rate: float = 0.2
     second_dropout: str = "encoder"
     output_kernel: int = 1

@@ -27,7 +27,7 @@ from jaxdl.runs.folder import (
 )
 from jaxdl.runs.metrics_log import RunWatcher
 from jaxdl.runs.progress import StopRequest, say
-from jaxdl.training import Fitted, Task, fit, parallel
+from jaxdl.training import Fitted, Task, batch_order, fit, parallel
 from jaxdl.training.checkpoint import Checkpoints
 
 
@@ -103,7 +103,8 @@ class Run:
         train: Mapping[str, np.ndarray],
         valid: Mapping[str, np.ndarray] | None = None,
         *,
-        epochs: int,
+        epochs: int | None = None,
+        steps: int | None = None,
         batch_size: int,
         patience: int | None = None,
         monitor: str = "valid_loss",
@@ -114,6 +115,7 @@ class Run:
         Args:
             name: of the fit, unique in the run; its checkpoints are in checkpoints/NAME.
             task, train, valid, epochs, batch_size, patience, monitor: see `jaxdl.training.fit`.
+            steps: in place of `epochs`: as many whole epochs as give at least so many steps.
             seeds: the members' seeds; `self.seeds` by default.
 
         Returns:
@@ -121,8 +123,14 @@ class Run:
 
         Raises:
             UserError: `--eval`, and the fit is missing or unfinished; negative epochs, no batch.
+            ValueError: not exactly one of `epochs` and `steps` is given.
         """
-        if epochs < 0 or batch_size < 1:
+        if (epochs is None) == (steps is None):
+            raise ValueError(f"{name}: give either epochs or steps")
+        if epochs is None and batch_size >= 1:
+            rows = len(next(iter(train.values())))
+            epochs = batch_order.epochs_for(steps, rows, batch_size)
+        if batch_size < 1 or epochs < 0:
             raise UserError(f"{name}: {epochs} epochs of batches of {batch_size} cannot be trained")
         seeds = self.seeds if seeds is None else np.asarray(seeds)
         # epochs, batch size and the like are part of the fit's identity; where data lie is not
@@ -302,7 +310,6 @@ def fit_in_steps(fit: Callable[..., Fitted], steps: int, batch_size: int) -> Cal
     """
 
     def fitted(name: str, task: Task, rows: np.ndarray, steps: int = steps) -> Fitted:
-        epochs = -(-steps // -(-len(rows) // batch_size))
-        return fit(name, task, {"x": rows}, epochs=epochs, batch_size=batch_size)
+        return fit(name, task, {"x": rows}, steps=steps, batch_size=batch_size)
 
     return fitted

@@ -11,6 +11,7 @@ import optax
 from jaxtyping import Array, Float
 
 from jaxdl import losses, optim
+from jaxdl.models.layers import convolves
 from jaxdl.models.text import BagMLP
 from jaxdl.training import Task, module_functions
 from jaxdl.training.population import cross
@@ -88,6 +89,7 @@ def sequence_task(module: nn.Module, learning_rate: float) -> Task:
             optax.clip_by_global_norm(1.0), optim.adam(learning_rate)
         ),
         metrics=METRICS,
+        convolves=convolves(module),
     )
 
 

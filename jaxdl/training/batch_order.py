@@ -12,6 +12,15 @@ def steps_per_epoch(rows: int, batch_size: int) -> int:
     return -(-rows // batch_size)
 
 
+def epochs_for(steps: int, rows: int, batch_size: int) -> int:
+    """The fewest whole epochs that have at least so many steps.
+
+    >>> epochs_for(steps=100, rows=1000, batch_size=64)  # 16 steps an epoch
+    7
+    """
+    return -(-steps // max(steps_per_epoch(rows, batch_size), 1))
+
+
 def epoch_order(
     seed: int, epoch: int, rows: int, batch_size: int
 ) -> Int[np.ndarray, "steps batch"]:

@@ -100,7 +100,7 @@ def predict(
         return over_members(member)(variables, hyper)
 
     lanes = []
-    for lane in lanes_of(variables["params"], len(seeds)):
+    for lane in lanes_of(task, len(seeds)):
         group = jax.tree.map(lambda x, lane=lane: x[lane], variables)
         group_hyper = {name: value[lane] for name, value in hyper.items()}
         parts = []

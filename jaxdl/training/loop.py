@@ -24,7 +24,7 @@ from jaxdl.training.callback import Silent, Watcher
 from jaxdl.training.checkpoint import Checkpoints
 from jaxdl.training.evaluate import Evaluator, predict
 from jaxdl.training.state import FitState, Selection, TrainState, hyper_arrays, init_member
-from jaxdl.training.task import Task
+from jaxdl.training.task import Task, parameter_count
 
 SAVE_EVERY_SECONDS = 10.0
 SCAN_BYTES = 64 << 20  # rows gathered at once for one program of many steps
@@ -64,6 +64,27 @@ class Fitted:
             The same tree as `function` returns, as NumPy arrays [seeds, rows, ...].
         """
         return predict(self.task, self.variables, self.seeds, function, data)
+
+    def members(self, own: slice) -> "Fitted":
+        """Some members of the population as a population of their own."""
+        hyper = {k: v[own] if np.ndim(v) else v for k, v in self.task.hyper.items()}
+        return dataclasses.replace(
+            self,
+            task=dataclasses.replace(self.task, hyper=hyper),
+            variables=jax.tree.map(lambda x: x[own], self.variables),
+            history={name: curve[:, own] for name, curve in self.history.items()},
+            seeds=self.seeds[own],
+            best_epoch=self.best_epoch[own],
+        )
+
+    def member(self, index: int) -> "Fitted":
+        """The population of one member, for pictures and for what is costly."""
+        return self.members(slice(index, index + 1))
+
+    @property
+    def parameter_count(self) -> int:
+        """Trained numbers in one member."""
+        return parameter_count(self.variables) // len(self.seeds)
 
 
 def fit(
@@ -194,12 +215,12 @@ class _Loop:
     def _train(self, state: FitState) -> FitState:
         self.data = parallel.replicate(self.train)
         self.evaluator = Evaluator(self.task, self.valid, self.seeds) if self.valid else None
-        lanes = self.lanes = programs.lanes_of(state.train.params, len(self.seeds))
+        lanes = self.lanes = programs.lanes_of(self.task, len(self.seeds))
         trains = [_cut(state.train, lane) for lane in lanes]
         selections = [_cut(state.selection, lane) for lane in lanes]
         member_params = _cut(state.train.params, slice(0, 1))
         width = lanes[0].stop - lanes[0].start
-        self.scan = programs.prefers_scan(member_params, self.batch_size * width)
+        self.scan = programs.prefers_scan(self.task, member_params, self.batch_size * width)
         self._compile(trains[0], selections[0], width)
         step = int(np.asarray(state.train.step)[0])
         self.watcher.start(self.epochs, self.rows, self._rows_seen(step), self.compile_seconds)
@@ -398,20 +419,3 @@ def _check_rows(data: Mapping[str, np.ndarray], name: str) -> int:
     if len(rows) != 1 or 0 in rows:
         raise ValueError(f"{name} arrays must have the same, positive number of rows: {rows}")
     return rows.pop()
-
-
-def only(fitted: Fitted, member: int = 0) -> Fitted:
-    """The population of one member, for pictures and for what is costly."""
-    own = slice(member, member + 1)
-    variables = jax.tree.map(lambda x: x[own], fitted.variables)
-    return dataclasses.replace(fitted, variables=variables, seeds=fitted.seeds[own])
-
-
-def epoch_rows(fitted: Fitted, held: str) -> list[dict[str, Any]]:
-    """The history as a table: a row for each epoch, "valid" under its real name."""
-    columns = {name.replace("valid", held).replace("_", " "): name for name in fitted.history}
-    epochs = len(next(iter(fitted.history.values())))
-    return [
-        {"epoch": i + 1} | {title: fitted.history[name][i] for title, name in columns.items()}
-        for i in range(epochs)
-    ]

@@ -1,6 +1,5 @@
 """Settings times seeds: several experiments as the members of one vmapped population."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,18 +38,6 @@ def split_members(tree: Any, methods: Sequence[str]) -> dict[str, Any]:
 
 
 def by_method(fitted: Fitted, methods: Sequence[str]) -> dict[str, Fitted]:
-    """The members of each method, as fits of their own."""
-    history = {name: curve.T for name, curve in fitted.history.items()}
-    hyper = {name: np.asarray(value) for name, value in fitted.task.hyper.items()}
-    parts = (hyper, fitted.variables, history, fitted.seeds, fitted.best_epoch)
-    groups = {}
-    for name, (hyper, variables, history, seeds, best) in split_members(parts, methods).items():
-        groups[name] = Fitted(
-            task=dataclasses.replace(fitted.task, hyper=hyper),
-            variables=variables,
-            history={key: curve.T for key, curve in history.items()},
-            seeds=seeds,
-            best_epoch=best,
-            restored=fitted.restored,
-        )
-    return groups
+    """The members of each method, as fits of their own; the members laid out as by `cross`."""
+    each = len(fitted.seeds) // len(methods)
+    return {name: fitted.members(slice(i * each, (i + 1) * each)) for i, name in enumerate(methods)}

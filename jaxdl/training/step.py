@@ -162,29 +162,29 @@ def evaluate_batch(
     return over_members(member)(variables, dict(hyper))
 
 
-def has_convolution(params: Any) -> bool:
-    """Whether a kernel has three or more axes behind the seed axis."""
-    return any(leaf.ndim >= 4 for leaf in jax.tree.leaves(params))
-
-
-def prefers_scan(params: Any, batch_size: int) -> bool:
+def prefers_scan(task: Task, params: Any, batch_size: int) -> bool:
     """Whether many steps in one program beat single steps on this backend.
 
     Accelerators always do. On a CPU, convolutions inside a loop body are slow, and dense steps
     above `SCAN_BELOW_FLOP` (two operations a weight forward, four backward) are better alone.
+
+    Args:
+        task: says whether the model convolves.
+        params: of one member.
+        batch_size: rows that a step takes, of all members that are trained together.
     """
     if jax.default_backend() != "cpu":
         return True
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
-    return not has_convolution(params) and 6 * size * batch_size < SCAN_BELOW_FLOP
+    return not task.convolves and 6 * size * batch_size < SCAN_BELOW_FLOP
 
 
-def lanes_of(params: Any, seeds: int) -> list[slice]:
+def lanes_of(task: Task, seeds: int) -> list[slice]:
     """How a population is cut into groups that are vmapped together.
 
     All members go together, except with convolutions: a vmapped kernel becomes a grouped
     convolution, which is several times slower than the members one after the other.
     """
-    if has_convolution(params) and seeds > 1:
+    if task.convolves and seeds > 1:
         return [slice(i, i + 1) for i in range(seeds)]
     return [slice(0, seeds)]

@@ -31,6 +31,9 @@ class Task:
         metrics: name -> (outputs, batch) -> a number for each example, averaged like the loss and
             reported per epoch.
         hyper: plain numbers, or arrays of shape [seeds] that give each member its own.
+        convolves: the model has convolutions. The members of a population are then trained one
+            after the other, and on a CPU step by step: a vmapped convolution is a grouped one,
+            which is several times slower, and so is a convolution inside a loop.
     """
 
     init: Callable[[PRNGKeyArray, Batch], Variables]
@@ -39,6 +42,7 @@ class Task:
     optimizer: Callable[[Hyper], optax.GradientTransformation]
     metrics: Mapping[str, PerExample] = field(default_factory=dict)
     hyper: Mapping[str, Any] = field(default_factory=dict)
+    convolves: bool = False
 
 
 def module_functions(module: Any, inputs: Callable[[Batch], Any] = lambda batch: batch["x"]):
@@ -69,6 +73,6 @@ def module_functions(module: Any, inputs: Callable[[Batch], Any] = lambda batch:
 
 
 def parameter_count(variables: Variables) -> int:
-    """Number of trained numbers in one model (not counting the seed axis)."""
+    """Trained numbers in the variables of one model; `Fitted.parameter_count` for a population."""
     params = variables["params"]
     return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -14,6 +14,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxdl import losses, optim
+from jaxdl.models.layers import convolves
 from jaxdl.training import Fitted, Task
 from jaxdl.training.task import Batch
 
@@ -93,7 +94,14 @@ def copy_task(
         return Copy(module.apply(variables, inner, method="decode"), inner), {}
 
     errors = {"bce": bce, "mse": mse}
-    return Task(init, apply, errors[loss], lambda hyper: optim.adam(learning_rate), errors)
+    return Task(
+        init,
+        apply,
+        errors[loss],
+        lambda hyper: optim.adam(learning_rate),
+        errors,
+        convolves=convolves(module),
+    )
 
 
 def decode(module: Any, fitted: Fitted, codes: Float[np.ndarray, "seeds rows code"]) -> np.ndarray:

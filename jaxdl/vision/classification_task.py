@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxdl import losses
 from jaxdl.models import conv2d
+from jaxdl.models.layers import convolves
 from jaxdl.training import Fitted, Task, module_functions
 from jaxdl.training.task import Batch, Hyper
 from jaxdl.vision import augmentation
@@ -41,6 +42,7 @@ def image_task(
         loss=cross_entropy,
         optimizer=optimizer,
         metrics={"accuracy": accuracy},
+        convolves=convolves(module),
     )
 
 

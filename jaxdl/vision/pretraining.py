@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from jaxdl import losses, optim
-from jaxdl.training import Fitted, Task, loop
+from jaxdl.training import Fitted, Task
 from jaxdl.training.task import Batch
 from jaxdl.vision import autoencoder_task as images
 from jaxdl.vision.autoencoder_task import unit
@@ -130,7 +130,7 @@ def linear(
         test_x, test_label: images to judge by, and their classes.
     """
     found = {"linear, pixels": [], "linear, codes": []}
-    known = [loop.only(autoencoder, m) for m in range(len(autoencoder.seeds))]
+    known = [autoencoder.member(m) for m in range(len(autoencoder.seeds))]
     for member, own in enumerate(known):
         parts = [shown["x"][:, member], test_x]
         spaces = {

@@ -16,6 +16,7 @@ import optax
 from jaxtyping import Array, Float, UInt8
 
 from jaxdl import losses, optim
+from jaxdl.models.layers import convolves
 from jaxdl.models.vae import VAE, VaeOutput, reparametrise, warmed
 from jaxdl.training import Fitted, Task
 from jaxdl.training.task import Batch
@@ -83,7 +84,14 @@ def vae_task(
         "kl": divergence,
         "bound": lambda drawn, batch: reconstruction(drawn, batch) + divergence(drawn, batch),
     }
-    return Task(init, apply, loss, lambda hyper: optim.adam(learning_rate), terms)
+    return Task(
+        init,
+        apply,
+        loss,
+        lambda hyper: optim.adam(learning_rate),
+        terms,
+        convolves=convolves(module),
+    )
 
 
 def reconstruction(drawn: Drawn, batch: Batch) -> Float[Array, " batch"]:

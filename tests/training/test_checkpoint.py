@@ -7,10 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from tests import tasks
 from jaxdl.errors import CheckpointError
 from jaxdl.hashing import array_digest, digest
 from jaxdl.training.checkpoint import SUMS, Checkpoints
+from tests import tasks
 
 STATE = {
     "w": np.arange(12, dtype=np.float32).reshape(3, 4),
