@@ -13,19 +13,8 @@ from collections.abc import Sequence
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from jaxdl.models.conv2d import (
-    Conv2D,
-    convolve_backward,
-    convolve_forward,
-    convolve_in_parts,
-    max_pool,
-)
+from jaxdl.models.conv2d import Conv2D, max_pool
 from jaxdl.models.layers import glorot
-
-convolve_in_parts.defvjp(convolve_forward, convolve_backward)
-
-
-"""`nn.Conv` with Keras's initialisers and the backend's form: `Conv2D(features, (3, 3))`."""
 
 
 class VGG(nn.Module):

@@ -56,6 +56,9 @@ def convolve_backward(strides, padding, saved, gradient):
     return to_x(gradient)[0], total
 
 
+convolve_in_parts.defvjp(convolve_forward, convolve_backward)
+
+
 def convolution(x, kernel, strides, padding, *, dimension_numbers=None, **options) -> Array:
     """What `nn.Conv` takes in place of `lax.conv_general_dilated`: the form that suits the backend.
 
@@ -77,6 +80,7 @@ def _is_set(option) -> bool:
 
 
 Conv2D = partial(nn.Conv, kernel_init=glorot, conv_general_dilated=convolution)
+"""`nn.Conv` with Keras's initialisers and the backend's form: `Conv2D(features, (3, 3))`."""
 
 
 def max_pool(
