@@ -78,24 +78,28 @@ def main(config: Config, run: Run) -> Results:
     comparison = compare_with_engine(config, run, train)
 
     # the lecture's lab: the net, and two baselines that it must beat
-    fit = partial(run.fit, train=train, valid=valid, batch_size=config.batch_size)
-    net, linear = classifier(DigitNet(), config), classifier(MLP((10,)), config)
-    fits = {
-        "convolutional net": fit("net", net, epochs=config.epochs),
-        "logistic regression": fit("linear", linear, epochs=config.epochs),
-        "untrained net": run.fit("untrained", net, train, epochs=0, batch_size=config.batch_size),
-    }
+    net_task = classifier(DigitNet(), config)
+    linear_task = classifier(MLP((10,)), config)
+    size = {"epochs": config.epochs, "batch_size": config.batch_size}
+    net = run.fit("net", net_task, train, valid, **size)
+    linear = run.fit("linear", linear_task, train, valid, **size)
+    untrained = run.fit("untrained", net_task, train, epochs=0, batch_size=config.batch_size)
 
-    scores = [score_row(name, fitted, test) for name, fitted in fits.items()]
-    epochs = epoch_rows(fits["convolutional net"], held_out)
-    curves = {name: fits[name].history for name in ("convolutional net", "logistic regression")}
-    sizes = f"{len(train['y']):,} training, {len(test['y']):,} test images"
-    on_the_way = f"training means taken on the way; {held_out}: {len(valid['y']):,} images"
+    scores = [
+        score_row("convolutional net", net, test),
+        score_row("logistic regression", linear, test),
+        score_row("untrained net", untrained, test),
+    ]
+    curves = {"convolutional net": net.history, "logistic regression": linear.history}
+    after = f"After {config.epochs} epochs; {len(train['y']):,} training, "
+    after += f"{len(test['y']):,} test images"
+    by_epoch = "Epoch by epoch, training means taken on the way; "
+    by_epoch += f"{held_out}: {len(valid['y']):,} images"
     return Results(
         tables=[
             comparison,
-            Table(f"After {config.epochs} epochs; {sizes}", scores, digits=4),
-            Table(f"Epoch by epoch, {on_the_way}", epochs, digits=4),
+            Table(after, scores, digits=4),
+            Table(by_epoch, epoch_rows(net, held_out), digits=4),
         ],
         figures={
             "loss": partial(loss_curves, curves, ylabel="cross-entropy", log=True),

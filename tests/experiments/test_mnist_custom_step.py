@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 
 from datasets import labelled_images, mnist, splits
-from jaxdl.cli import launcher
+from experiments import mnist_custom_step as lab
+from jaxdl import optim
 from jaxdl.models.cnn import DigitNet
 from jaxdl.training import fit, parameter_count
 
-LAB = "experiments/mnist_custom_step.py"
-
 
 @pytest.fixture(scope="module")
-def lab():
-    return launcher.load_lab(launcher.find_lab(LAB))
+def digits():
+    """96 simulated digits: six batches of 16."""
+    arrays = mnist.simulate("mnist", 96)
+    return labelled_images.examples(arrays["train_image"], arrays["train_label"], (28, 28, 1))
 
 
 def test_net_has_the_lectures_parameters():
@@ -24,21 +25,31 @@ def test_net_has_the_lectures_parameters():
     assert parameter_count(shapes) == 320 + 2_769_024 + 1_290 == 2_770_634
 
 
-def test_open_step_is_the_engines(lab):
-    arrays = mnist.simulate("mnist", 96)
-    data = labelled_images.examples(arrays["train_image"], arrays["train_label"], (28, 28, 1))
+def test_step_by_hand_is_the_engines(digits):
     config = lab.Config(batch_size=16)
-    params, curve = lab.open_loop(config, data, seed=3, epochs=2)
-    task = lab.task_of(DigitNet(), config)
-    engine = fit(task, data, seeds=np.array([3]), epochs=2, batch_size=16)
+    params, history = lab.train_by_hand(config, digits, seed=3, epochs=2)
+    task = lab.classifier(DigitNet(), config)
+    engine = fit(task, digits, seeds=np.array([3]), epochs=2, batch_size=16)
     for ours, theirs in zip(
         jax.tree.leaves(params), jax.tree.leaves(engine.variables["params"]), strict=True
     ):
         np.testing.assert_allclose(ours, theirs[0], rtol=0, atol=1e-6)
-    for column, name in enumerate(("loss", "accuracy")):
+    for name in ("loss", "accuracy"):
         theirs = engine.history[f"train_{name}"][:, 0]
-        np.testing.assert_allclose(curve[:, column], theirs, rtol=1e-5)
-    assert curve[1, 0] < curve[0, 0]
+        np.testing.assert_allclose(history[name], theirs, rtol=1e-5)
+    assert history["loss"][1] < history["loss"][0]
+
+
+def test_a_step_counts_the_loss_before_its_update(digits):
+    model, optimizer = DigitNet(), optim.adam(1e-3)
+    batch = {name: values[:16] for name, values in digits.items()}
+    state = lab.first_state(model, optimizer, batch["x"], seed=0)
+    before, logits = lab.mean_loss(state.params, model, batch)
+    hits = np.mean(np.asarray(logits).argmax(axis=1) == batch["y"])
+    state = lab.train_step(model, optimizer, state, batch)
+    assert float(state.loss_sum) == pytest.approx(float(before), rel=1e-5)
+    assert float(state.accuracy_sum) == pytest.approx(hits)
+    assert float(lab.mean_loss(state.params, model, batch)[0]) < float(before)
 
 
 def test_last_rows_are_set_aside():
@@ -48,15 +59,13 @@ def test_last_rows_are_set_aside():
     assert splits.hold_out(train, test, 0) == (train, test, "test")
 
 
-def test_lab_runs_and_evaluates_to_the_same_tables(tmp_path, capsys):
-    command = [LAB, "--preset", "quick", "--source", "simulated", "--epochs", "1"]
-    results = launcher.launch([*command, "--workdir", str(tmp_path / "run")])[0]
-    check, models, epochs = results.tables
+def test_lab_compares_both_steps_and_beats_the_baselines(quick_run):
+    check, models, epochs = quick_run("mnist_custom_step").results.tables
+    assert [row["number"] for row in check.rows] == ["weights", "train loss", "train accuracy"]
     assert all(float(row["largest difference"]) < 1e-5 for row in check.rows)
     accuracy = {row["model"]: float(row["test accuracy"][0]) for row in models.rows}
     assert accuracy["convolutional net"] > 0.6
     assert accuracy["logistic regression"] > accuracy["untrained net"] + 0.2
+    assert [row["parameters"] for row in models.rows] == [2_770_634, 7_850, 2_770_634]
     assert "validation accuracy" in epochs.columns
-    assert {p.stem for p in (tmp_path / "run" / "figures").iterdir()} == {"loss", "accuracy"}
-    launcher.launch(["--eval", str(tmp_path / "run")])
-    assert "identical to its results.json" in capsys.readouterr().out
+    assert epochs.rows[0]["lecture's test accuracy"] == 0.981
