@@ -1,12 +1,4 @@
-"""Two-dimensional convolutions and pooling, channels last, and the CIFAR-10 nets of lab 010.
-
-Three operations are slow in XLA on a CPU, and so are done otherwise here, with the same values and
-gradients: the maximum over windows (its backward pass searches every window again) is a maximum of
-strided slices; a convolution of three channels gets a fourth one of zeros; and the filter gradient
-is taken over a few images at a time, because XLA's own becomes slower per image as the batch grows
-(benchmarks/cnn_step.py). Accelerators keep XLA's convolution as it is. Kernels start
-Glorot-uniform, biases at zero.
-"""
+"""The convolutional classifiers of labs 010 (CIFAR-10) and 030 (MNIST)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,12 @@
-"""2-D convolutions and pooling; on a CPU the filter gradient is taken in parts, which is faster."""
+"""Two-dimensional convolutions and pooling, channels last.
+
+Three operations are slow in XLA on a CPU, and so are done otherwise here, with the same values and
+gradients: the maximum over windows (its backward pass searches every window again) is a maximum of
+strided slices; a convolution of three channels gets a fourth one of zeros; and the filter gradient
+is taken over a few images at a time, because XLA's own becomes slower per image as the batch grows
+(benchmarks/cnn_step.py). Accelerators keep XLA's convolution as it is. Kernels start
+Glorot-uniform, biases at zero.
+"""
 
 from collections.abc import Sequence
 from functools import partial

@@ -46,7 +46,7 @@ def test_gradients_are_those_of_the_plain_convolution(images, strides, padding):
 def test_layer_takes_the_form_of_the_backend(monkeypatch):
     calls = []
     inner = conv2d.convolve_in_parts
-    monkeypatch.setattr(cnn, "convolve_in_parts", lambda *a: calls.append(a[2:]) or inner(*a))
+    monkeypatch.setattr(conv2d, "convolve_in_parts", lambda *a: calls.append(a[2:]) or inner(*a))
     x = normal(0, 2, 8, 8, 4)
     layer = conv2d.Conv2D(6, (3, 3), strides=2)
     variables = layer.init(jax.random.key(0), x)
