@@ -1,1 +1,1 @@
-"""Time series: windows, seasonal profiles, the streaming detector, NAB's score and VUS-PR."""
+"""Time series: windows, the streaming detector, NAB's score and VUS-PR."""

@@ -5,8 +5,8 @@ import pytest
 
 from datasets import nab
 from datasets.source import Request
+from experiments import taxi_isolation_forest as lab
 from jaxdl.cli.launcher import launch
-from jaxdl.timeseries import seasonal
 
 LECTURE = """
 2014-09-06 23:00 29418.5 -0.002328 | 2014-11-23 00:00 26458.5 -0.013776
@@ -23,14 +23,11 @@ LECTURE = """
 """
 
 
-def run_lab(folder, *options):
-    command = ["experiments/taxi_isolation_forest.py", "--workdir", str(folder), *options]
-    return launch(command)[0]
-
-
 @pytest.mark.real_data
 def test_lecture_is_reproduced_and_all_five_windows_are_found(real_data, tmp_path):
-    results = run_lab(tmp_path / "run", "--data-dir", str(real_data), "--causal-trees", "50")
+    options = ["--data-dir", str(real_data), "--causal-trees", "50"]
+    command = ["experiments/taxi_isolation_forest.py", "--workdir", str(tmp_path / "run")]
+    (results,) = launch([*command, *options])
     flagged, sweep, days, _ = results.tables
     ours = [(r["hour"], r["mean passengers"], r["score"]) for r in flagged.rows]
     cells = [cell.split() for line in LECTURE.splitlines() for cell in line.split("|")]
@@ -49,9 +46,8 @@ def test_lecture_is_reproduced_and_all_five_windows_are_found(real_data, tmp_pat
     assert days.rows[1]["false days"].min() > 3
 
 
-def test_simulated_twin_runs_through_the_lab(tmp_path):
-    results = run_lab(tmp_path / "run", "--preset", "quick", "--source", "simulated")
-    days = results.tables[2].rows
+def test_simulated_twin_runs_through_the_lab(quick_run):
+    days = quick_run("taxi_isolation_forest").results.tables[2].rows
     assert days[3]["windows found"] >= 4
     assert days[5]["windows found"] >= 4
     assert days[3]["AUPRC"] > 2 * days[0]["AUPRC"]
@@ -59,16 +55,16 @@ def test_simulated_twin_runs_through_the_lab(tmp_path):
 
 def test_days_are_hourly_means_of_whole_days():
     series = nab.load(Request("simulated"), "realKnownCause/nyc_taxi")
-    dates, days = seasonal.hourly_days(series.time[5:-5], series.value[5:-5])
+    dates, days = lab.hourly_days(series.time[5:-5], series.value[5:-5])
     assert dates[0] == np.datetime64("2014-07-02")
     assert dates[-1] == np.datetime64("2015-01-30")
     assert days[0, 3] == series.value[48 + 6 : 48 + 8].mean()
     with pytest.raises(ValueError, match="whole day"):
-        seasonal.hourly_days(series.time[:40], series.value[:40])
+        lab.hourly_days(series.time[:40], series.value[:40])
     gap = np.delete(np.arange(500), [100, 101])
     with pytest.raises(ValueError, match="every hour"):
-        seasonal.hourly_days(series.time[gap], series.value[gap])
-    assert seasonal.weekday(np.array(["2014-11-02"], "datetime64[D]")) == 6
+        lab.hourly_days(series.time[gap], series.value[gap])
+    assert lab.weekday(np.array(["2014-11-02"], "datetime64[D]")) == 6
 
 
 @pytest.mark.parametrize("day", [50, 80, 120])
@@ -79,22 +75,51 @@ def test_causal_scores_do_not_see_the_future(day):
     changed[day + 1 :] += rng.normal(size=changed[day + 1 :].shape) * 100
 
     def score(values):
-        past = seasonal.day_features(seasonal.causal_residuals(values, 6, 7))
-        scores = seasonal.causal_forest_scores(past, 42, 10, 0)
-        return scores, seasonal.running_threshold(scores, 3.0)
+        past = lab.day_features(lab.causal_residuals(values, 6, 7))
+        scores = lab.scores_of_weekly_forests(past, 42, 10, 0)
+        return scores, lab.running_threshold(scores, 3.0)
 
     for before, after in zip(score(days), score(changed), strict=True):
         np.testing.assert_array_equal(before[: day + 1], after[: day + 1])
         assert not np.array_equal(before, after, equal_nan=True)
-    whole, moved = seasonal.residuals(days), seasonal.residuals(changed)
+    whole, moved = lab.weekly_residuals(days), lab.weekly_residuals(changed)
     assert not np.array_equal(whole[: day + 1], moved[: day + 1])
 
 
 def test_weekly_cycle_is_removed():
     cycle = np.tile(np.random.default_rng(0).normal(size=(7, 24)), (20, 1))
     cycle[77] += 5
-    for residual in (seasonal.residuals(cycle), seasonal.causal_residuals(cycle, 6, 7)):
+    for residual in (lab.weekly_residuals(cycle), lab.causal_residuals(cycle, 6, 7)):
         assert np.nanargmax(np.abs(residual).mean(axis=1)) == 77
         quiet = np.delete(residual, 77, axis=0)
         assert np.nanmax(np.abs(quiet)) < 1e-12
-    assert np.isnan(seasonal.causal_residuals(cycle, 6, 7)[:21]).all()
+    assert np.isnan(lab.causal_residuals(cycle, 6, 7)[:21]).all()
+
+
+def test_flags_are_held_against_windows():
+    moments = np.array(["2014-11-01", "2014-11-02", "2014-11-05", "2014-12-25"], "datetime64[s]")
+    windows = [(moments[0], moments[1]), (moments[3], moments[3])]
+    event = lab.event_of(moments, windows)
+    assert event.tolist() == [0, 0, -1, 1]
+    hits = lab.count_hits(np.array([True, True, True, False]), event)
+    assert hits == lab.Hits(windows=1, false=1, flagged=3)
+    scores = np.array([[0.4, 0.1, 0.3, 0.2], [1.0, 2.0, 3.0, 4.0]])
+    detector = lab.top_share_detector("name", lab.PAST_ONLY, scores, 0.5)
+    assert detector.flags.tolist() == [[True, False, True, False], [False, False, True, True]]
+    row = lab.against_windows(detector, event)
+    assert row["threshold"] == "top 50% of days"
+    assert row["windows found"].tolist() == [1, 1]
+    assert row["false days"].tolist() == [1, 1]
+
+
+def test_contamination_moves_the_threshold_and_not_the_scores():
+    hours = np.random.default_rng(0).gamma(4.0, size=480)
+    few, many = (lab.lecture_forest(hours, 20, share, seed=0) for share in (0.01, 0.1))
+    np.testing.assert_array_equal(few.score, many.score)
+    assert (few.decision < 0).sum() == 5
+    assert (many.decision < 0).sum() == 48
+    np.testing.assert_array_equal(few.decision, few.forest.decision_function(few.rows))
+    rows = lab.hour_threshold_sweep(few.score, 0.1, np.full(480, -1))
+    flagged = {row["rule"]: row["hours flagged"] for row in rows}
+    assert flagged["contamination 0.01"] == 5
+    assert flagged["contamination 0.1"] == 48
