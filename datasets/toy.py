@@ -1,16 +1,18 @@
 """Small synthetic sets of points that lectures draw; each is a pure function of its seed."""
 
 import numpy as np
+from jaxtyping import Float, Int
+from sklearn.datasets import make_blobs, make_circles, make_moons
 
 
-def lecture_points(n: int = 100, seed: int = 42) -> np.ndarray:
+def lecture_points(n: int = 100, seed: int = 42) -> Float[np.ndarray, "n 3"]:
     """Points near a bent, tilted sheet in space (lab 050, the first autoencoder).
 
     x = cos a + 0.5 sin a, y = 0.7 sin a, z = 0.1 x + 0.3 y, each with noise, for angles a on three
     quarters of a turn. NumPy's old generator with seed 42 gives the lecture's very numbers.
 
     Returns:
-        [n, 3], float64; neither centred nor scaled.
+        float64; neither centred nor scaled.
     """
     rng = np.random.RandomState(seed)  # the lecture's stream
     angle = rng.rand(n) * 3 * np.pi / 2 - 0.5
@@ -20,14 +22,14 @@ def lecture_points(n: int = 100, seed: int = 42) -> np.ndarray:
     return np.stack([x, y, z], axis=1)
 
 
-def shapes(n: int = 400, seed: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def shapes(
+    n: int = 400, seed: int = 0
+) -> dict[str, tuple[Float[np.ndarray, "n 2"], Int[np.ndarray, " n"]]]:
     """Two moons, two rings, blobs of unlike width, stretched blobs, and no clusters at all.
 
     Returns:
-        name -> (points [n, 2], each axis with mean 0 and deviation 1; true labels [n]).
+        Name -> (points, each axis with mean 0 and standard deviation 1; their true clusters).
     """
-    from sklearn.datasets import make_blobs, make_circles, make_moons
-
     blobs = make_blobs(n, cluster_std=[1.0, 2.5, 0.5], random_state=170 + seed)
     round_ones, labels = make_blobs(n, random_state=170 + seed)
     stretched = round_ones @ np.array([[0.6, -0.6], [-0.4, 0.8]]), labels
@@ -42,14 +44,12 @@ def shapes(n: int = 400, seed: int = 0) -> dict[str, tuple[np.ndarray, np.ndarra
     return {name: ((x - x.mean(0)) / x.std(0), y) for name, (x, y) in made.items()}
 
 
-def shapes_and_blob(n: int = 400, seed: int = 0) -> dict[str, np.ndarray]:
+def shapes_and_blob(n: int = 400, seed: int = 0) -> dict[str, Float[np.ndarray, "n 2"]]:
     """One round blob and three of `shapes`, for anomalies to hide among.
 
     Returns:
-        name -> points [n, 2], each axis with mean 0 and deviation 1.
+        Name -> points, each axis with mean 0 and standard deviation 1.
     """
-    from sklearn.datasets import make_blobs
-
     one, _ = make_blobs(n, centers=1, random_state=seed)
     made = shapes(n, seed)
     return {"one blob": (one - one.mean(0)) / one.std(0)} | {

@@ -1,38 +1,48 @@
 """Clustering - K-means, hierarchical, DBSCAN, and how many clusters (군집화)
 
-The deck's five steps of K-means drawn one by one; single and Ward linkage with a dendrogram; DBSCAN
-on shapes that K-means cannot do; and the number of clusters by the rule sqrt(n / 2), by the elbow,
-by the silhouette and by the gap statistic with its intervals. Shapes are synthetic, as in the deck;
-the number of clusters is also asked of Fisher's irises, which are real.
+Four methods that group points without labels: K-means and Ward's linkage look for round clusters,
+single linkage follows chains, DBSCAN looks for dense regions. Each meets shapes that suit it and
+shapes that do not. Then the question that K-means leaves open: how many clusters are there? Four
+rules answer it, and disagree: sqrt(n / 2), the elbow, the silhouette and the gap statistic.
 
     python run.py experiments/clustering.py --seeds 20
 
-Agreement is the adjusted Rand index: 0 for chance, 1 for the true clusters. No labels are used.
+Data: synthetic shapes in the plane, as in the deck (a seed draws them), five blobs, and Fisher's
+irises, which are real. No method sees a label; agreement with the true clusters is the adjusted
+Rand index: 0 for chance, 1 for the same clusters. Pictures: the deck's five steps of K-means,
+dendrograms of both linkages, what each method makes of each shape, and the curves of the rules.
 The deck's example of a distance, (54, 190, 3) to (50, 200, 8), is sqrt(141) = 11.87 (a test).
-Runtime on two CPU cores: about 10 s for one seed. Numbers: docs/results.md.
+Expected (20 seeds): single linkage and DBSCAN find moons and rings (1.00), K-means does not (0.48
+and 0.00); on blobs of unlike width K-means reaches 0.84, single linkage 0.43. The silhouette and
+the highest gap count the five blobs; only the gap's published rule sees that there are none.
+Runtime on two CPU cores: about 10 s for one seed. All numbers: docs/results.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Float, Int
+from scipy.cluster.hierarchy import dendrogram, linkage
+from sklearn.base import ClusterMixin
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.neighbors import NearestNeighbors
 
-from datasets.source import Provenance, array_digest
-from datasets.toy import shapes
-from jaxdl.clustering import choose_k, kmeans
-from jaxdl.figures import points as figures
-from jaxdl.figures.base import subplots
-from jaxdl.figures.points import Points, cluster_colours
+from datasets import toy
+from datasets.source import Provenance
+from jaxdl.clustering import choose_k
+from jaxdl.figures.base import COLOURS, subplots
+from jaxdl.hashing import arrays_digest
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 
-FIVE = np.array([(0, 0), (6, 0), (0, 6), (6, 6), (3, 3)])
+Shapes = Mapping[str, tuple[np.ndarray, np.ndarray]]  # name -> points, true labels
+FIVE_CENTRES = np.array([(0, 0), (6, 0), (0, 6), (6, 6), (3, 3)])
 
 
 @dataclass(frozen=True)
@@ -55,48 +65,66 @@ PRESETS = {"quick": Config(references=10, starts=2)}
 
 
 def main(config: Config, run: Run) -> Results:
-    irises = load_iris()
-    digest = array_digest({"x": irises.data})
+    irises = load_irises(run)
+    drawings = load_shapes(config, run)
+    shapes = drawings[0]
+    moons, _ = shapes["moons"]
+    uniform, _ = shapes["no clusters"]
+    blobs, _ = make_blobs(300, centers=FIVE_CENTRES, cluster_std=0.7, random_state=0)
+
+    agreement = compare_methods(drawings, config)
+
+    questions = {"five blobs": (blobs, 5), "no clusters": (uniform, 1), "irises": (irises, 3)}
+    answers = {name: count_clusters(x, config, run) for name, (x, _) in questions.items()}
+    counts = [
+        {"data": name, "true": truth} | answers[name].numbers()
+        for name, (_, truth) in questions.items()
+    ]
+
+    return Results(
+        tables=[agreement, Table("number of clusters by four rules (unsupervised)", counts)],
+        figures={
+            "kmeans_step_by_step": partial(draw_kmeans_steps, blobs, len(FIVE_CENTRES)),
+            "dendrogram": partial(draw_dendrograms, irises, "irises"),
+            "shapes": partial(draw_partitions, shapes, config),
+            "how_many": partial(draw_counts, answers),
+            "dbscan_distances": partial(draw_neighbour_distances, moons, config, "moons"),
+        },
+        headline={"DBSCAN on moons, ARI": agreement.rows[0]["DBSCAN"]},
+        notes=[
+            "sqrt(n / 2) knows only n; elbow and silhouette cannot answer 1, the gap statistic "
+            "can. Its published rule takes the first k that k + 1 does not beat by a standard "
+            "error, and so stops early where the blobs pair up; its highest value finds them, but "
+            "also sees clusters where there are none. The irises are measured in centimetres, not "
+            "standardised.",
+        ],
+    )
+
+
+# ---- data ----------------------------------------------------------------------------------------
+
+
+def load_irises(run: Run) -> Float[np.ndarray, "150 4"]:
+    """Fisher's irises: length and width of sepals and petals in centimetres, three species."""
+    x = load_iris().data
+    digest = arrays_digest({"x": x})
     run.uses(Provenance("iris", "real", digest, "150 flowers bundled with scikit-learn"))
-    sets = [shapes(config.points, int(seed)) for seed in run.seeds]
-    digest = array_digest({name: x for name, (x, _) in sets[0].items()})
+    return x
+
+
+def load_shapes(config: Config, run: Run) -> list[Shapes]:
+    """The shapes of `datasets.toy`, drawn once for each seed."""
+    drawings = [toy.shapes(config.points, int(seed)) for seed in run.seeds]
+    digest = arrays_digest({name: x for name, (x, _) in drawings[0].items()})
     run.uses(Provenance("shapes", "simulated", digest, "five sets of points in the plane", False))
-    blobs, _ = make_blobs(300, centers=FIVE, cluster_std=0.7, random_state=0)
-    questions = {
-        "five blobs": (blobs, 5),
-        "no clusters": (sets[0]["no clusters"][0], 1),
-        "irises": (irises.data, 3),
-    }
-    answers = {name: how_many(config, run, x) for name, (x, _) in questions.items()}
-    rows = [
-        {"data": name, "true": truth, "sqrt(n / 2)": round(np.sqrt(len(x) / 2))}
-        | {rule: answers[name][rule] for rule in ("elbow", "silhouette", "gap", "highest gap")}
-        for name, (x, truth) in questions.items()
-    ]
-    moons = sets[0]["moons"][0]
-    drawn = {
-        "kmeans_step_by_step": partial(kmeans_steps, blobs, len(FIVE)),
-        "dendrogram": partial(figures.dendrograms, irises.data, "irises"),
-        "shapes": partial(figures.partitions, sets[0], partial(methods, config)),
-        "how_many": partial(numbers_of_clusters, answers),
-        "dbscan_distances": partial(
-            figures.neighbour_distances, moons, config.min_points, config.eps, "moons"
-        ),
-    }
-    table = _agreement(config, sets)
-    headline = {"DBSCAN on moons, ARI": table.rows[0]["DBSCAN"]}
-    notes = [
-        "sqrt(n / 2) knows only n; elbow and silhouette cannot answer 1, the gap statistic can. "
-        "Its published rule takes the first k that k + 1 does not beat by a standard error, and so "
-        "stops early where the blobs pair up; its highest value finds them, but also sees clusters "
-        "where there are none. The irises are measured in centimetres, not standardised.",
-    ]
-    choice = Table("number of clusters by four rules (unsupervised)", rows)
-    return Results([table, choice], drawn, headline, notes)
+    return drawings
 
 
-def methods(config: Config, k: int) -> dict:
-    """Name -> unfitted estimator that knows the number of clusters, except DBSCAN."""
+# ---- four methods --------------------------------------------------------------------------------
+
+
+def clusterers(k: int, config: Config) -> dict[str, ClusterMixin]:
+    """Name -> method, not fitted yet. All are told the number of clusters k, except DBSCAN."""
     return {
         "K-means": KMeans(k, n_init=config.starts, random_state=0),
         "Ward": AgglomerativeClustering(k),
@@ -105,73 +133,175 @@ def methods(config: Config, k: int) -> dict:
     }
 
 
-def _agreement(config, sets):
+def compare_methods(drawings: Sequence[Shapes], config: Config) -> Table:
+    """How well each method finds the true clusters of each shape, a value for each drawing."""
     rows = []
-    for name in [name for name in sets[0] if name != "no clusters"]:
-        row = {"shape": name}
-        for x, y in [made[name] for made in sets]:
-            for method, model in methods(config, len(set(y))).items():
-                row.setdefault(method, []).append(adjusted_rand_score(y, model.fit_predict(x)))
-        rows.append({key: v if key == "shape" else np.array(v) for key, v in row.items()})
+    for shape in drawings[0]:
+        if shape == "no clusters":
+            continue
+        scores: dict[str, list[float]] = {}
+        for shapes in drawings:
+            x, truth = shapes[shape]
+            for method, model in clusterers(len(set(truth)), config).items():
+                score = adjusted_rand_score(truth, model.fit_predict(x))
+                scores.setdefault(method, []).append(score)
+        rows.append({"shape": shape} | {name: np.array(values) for name, values in scores.items()})
     return Table("agreement with the true clusters (adjusted Rand index, no labels used)", rows)
 
 
-def how_many(config: Config, run: Run, x: np.ndarray) -> dict:
-    """Answers of three rules, and the curves they read."""
+# ---- how many clusters? --------------------------------------------------------------------------
+
+
+class Counts(NamedTuple):
+    """What each rule says about the number of clusters in n points, and the curve that it reads.
+
+    The silhouette has no value for one cluster, so its curve starts at the second k.
+    """
+
+    n: int
+    ks: tuple[int, ...]
+    inertia: Float[np.ndarray, " ks"]
+    silhouette: Float[np.ndarray, " ks-1"]
+    gap: choose_k.Gap
+
+    def numbers(self) -> dict[str, int]:
+        """Rule -> number of clusters."""
+        return {
+            "sqrt(n / 2)": round(np.sqrt(self.n / 2)),
+            "elbow": choose_k.elbow(self.ks, self.inertia),
+            "silhouette": self.ks[1 + int(self.silhouette.argmax())],
+            "gap": self.gap.chosen,
+            "highest gap": self.ks[int(self.gap.gap.argmax())],
+        }
+
+
+def count_clusters(x: Float[np.ndarray, "n features"], config: Config, run: Run) -> Counts:
+    """K-means with 1, 2, ... clusters, and the curves that the rules read."""
     ks = tuple(range(1, config.most + 1))
-    key = jax.random.key(int(run.seeds[0]))
-    gap = choose_k.gap_statistic(key, x, ks, config.references, config.starts)
     fits = [KMeans(k, n_init=config.starts, random_state=0).fit(x) for k in ks]
-    inertia = np.array([fit.inertia_ for fit in fits])
-    silhouette = np.array([silhouette_score(x, fit.labels_) for fit in fits[1:]])
-    return {
-        "elbow": choose_k.elbow(ks, inertia),
-        "silhouette": int(silhouette.argmax()) + 2,
-        "gap": gap.chosen,
-        "highest gap": int(gap.gap.argmax()) + 1,
-        "curves": (ks, inertia, silhouette, gap),
-    }
+    key = jax.random.key(int(run.seeds[0]))
+    return Counts(
+        n=len(x),
+        ks=ks,
+        inertia=np.array([fit.inertia_ for fit in fits]),
+        silhouette=np.array([silhouette_score(x, fit.labels_) for fit in fits[1:]]),
+        gap=choose_k.gap_statistic(key, x, ks, config.references, config.starts),
+    )
 
 
-def kmeans_steps(x: Points, k: int) -> Any:
-    """Starting centres, then assignment and new centres in turn, until nothing moves."""
-    from sklearn.cluster import KMeans
+# ---- K-means, step by step -----------------------------------------------------------------------
 
-    x32 = x.astype(np.float32)
-    centres = x32[np.random.default_rng(1).choice(len(x), k, replace=False)]
-    first = np.asarray(kmeans.nearest(x32, centres))
-    moved = np.stack([x[first == j].mean(axis=0) for j in range(k)]).astype(np.float32)
-    second = np.asarray(kmeans.nearest(x32, moved))
-    done = KMeans(k, init=moved, n_init=1).fit(x)
-    pictures = {
-        "1 choose k, draw centres": (np.full(len(x), -1), centres),
-        "2 assign to the nearest": (first, centres),
-        "3 move to the mean": (first, moved),
-        "4 assign and move again": (second, moved),
-        f"5 no more change (step {done.n_iter_ + 1})": (done.labels_, done.cluster_centers_),
-    }
-    figure, axes = subplots(1, len(pictures), width=3, height=3)
-    for axis, (title, (labels, centres)) in zip(axes, pictures.items(), strict=True):
-        axis.scatter(*x.T, s=6, c=cluster_colours(labels))
-        axis.scatter(*centres.T, marker="X", s=90, c="black", edgecolors="white")
-        axis.set(title=title, xticks=[], yticks=[])
+
+def distances(
+    x: Float[np.ndarray, "n features"], centres: Float[np.ndarray, "k features"]
+) -> Float[np.ndarray, "n k"]:
+    """Euclidean distance of each point to each centre."""
+    return np.sqrt(np.square(x[:, None] - centres).sum(axis=2))
+
+
+def assign(
+    x: Float[np.ndarray, "n features"], centres: Float[np.ndarray, "k features"]
+) -> Int[np.ndarray, " n"]:
+    """Each point joins the cluster of its nearest centre."""
+    return distances(x, centres).argmin(axis=1)
+
+
+def move(
+    x: Float[np.ndarray, "n features"], clusters: Int[np.ndarray, " n"], k: int
+) -> Float[np.ndarray, "k features"]:
+    """Each centre moves to the mean of its points."""
+    return np.stack([x[clusters == j].mean(axis=0) for j in range(k)])
+
+
+class KMeansStep(NamedTuple):
+    """A moment of K-means, for a picture; clusters are -1 before the first assignment."""
+
+    title: str
+    clusters: Int[np.ndarray, " n"]
+    centres: Float[np.ndarray, "k features"]
+
+
+def kmeans_steps(x: Float[np.ndarray, "n features"], k: int) -> list[KMeansStep]:
+    """The deck's five steps: choose centres, assign, move, again, until nothing changes."""
+    drawn = x[np.random.default_rng(1).choice(len(x), k, replace=False)]
+    first = assign(x, drawn)
+    moved = move(x, first, k)
+    second = assign(x, moved)
+    steps = [
+        KMeansStep("1 choose k, draw centres", np.full(len(x), -1), drawn),
+        KMeansStep("2 assign to the nearest", first, drawn),
+        KMeansStep("3 move to the mean", first, moved),
+        KMeansStep("4 assign and move again", second, moved),
+    ]
+    rounds, before, clusters = 2, first, second
+    while (clusters != before).any():
+        before, clusters = clusters, assign(x, move(x, clusters, k))
+        rounds += 1
+    title = f"5 no more change (round {rounds})"
+    return [*steps, KMeansStep(title, clusters, move(x, clusters, k))]
+
+
+# ---- what we see ---------------------------------------------------------------------------------
+
+
+def cluster_colours(clusters: Int[np.ndarray, " n"]) -> list[str]:
+    """A colour for each cluster; what is in none (a negative label) is grey."""
+    return [COLOURS[k % len(COLOURS)] if k >= 0 else "0.75" for k in clusters]
+
+
+def draw_kmeans_steps(x: Float[np.ndarray, "n 2"], k: int) -> Any:
+    """The steps of K-means side by side, centres as crosses."""
+    steps = kmeans_steps(x, k)
+    figure, axes = subplots(1, len(steps), width=3, height=3)
+    for axis, step in zip(axes, steps, strict=True):
+        axis.scatter(*x.T, s=6, c=cluster_colours(step.clusters))
+        axis.scatter(*step.centres.T, marker="X", s=90, c="black", edgecolors="white")
+        axis.set(title=step.title, xticks=[], yticks=[])
     return figure
 
 
-def numbers_of_clusters(answers: Mapping[str, Mapping[str, Any]]) -> Any:
-    """The curves that elbow, silhouette and gap read, a row for each data set, answers dashed.
+def draw_dendrograms(x: Float[np.ndarray, "n features"], name: str) -> Any:
+    """Ward's and single linkage of the same points, the last 40 merges of each."""
+    figure, axes = subplots(1, 2, width=6)
+    for axis, method in zip(axes, ("ward", "single"), strict=True):
+        dendrogram(linkage(x, method), ax=axis, no_labels=True, truncate_mode="lastp", p=40)
+        axis.set(title=f"{name}, {method} linkage", ylabel="distance at which clusters merge")
+    return figure
 
-    Args:
-        answers: data set -> {"elbow", "silhouette", "gap": the k that the rule says, "curves":
-            (numbers of clusters, inertia, silhouettes from the second k on, `clustering.Gap`)}.
-    """
+
+def draw_partitions(shapes: Shapes, config: Config) -> Any:
+    """What each method (a column) makes of each shape (a row)."""
+    columns = len(clusterers(2, config))
+    figure, axes = subplots(len(shapes), columns, width=2.6, height=2.4)
+    for line, (name, (x, truth)) in zip(axes, shapes.items(), strict=True):
+        models = clusterers(max(len(set(truth)), 2), config)
+        for axis, (method, model) in zip(line, models.items(), strict=True):
+            axis.scatter(*x.T, s=5, c=cluster_colours(model.fit_predict(x)))
+            axis.set(title=f"{name}: {method}", xticks=[], yticks=[])
+    return figure
+
+
+def draw_counts(answers: Mapping[str, Counts]) -> Any:
+    """Inertia, silhouette and gap against k, a row for each data set; answers dashed."""
     figure, axes = subplots(len(answers), 3, width=4, height=2.8)
     for line, (name, found) in zip(axes, answers.items(), strict=True):
-        ks, inertia, silhouette, gap = found["curves"]
-        line[0].plot(ks, inertia, "o-")
-        line[1].plot(ks[1:], silhouette, "o-")
-        line[2].errorbar(ks, gap.gap, gap.error, fmt="o-", capsize=3)
+        line[0].plot(found.ks, found.inertia, "o-")
+        line[1].plot(found.ks[1:], found.silhouette, "o-")
+        line[2].errorbar(found.ks, found.gap.gap, found.gap.error, fmt="o-", capsize=3)
+        numbers = found.numbers()
         for axis, rule in zip(line, ("elbow", "silhouette", "gap"), strict=True):
-            axis.axvline(found[rule], color="#d62728", ls="--")
-            axis.set(title=f"{name}: {rule} says {found[rule]}", xlabel="clusters")
+            axis.axvline(numbers[rule], color="#d62728", ls="--")
+            axis.set(title=f"{name}: {rule} says {numbers[rule]}", xlabel="clusters")
+    return figure
+
+
+def draw_neighbour_distances(x: Float[np.ndarray, "n 2"], config: Config, name: str) -> Any:
+    """Sorted distance of each point to its `min_points`-th neighbour: eps belongs at the bend."""
+    neighbour = config.min_points
+    distance, _ = NearestNeighbors(n_neighbors=neighbour).fit(x).kneighbors(x)
+    figure, axes = subplots()
+    axes.plot(np.sort(distance[:, -1]))
+    axes.axhline(config.eps, color="#d62728", ls="--", label=f"eps = {config.eps}")
+    axes.set(xlabel="points, sorted", ylabel=f"distance to neighbour {neighbour} ({name})")
+    axes.legend()
     return figure

@@ -1,1 +1,4 @@
-"""Clustering: K-means, choosing k, labels spread over a graph."""
+"""Clustering: K-means for many data sets or weighted points at once, choosing k, label propagation.
+
+Single K-means fits, hierarchical clustering, DBSCAN and silhouettes are scikit-learn's.
+"""

@@ -1,4 +1,4 @@
-"""How many clusters? The elbow of the inertia and the gap statistic."""
+"""How many clusters? Two rules that read a curve over k: the elbow and the gap statistic."""
 
 from functools import partial
 from typing import NamedTuple
@@ -6,16 +6,33 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxdl.clustering.kmeans import kmeans
+
+
+def elbow(ks: tuple[int, ...], inertia: Float[np.ndarray, " ks"]) -> int:
+    """The k whose inertia lies farthest below the straight line from the first k to the last.
+
+    It is the knee of Satopaa et al., "Finding a 'kneedle' in a haystack" (2011), without smoothing.
+
+    Args:
+        ks: ascending numbers of clusters.
+        inertia: of the fit with each of them.
+
+    >>> elbow((1, 2, 3, 4, 5), np.array([100.0, 60.0, 20.0, 18.0, 17.0]))
+    3
+    """
+    k, fall = np.asarray(ks, np.float64), np.asarray(inertia, np.float64)
+    line = fall[0] + (fall[-1] - fall[0]) * (k - k[0]) / (k[-1] - k[0])
+    return ks[int(np.argmax(line - fall))]
 
 
 class Gap(NamedTuple):
     """The gap statistic.
 
     Attributes:
-        gap: mean log inertia of uniform reference data minus that of the data.
+        gap: for each k the mean log inertia of the reference data minus that of the data.
         error: standard error of `gap`, s_k in the paper.
         chosen: the smallest k with gap(k) >= gap(k + 1) - s(k + 1), the last k if none has.
     """
@@ -32,18 +49,29 @@ def gap_statistic(
     references: int = 50,
     restarts: int = 5,
 ) -> Gap:
-    """How much tighter the clusters are than in data without any (Tibshirani et al. 2001).
+    """How much tighter the clusters of the data are than those of data that have none.
 
-    References are uniform in the box of the principal axes. All fits run in one program.
+    Tibshirani, Walther and Hastie, "Estimating the number of clusters in a data set via the gap
+    statistic" (2001), with their second kind of reference: uniform in the box that is aligned with
+    the principal components of the data. All fits run as one program.
 
     Args:
+        key: draws the reference data and the starts of K-means.
+        x: points.
         ks: consecutive numbers of clusters, from 1.
+        references: reference data sets.
+        restarts: of K-means.
+
+    >>> corners = np.array([(0.0, 0.0), (4.0, 0.0), (2.0, 3.0)])
+    >>> x = np.repeat(corners, 50, axis=0) + np.random.default_rng(0).normal(0, 0.5, (150, 2))
+    >>> gap_statistic(jax.random.key(0), x, (1, 2, 3, 4), references=10).chosen
+    3
     """
     mean = x.mean(axis=0)
     _, _, axes = np.linalg.svd(x - mean, full_matrices=False)
     turned = ((x - mean) @ axes.T).astype(np.float32)
     keys = jax.random.split(key, references + 1)
-    inertia = np.asarray(_gap_inertia(keys, turned, ks, restarts), np.float64)
+    inertia = np.asarray(_inertia_with_references(keys, turned, ks, restarts), np.float64)
     logs = np.log(np.maximum(inertia, np.finfo(np.float32).tiny))
     gap = logs[1:].mean(axis=0) - logs[0]
     error = logs[1:].std(axis=0) * np.sqrt(1 + 1 / references)
@@ -52,20 +80,15 @@ def gap_statistic(
 
 
 @partial(jax.jit, static_argnames=("ks", "restarts"))
-def _gap_inertia(keys, x, ks, restarts):
-    """Inertia [1 + references, ks]: of the data first, then of uniform data in the same box."""
+def _inertia_with_references(
+    keys: PRNGKeyArray, x: Float[Array, "n features"], ks: tuple[int, ...], restarts: int
+) -> Float[Array, "data_sets ks"]:
+    """Inertia of the data in the first row, then of uniform data in the same box, one for a key."""
     weights = jnp.ones(len(x))
 
-    def one(key):
+    def of_reference(key):
         box = jax.random.uniform(key, x.shape, minval=x.min(axis=0), maxval=x.max(axis=0))
         return kmeans(jax.random.fold_in(key, 1), box, weights, ks, restarts).inertia
 
-    data = kmeans(keys[0], x, weights, ks, restarts).inertia
-    return jnp.concatenate([data[None], jax.lax.map(one, keys[1:])])
-
-
-def elbow(ks: tuple[int, ...], inertia: Float[np.ndarray, " ks"]) -> int:
-    """The k whose inertia lies farthest below the line from the first to the last k."""
-    k, fall = np.asarray(ks, np.float64), np.asarray(inertia, np.float64)
-    line = fall[0] + (fall[-1] - fall[0]) * (k - k[0]) / (k[-1] - k[0])
-    return ks[int(np.argmax(line - fall))]
+    of_data = kmeans(keys[0], x, weights, ks, restarts).inertia
+    return jnp.concatenate([of_data[None], jax.lax.map(of_reference, keys[1:])])

@@ -1,24 +1,26 @@
-"""Semi-supervised learning: the labels of a few rows, spread over a graph of all."""
+"""Semi-supervised learning on a graph: the labels of a few points, spread to all of them."""
 
-from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
-from sklearn.cluster import KMeans
-
-# ---- semi-supervised: labels of a few, spread over a graph of all -------------------------------
+from jaxtyping import Float, Int
+from sklearn.neighbors import kneighbors_graph
 
 
 def neighbour_graph(
     x: Float[np.ndarray, "n features"], neighbours: int
 ) -> Float[np.ndarray, "n n"]:
-    """Normalised affinities D^-1/2 W D^-1/2 of the symmetric k-nearest-neighbour graph.
+    """Normalised affinities D^-1/2 W D^-1/2 of the symmetric graph of k nearest neighbours.
 
-    w = exp(-d^2 / (s_i s_j)) with s_i the distance from i to its last neighbour (Zelnik-Manor and
-    Perona, "Self-tuning spectral clustering", 2004), so there is no length to choose.
+    Two points that are neighbours have w = exp(-d^2 / (s_i s_j)), where d is their distance and
+    s_i the distance from i to the last of its neighbours; others have 0, and D is the diagonal
+    matrix of row sums of W. Zelnik-Manor and Perona, "Self-tuning spectral clustering" (2004): so
+    there is no length to choose.
+
+    Args:
+        x: points.
+        neighbours: k, without the point itself.
     """
-    from sklearn.neighbors import kneighbors_graph
-
     distance = kneighbors_graph(x, neighbours, mode="distance").toarray()
     scale = np.maximum(distance.max(axis=1), 1e-12)
     linked = np.maximum(distance, distance.T)
@@ -28,11 +30,33 @@ def neighbour_graph(
 
 
 def spreading_matrix(graph: Float[np.ndarray, "n n"], alpha: float) -> Float[np.ndarray, "n n"]:
-    """(1 - alpha) (I - alpha S)^-1: what label spreading converges to (Zhou et al. 2004).
+    """(1 - alpha) (I - alpha S)^-1: what maps known labels to the limit of label spreading.
 
-    It does not depend on the labels, so it serves any number of label sets.
+    Zhou et al., "Learning with local and global consistency" (2004), iterate
+    F <- alpha S F + (1 - alpha) Y from F = Y; this is the closed form of the limit. It does not
+    depend on the labels, so it serves any number of label sets.
+
+    Args:
+        graph: S, from `neighbour_graph`.
+        alpha: between 0 and 1: share of a point's scores that comes from its neighbours.
     """
     return (1 - alpha) * np.linalg.inv(np.eye(len(graph)) - alpha * graph)
+
+
+class Spread(NamedTuple):
+    """Labels that were spread over a graph.
+
+    Attributes:
+        labels: of all points; the known ones are kept.
+        scores: of all points and classes, before the known labels were put back.
+        leave_one_out: share of the known labels that the others predict rightly, each in turn left
+            out. It is exact and costs nothing, because scores are linear in the labels.
+            Hyper-parameters of the graph may be chosen by it: no other label is looked at.
+    """
+
+    labels: Int[np.ndarray, " n"]
+    scores: Float[np.ndarray, "n classes"]
+    leave_one_out: float
 
 
 def spread(
@@ -40,105 +64,23 @@ def spread(
     known: Int[np.ndarray, " known"],
     labels: Int[np.ndarray, " known"],
     classes: int,
-) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, "n classes"], float]:
-    """Labels for all points from those of the points `known`.
+) -> Spread:
+    """The label of each point: the class with the highest score.
 
-    Returns:
-        (labels with the known ones kept, class scores, accuracy on each known label when it alone
-        is left out). The last is exact and costs nothing, because the result is linear in the
-        labels; it is what hyper-parameters may be chosen by.
+    Args:
+        matrix: from `spreading_matrix`.
+        known: rows whose labels are known.
+        labels: theirs, from 0 on.
+        classes: how many there are.
+
+    >>> x = np.array([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
+    >>> matrix = spreading_matrix(neighbour_graph(x, neighbours=2), alpha=0.9)
+    >>> spread(matrix, known=np.array([0, 5]), labels=np.array([1, 0]), classes=2).labels.tolist()
+    [1, 1, 1, 0, 0, 0]
     """
     given = np.eye(classes)[labels]
     scores = matrix[:, known] @ given
-    without = scores[known] - np.diag(matrix)[known, None] * given
+    without_own = scores[known] - np.diag(matrix)[known, None] * given
     everyone = scores.argmax(axis=1)
     everyone[known] = labels
-    return everyone, scores, float((without.argmax(axis=1) == labels).mean())
-
-
-def majority_labels(
-    clusters: Int[np.ndarray, " n"],
-    known: Int[np.ndarray, " known"],
-    labels: Int[np.ndarray, " known"],
-    k: int,
-) -> Int[np.ndarray, " n"]:
-    """The lecture's rule (lab 055): a cluster takes the commonest known label in it.
-
-    Known labels are kept; a cluster without a known label gives -1; of equals the smallest wins.
-    """
-    counts = np.zeros((k, int(labels.max()) + 1), np.int64)
-    np.add.at(counts, (clusters[known], labels), 1)
-    of_cluster = np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
-    everyone = of_cluster[clusters]
-    everyone[known] = labels
-    return everyone
-
-
-Graph = tuple[int, float]
-
-
-def majority_of_clusters(
-    x: Float[np.ndarray, "n features"],
-    first: Int[np.ndarray, " known"],
-    k: int,
-    starts: int,
-    seed: int,
-) -> Int[np.ndarray, " n"]:
-    """The lecture's procedure: K-means, and `clustering.majority_labels` in its clusters.
-
-    Args:
-        x: all rows.
-        first: labels of the first rows, the known ones.
-        k: number of clusters.
-        starts, seed: of K-means.
-    """
-    clusters = KMeans(k, n_init=starts, random_state=seed).fit(x).labels_
-    return majority_labels(clusters, np.arange(len(first)), first, k)
-
-
-def representatives(
-    x: Float[np.ndarray, "n features"], k: int, starts: int, seed: int
-) -> tuple[KMeans, Int[np.ndarray, " k"]]:
-    """K-means with k clusters, and the row nearest to each centre: those to ask about."""
-    means = KMeans(k, n_init=starts, random_state=seed).fit(x)
-    return means, means.transform(x).argmin(axis=0)
-
-
-def near_centre(
-    means: KMeans, x: Float[np.ndarray, "n features"], farthest: float
-) -> Bool[np.ndarray, " n"]:
-    """Which of the rows that K-means was fitted to are not among their cluster's farthest.
-
-    Args:
-        farthest: share of each cluster that is left out.
-    """
-    distance = means.transform(x).min(axis=1)
-    near = np.ones(len(x), bool)
-    for k in range(means.n_clusters):
-        inside = means.labels_ == k
-        near[inside] = distance[inside] <= np.quantile(distance[inside], 1 - farthest)
-    return near
-
-
-def spreading_matrices(
-    x: Float[np.ndarray, "n features"], neighbours: Sequence[int], alphas: Sequence[float]
-) -> dict[Graph, Float[np.ndarray, "n n"]]:
-    """`clustering.spreading_matrix` for all (neighbours, alpha), sparse graphs first."""
-    matrices = {}
-    for count in neighbours:
-        graph = neighbour_graph(x, count)
-        for alpha in alphas:
-            matrices[count, alpha] = spreading_matrix(graph, alpha)
-    return matrices
-
-
-def spread_best(
-    matrices: Mapping[Graph, Float[np.ndarray, "n n"]],
-    known: Int[np.ndarray, " known"],
-    labels: Int[np.ndarray, " known"],
-    classes: int,
-) -> tuple[Int[np.ndarray, " n"], Graph]:
-    """Labels of all rows over the graph that leave-one-out prefers, the first of equals."""
-    spread = {graph: spread(matrix, known, labels, classes) for graph, matrix in matrices.items()}
-    best = max(spread, key=lambda graph: spread[graph][2])
-    return spread[best][0], best
+    return Spread(everyone, scores, float((without_own.argmax(axis=1) == labels).mean()))

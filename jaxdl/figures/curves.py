@@ -105,25 +105,6 @@ def curves(
     return figure
 
 
-def label_budgets(rows: Sequence[Mapping[str, Any]]) -> Any:
-    """Mean accuracy by number of labels, a line for each method, the band from worst to best seed.
-
-    Args:
-        rows: for each number of labels {"labels": it, method: accuracy [seeds]}.
-    """
-    figure, axes = subplots()
-    budgets = [row["labels"] for row in rows]
-    for colour, name in zip(COLOURS, list(rows[0])[1:], strict=False):
-        accuracy = np.array([row[name] for row in rows])
-        axes.plot(budgets, accuracy.mean(axis=1), "o-", color=colour, label=name)
-        low, high = accuracy.min(axis=1), accuracy.max(axis=1)
-        axes.fill_between(budgets, low, high, color=colour, alpha=0.15, lw=0)
-    axes.set(xscale="log", xlabel="labels", ylabel="hold-out accuracy (band: all seeds)")
-    axes.legend()
-    axes.grid(alpha=0.3)
-    return figure
-
-
 def loss_curves(
     histories: Mapping[str, Mapping[str, Float[np.ndarray, "epochs seeds"]]],
     name: str = "loss",

@@ -1,4 +1,4 @@
-"""Figures of the clustering labs: K-means step by step, trees, shapes, the choice of k, budgets."""
+"""Figures of points in the plane: decision boundaries, and classes in a two-dimensional code."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,59 +6,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxdl.figures.base import COLOURS, subplots
+from jaxdl.figures.base import subplots
 
 Points = Float[np.ndarray, "n 2"]
 Score = Callable[[Points], Float[np.ndarray, " n"]]
-
-
-def cluster_colours(labels: Int[np.ndarray, " n"]) -> list[str]:
-    """A colour for each cluster; what is in none (a negative label) is grey."""
-    return [COLOURS[k % len(COLOURS)] if k >= 0 else "0.75" for k in labels]
-
-
-def dendrograms(x: Float[np.ndarray, "n features"], name: str) -> Any:
-    """Ward's and single linkage of the same points, the last 40 merges of each."""
-    from scipy.cluster.hierarchy import dendrogram, linkage
-
-    figure, axes = subplots(1, 2, width=6)
-    for axis, method in zip(axes, ("ward", "single"), strict=True):
-        dendrogram(linkage(x, method), ax=axis, no_labels=True, truncate_mode="lastp", p=40)
-        axis.set(title=f"{name}, {method} linkage", ylabel="distance at which clusters merge")
-    return figure
-
-
-def partitions(
-    sets: Mapping[str, tuple[Points, Int[np.ndarray, " n"]]],
-    methods: Callable[[int], Mapping[str, Any]],
-) -> Any:
-    """What each method (a column) makes of each set of points (a row).
-
-    Args:
-        sets: name -> (points, true labels).
-        methods: number of clusters -> name -> unfitted scikit-learn estimator.
-    """
-    columns = len(methods(2))
-    figure, axes = subplots(len(sets), columns, width=2.6, height=2.4)
-    for line, (name, (x, y)) in zip(axes, sets.items(), strict=True):
-        models = methods(max(len(set(y)), 2))
-        for axis, (method, model) in zip(line, models.items(), strict=True):
-            axis.scatter(*x.T, s=5, c=cluster_colours(model.fit_predict(x)))
-            axis.set(title=f"{name}: {method}", xticks=[], yticks=[])
-    return figure
-
-
-def neighbour_distances(x: Points, neighbour: int, eps: float, name: str) -> Any:
-    """Sorted distance of each point to its so-manyth neighbour: where it bends, DBSCAN's eps is."""
-    from sklearn.neighbors import NearestNeighbors
-
-    distance, _ = NearestNeighbors(n_neighbors=neighbour).fit(x).kneighbors(x)
-    figure, axes = subplots()
-    axes.plot(np.sort(distance[:, -1]))
-    axes.axhline(eps, color="#d62728", ls="--", label=f"eps = {eps}")
-    axes.set(xlabel="points, sorted", ylabel=f"distance to neighbour {neighbour} ({name})")
-    axes.legend()
-    return figure
 
 
 def decision_boundaries(
