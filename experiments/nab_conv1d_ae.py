@@ -1,28 +1,45 @@
 """Lab 170 - Conv1D autoencoder on NAB: a day that jumps up (시계열 이상 탐지)
 
-A convolutional autoencoder learns windows of one day (288 steps of five minutes) of the quiet
-series `art_daily_small_noise` and is shown `art_daily_jumpsup`, where 2014-04-11 09:00 .. 17:55 is
-higher than it should be: 108 points. Two nets (the lecture's and the one of the Keras example), two
-protocols: as published (validation windows overlap training windows, mean absolute error, threshold
-= highest training error, one window short at the points) and a sound one (validation by time,
-quantile of validation errors, a point is flagged when all windows that hold it are). With the mean
-squared error, on which the net is trained, a window that holds one bad point stands out enough to
-find the ends of the block; with the mean absolute error not always.
+A convolutional autoencoder learns to copy windows of one day (288 steps of five minutes) of the
+quiet series `art_daily_small_noise`. Then it is shown `art_daily_jumpsup`, whose values on
+2014-04-11 from 09:00 to 17:55 are higher than they should be: 108 points. What it has never seen it
+copies badly. The steps are the lecture's:
+
+1. Scale both series with the mean and deviation of the first, and cut them into windows.
+2. Train the autoencoder on windows of the quiet series.
+3. Take the error of every window: how far the copy is from the window.
+4. Set a threshold on errors of the quiet series; flag the test windows above it.
+5. Flag the points all of whose windows are flagged.
+
+Two protocols do this. They differ in four places:
+
+                   published (lecture, Keras)             sound
+    validation     last tenth of the windows, which       last fifth of the series, which shares no
+                   overlap the training windows           point with the training windows
+    error          mean absolute (MAE)                    mean squared (MSE), and MAE beside it
+    threshold      highest training error                 quantile of the validation errors
+    a point needs  all its windows but the last           all its windows
+
+Both nets (the lecture's, and the one of the Keras example it comes from) go through both. Weak
+baselines: the nets untrained, and a PCA of the windows. The net is trained on the squared error,
+and with it a window that holds one bad point stands out enough to find the ends of the block; with
+the absolute error not always.
 
     python run.py experiments/nab_conv1d_ae.py --seeds 10
     python run.py experiments/nab_conv1d_ae.py --series my.csv --window 48
     python run.py experiments/nab_conv1d_ae.py --preset quick
 
-Runtime: 25 minutes for ten seeds of both nets on one busy CPU core, quick 20 s. Expected (n = 10,
-real data): with either net the sound protocol with MSE finds 108 of 108 points and no false one
-with every seed, with MAE with 7 of 10; the published one has a false point in half of the seeds.
-The published notebook: 9,313 parameters, 107 points, none of them false (n = 1).
+Reference: the published notebook has 9,313 parameters and finds 107 points, none of them false
+(n = 1). Expected (n = 10, real data): with either net the sound protocol with MSE finds 108 of 108
+points and no false one with every seed, with MAE with 7 of 10; the published one has a false point
+in half of the seeds.
+
+Runtime: 25 minutes for ten seeds of both nets on one busy CPU core, quick 20 s.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +59,7 @@ from jaxdl.models import conv1d, window_autoencoder
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 from jaxdl.timeseries import windows
-from jaxdl.training import Task, module_functions, parameter_count
+from jaxdl.training import Fitted, Task, module_functions
 
 
 @dataclass(frozen=True)
@@ -81,58 +98,34 @@ PRESETS = {
     "quick": Config(epochs=3, batch_size=256, learning_rate=5e-3, keras_net=False, untrained=False)
 }
 
-NETS = {"lecture net": window_autoencoder.lecture_net, "Keras net": window_autoencoder.keras_net}
-
 
 def main(config: Config, run: Run) -> Results:
-    train, test = _load(config, run)
-    shares = (config.window, config.valid_share, config.alarm_rate)
-    parts, test_windows = split_windows(train, test, *shares)
-    published, sound = parts
+    train, test = load_series(config, run)
+    check_sizes(config, len(train), len(test))
+    scaled_train, scaled_test = standardise(train, test)
+    published = published_protocol(scaled_train, config)
+    sound = sound_protocol(scaled_train, config)
+    test_windows = windows.sliding(scaled_test, config.window)
+
+    nets = {"lecture net": window_autoencoder.lecture_net()}
+    if config.keras_net:
+        nets["Keras net"] = window_autoencoder.keras_net()
+    fit_net = partial(fit_autoencoder, config, run, test_windows=test_windows)
+    detectors = []
+    for name, net in nets.items():
+        detectors.append(fit_net(name, net, published, config.epochs))
+        if config.untrained:
+            detectors.append(fit_net(name, net, sound, epochs=0))
+        detectors.append(fit_net(name, net, sound, config.epochs))
+    detectors.append(fit_pca(min(16, config.window // 2), sound, test_windows))
+
     truth = test > config.truth_above if config.series is None else None
-    rows, shown = [], {}
-    for (net_name, net), protocol in product(list(NETS.items())[: 1 + config.keras_net], parts):
-        init, apply = module_functions(net())
-        loss = windows.window_loss
-        task = Task(
-            init, apply, loss, lambda hyper: optim.adam(config.learning_rate), convolves=True
-        )
-        fit_windows, valid = parts[protocol]
-        patience = config.published_patience if protocol is published else config.patience
-        for epochs in (0,) * (config.untrained and protocol is sound) + (config.epochs,):
-            state = "trained" if epochs else "untrained"
-            fitted = run.fit(
-                f"{net_name} {protocol.name} {state}".replace(" ", "_"),
-                task,
-                {"x": fit_windows},
-                {"x": valid},
-                epochs=epochs,
-                batch_size=config.batch_size,
-                patience=patience if epochs else None,
-            )
-            row = {
-                "model": net_name if epochs else f"{net_name}, untrained",
-                "parameters": parameter_count(fitted.variables) // len(run.seeds),
-                "best epoch": fitted.best_epoch if epochs else None,
-            }
-            errors = [
-                fitted.predict(windows.window_errors, {"x": x})
-                for x in (fit_windows, valid, test_windows)
-            ]
-            rows += table_rows(row, protocol, errors, config.window, truth)
-            if epochs:
-                shown[net_name, protocol] = (fitted, errors)
-    components = min(16, config.window // 2)
-    errors = pca_errors(components, *parts[sound], test_windows)
-    row = {"model": f"PCA, {components} components", "best epoch": None}
-    row["parameters"] = (components + 1) * config.window
-    rows += table_rows(row, sound, errors, config.window, truth)
+    rows = [row for detector in detectors for row in table_rows(detector, truth)]
     title = "Flagged points of the test series; thresholds from training or validation windows only"
-    found = next(r for r in rows if r["protocol"] == "sound, MSE" and r["best epoch"] is not None)
     return Results(
         tables=[Table(title, rows, digits=4)],
-        figures=lab_170(train, test, config.window, shown, truth),
-        headline={key: found[key] for key in list(found)[-3:]},
+        figures=figures(train, test, scaled_test, detectors, truth),
+        headline=headline(rows),
         notes=[
             "Both protocols give back the weights of the best validation loss; the published "
             "notebooks keep the last ones. That the squared error serves better than the absolute "
@@ -141,272 +134,425 @@ def main(config: Config, run: Run) -> Results:
     )
 
 
-def _load(config: Config, run: Run) -> list[np.ndarray]:
-    """Training and test values; a user's file is cut in half."""
-    if config.series is None:
-        series = [nab.load(run.source, name) for name in (config.train_series, config.test_series)]
-        for each in series:
-            run.uses(each.provenance)
-        return [each.value for each in series]
-    series = nab.load(run.source, "", config.series)
-    run.uses(series.provenance)
-    return np.split(series.value[: len(series.value) // 2 * 2], 2)
+# ---- data ----------------------------------------------------------------------------------------
 
+
+def load_series(
+    config: Config, run: Run
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]]:
+    """The series to learn from and the series to test; a user's file is cut in half."""
+    if config.series is not None:
+        own = nab.load(run.source, "", config.series)
+        run.uses(own.provenance)
+        half = len(own.value) // 2
+        return own.value[:half], own.value[half : 2 * half]
+    train = nab.load(run.source, config.train_series)
+    test = nab.load(run.source, config.test_series)
+    run.uses(train.provenance)
+    run.uses(test.provenance)
+    return train.value, test.value
+
+
+def check_sizes(config: Config, train_points: int, test_points: int) -> None:
+    """Whether the series are long enough for the window, the split and the quantile.
+
+    Raises:
+        UserError: they are not, or a number is out of its range.
+    """
+    window, valid_share, alarm_rate = config.window, config.valid_share, config.alarm_rate
+    if window < 4 or window % 4:
+        raise UserError(f"--window {window}: give a multiple of 4")
+    for option, share in (("valid-share", valid_share), ("alarm-rate", alarm_rate)):
+        if not 0 < share < 1:
+            raise UserError(f"--{option} {share}: give a number between 0 and 1")
+    learning = learning_points(train_points, valid_share)
+    validating = train_points - learning
+    enough_to_learn = min(learning, test_points) >= 2 * window
+    enough_for_quantile = validating - window + 1 >= 1 / alarm_rate
+    if not (enough_to_learn and enough_for_quantile):
+        raise UserError(
+            f"{learning} + {validating} rows to learn and validate and {test_points} to test are "
+            f"too few for --window {window}, --valid-share {valid_share} and --alarm-rate "
+            f"{alarm_rate}: use a smaller --window, or a longer series"
+        )
+
+
+def learning_points(points: int, valid_share: float) -> int:
+    """How many points of the training series the sound protocol learns from."""
+    return round((1 - valid_share) * points)
+
+
+def standardise(
+    train: Float[np.ndarray, " n"], test: Float[np.ndarray, " m"]
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]]:
+    """Both series minus the mean of the first, divided by its standard deviation.
+
+    Raises:
+        UserError: the first series is constant, or a value does not fit into float32.
+    """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        mean, deviation = train.mean(), train.std(ddof=1)
+        scaled_train, scaled_test = (train - mean) / deviation, (test - mean) / deviation
+        farthest = np.abs(np.append(scaled_train, scaled_test)).max()
+    if not (np.isfinite(deviation) and farthest < np.finfo(np.float32).max):  # NaN is not less
+        raise UserError("the series to learn from is constant, or its values are out of all range")
+    return scaled_train, scaled_test
+
+
+# ---- the two protocols ---------------------------------------------------------------------------
+
+Windows = Float[np.ndarray, "windows window 1"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Which windows a detector learns from, and how its errors become flags.
+
+    Attributes:
+        name: for the table.
+        train_windows: what the detector learns from.
+        valid_windows: what stops the training.
+        patience: epochs without a lower validation loss before the training stops.
+        errors: the errors that are tried, "MAE" or "MSE", the most telling first.
+        threshold: (errors of the training windows, of the validation windows) -> threshold.
+        flagged_points: (flags of the windows, points in a window) -> flags of the points.
+    """
+
+    name: str
+    train_windows: Windows
+    valid_windows: Windows
+    patience: int
+    errors: tuple[str, ...]
+    threshold: Callable[[Float[np.ndarray, " train"], Float[np.ndarray, " valid"]], float]
+    flagged_points: Callable[[Bool[np.ndarray, " windows"], int], Bool[np.ndarray, " n"]]
+
+
+def published_protocol(scaled_train: Float[np.ndarray, " n"], config: Config) -> Protocol:
+    """As the lecture and the Keras example have it."""
+    everything = windows.sliding(scaled_train, config.window)
+    cut = round(0.9 * len(everything))
+
+    def highest_training_error(train_errors, valid_errors):
+        del valid_errors
+        return float(train_errors.max())
+
+    return Protocol(
+        name="published",
+        train_windows=everything[:cut],
+        valid_windows=everything[cut:],
+        patience=config.published_patience,
+        errors=("MAE",),
+        threshold=highest_training_error,
+        flagged_points=windows.lecture_points,
+    )
+
+
+def sound_protocol(scaled_train: Float[np.ndarray, " n"], config: Config) -> Protocol:
+    """Validation behind the training series, threshold from it, and no window left out."""
+    cut = learning_points(len(scaled_train), config.valid_share)
+
+    def quantile_of_validation_errors(train_errors, valid_errors):
+        del train_errors
+        return thresholds.quantile(
+            valid_errors, config.alarm_rate, fitted_on="validation windows", resamples=0
+        ).value
+
+    return Protocol(
+        name="sound",
+        train_windows=windows.sliding(scaled_train[:cut], config.window),
+        valid_windows=windows.sliding(scaled_train[cut:], config.window),
+        patience=config.patience,
+        errors=("MSE", "MAE"),
+        threshold=quantile_of_validation_errors,
+        flagged_points=windows.points_in_flagged_windows,
+    )
+
+
+# ---- training ------------------------------------------------------------------------------------
 
 Errors = Mapping[str, Float[np.ndarray, "seeds windows"]]
 
 
-class Protocol(NamedTuple):
-    """A way to decide.
+@dataclass(frozen=True)
+class Detector:
+    """A model that was fitted as a protocol says, and the errors that its windows have.
 
     Attributes:
-        name: for tables.
-        kinds: the errors it looks at, the most telling first.
-        threshold: (errors of the training windows, of the validation windows) -> number.
-        points: (flags of the windows, window) -> flags of the points.
+        name: for the table.
+        parameters: numbers in the model.
+        protocol: what it was fitted by.
+        train_errors, valid_errors, test_errors: "MAE" and "MSE" of the windows, for every seed.
+        fitted: the trained net; None if nothing was trained.
     """
 
     name: str
-    kinds: tuple[str, ...]
-    threshold: Callable[[np.ndarray, np.ndarray], float]
-    points: Callable[[np.ndarray, int], np.ndarray]
-
-    def flag(
-        self, errors: Sequence[Errors], kind: str, seed: int, window: int
-    ) -> tuple[float, Bool[np.ndarray, " windows"], Bool[np.ndarray, " n"]]:
-        """Threshold, flagged windows and flagged points of one seed.
-
-        Args:
-            errors: of the training, the validation and the test windows.
-            kind: which error.
-            seed: which row of the errors.
-            window: points in a window.
-        """
-        fit, valid, test = (error[kind][seed] for error in errors)
-        threshold = self.threshold(fit, valid)
-        flags = test > threshold
-        return threshold, flags, self.points(flags, window)
+    parameters: int
+    protocol: Protocol
+    train_errors: Errors
+    valid_errors: Errors
+    test_errors: Errors
+    fitted: Fitted | None = None
 
 
-def published() -> Protocol:
-    """Mean absolute error, threshold = highest training error, one window short at the points."""
-    return Protocol("published", ("MAE",), lambda fit, _: float(fit.max()), windows.lecture_points)
+def fit_autoencoder(
+    config: Config,
+    run: Run,
+    name: str,
+    net: window_autoencoder.ConvAutoencoder,
+    protocol: Protocol,
+    epochs: int,
+    test_windows: Windows,
+) -> Detector:
+    """Train a net with every seed on the mean squared error; 0 epochs leave it as it starts."""
+    init, apply = module_functions(net)
 
+    def optimizer(hyper):
+        return optim.adam(config.learning_rate)
 
-def sound(alarm_rate: float) -> Protocol:
-    """Quantile of the validation errors; a point is flagged when all its windows are."""
-    quantile = partial(thresholds.quantile, fitted_on="validation windows", resamples=0)
-    return Protocol(
-        "sound",
-        ("MSE", "MAE"),
-        lambda _, valid: quantile(valid, alarm_rate).value,
-        windows.points_in_flagged_windows,
+    fitted = run.fit(
+        f"{name} {protocol.name} {'trained' if epochs else 'untrained'}".replace(" ", "_"),
+        Task(init, apply, windows.window_loss, optimizer, convolves=True),
+        {"x": protocol.train_windows},
+        {"x": protocol.valid_windows},
+        epochs=epochs,
+        batch_size=config.batch_size,
+        patience=protocol.patience if epochs else None,
+    )
+    return Detector(
+        name=name if epochs else f"{name}, untrained",
+        parameters=fitted.parameter_count,
+        protocol=protocol,
+        train_errors=fitted.predict(windows.window_errors, {"x": protocol.train_windows}),
+        valid_errors=fitted.predict(windows.window_errors, {"x": protocol.valid_windows}),
+        test_errors=fitted.predict(windows.window_errors, {"x": test_windows}),
+        fitted=fitted if epochs else None,
     )
 
 
-def split_windows(
-    train: Float[np.ndarray, " n"],
-    test: Float[np.ndarray, " m"],
-    window: int,
-    valid_share: float,
-    alarm_rate: float,
-) -> tuple[dict[Protocol, tuple[np.ndarray, np.ndarray]], np.ndarray]:
-    """Windows of both series, scaled by the mean and deviation of the first.
+def fit_pca(components: int, protocol: Protocol, test_windows: Windows) -> Detector:
+    """The linear baseline: windows projected on the first principal components and back."""
+    pca = PCA(components).fit(protocol.train_windows[:, :, 0])
+    return Detector(
+        name=f"PCA, {components} components",
+        parameters=pca.components_.size + pca.mean_.size,
+        protocol=protocol,
+        train_errors=pca_errors(pca, protocol.train_windows),
+        valid_errors=pca_errors(pca, protocol.valid_windows),
+        test_errors=pca_errors(pca, test_windows),
+    )
+
+
+def pca_errors(pca: PCA, x: Windows) -> Errors:
+    """`windows.window_errors` of a PCA: a population of one."""
+    flat = x[:, :, 0]
+    difference = pca.inverse_transform(pca.transform(flat)) - flat
+    return {
+        "MAE": np.abs(difference).mean(axis=1)[None],
+        "MSE": np.square(difference).mean(axis=1)[None],
+    }
+
+
+# ---- from errors to flagged points ---------------------------------------------------------------
+
+
+class Decision(NamedTuple):
+    """What one seed of a detector flags in the test series.
+
+    Attributes:
+        threshold: of the error of a window.
+        windows: whose error is above it.
+        points: that the flagged windows point at.
+    """
+
+    threshold: float
+    windows: Bool[np.ndarray, " windows"]
+    points: Bool[np.ndarray, " n"]
+
+
+def decide(detector: Detector, error: str, seed: int) -> Decision:
+    """Apply the detector's protocol.
 
     Args:
-        train: the series to learn from.
-        test: the other one.
-        window: points in a window, a multiple of 4.
-        valid_share: share of the first series, at its end, that validates in the sound protocol.
-        alarm_rate: share of validation windows that the sound threshold lets through.
-
-    Returns:
-        protocol -> (training windows, validation windows), and the test windows. The published
-        protocol validates on the last tenth of all windows, which overlap the others.
-
-    Raises:
-        UserError: the series are too short for these numbers, or the first is constant.
+        detector: with its errors.
+        error: "MAE" or "MSE".
+        seed: which row of the errors.
     """
-    if window < 4 or window % 4:
-        raise UserError(f"--window {window}: give a multiple of 4")
-    for name, share in (("valid-share", valid_share), ("alarm-rate", alarm_rate)):
-        if not 0 < share < 1:
-            raise UserError(f"--{name} {share}: give a number between 0 and 1")
-    cut = round((1 - valid_share) * len(train))
-    validating = len(train) - cut
-    if validating - window + 1 < 1 / alarm_rate or min(cut, len(test)) < 2 * window:
-        raise UserError(
-            f"{cut} + {validating} rows to learn and validate and {len(test)} to test are too few "
-            f"for --window {window}, --valid-share {valid_share} and --alarm-rate {alarm_rate}: "
-            "use a smaller --window, or a longer series"
-        )
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        mean, deviation = train.mean(), train.std(ddof=1)
-        scaled, scaled_test = ((x - mean) / deviation for x in (train, test))
-        farthest = np.abs(np.append(scaled, scaled_test)).max()
-    if not (np.isfinite(deviation) and farthest < np.finfo(np.float32).max):  # NaN is not less
-        raise UserError("the series to learn from is constant, or its values are out of all range")
-    everything, overlap = windows.sliding(scaled, window), round(0.9 * (len(train) - window + 1))
-    parts = {
-        published(): (everything[:overlap], everything[overlap:]),
-        sound(alarm_rate): tuple(windows.sliding(x, window) for x in (scaled[:cut], scaled[cut:])),
-    }
-    return parts, windows.sliding(scaled_test, window)
+    protocol = detector.protocol
+    window = protocol.train_windows.shape[1]
+    threshold = protocol.threshold(
+        detector.train_errors[error][seed], detector.valid_errors[error][seed]
+    )
+    flags = detector.test_errors[error][seed] > threshold
+    return Decision(threshold, flags, protocol.flagged_points(flags, window))
 
 
-def pca_errors(components: int, *x: Float[np.ndarray, "windows window 1"]) -> list[Errors]:
-    """`window_errors` of a PCA of the first windows, for these and the others; a population of one.
-
-    Raises:
-        ValueError: there are more components than windows or points in one.
-    """
-    flat = [each[:, :, 0] for each in x]
-    pca = PCA(components).fit(flat[0])
-    differences = [pca.inverse_transform(pca.transform(each)) - each for each in flat]
-    return [
-        {"MAE": np.abs(d).mean(axis=1)[None], "MSE": np.square(d).mean(axis=1)[None]}
-        for d in differences
-    ]
+# ---- what we see ---------------------------------------------------------------------------------
 
 
 def table_rows(
-    model: Mapping[str, Any],
-    protocol: Protocol,
-    errors: Sequence[Errors],
-    window: int,
-    truth: Bool[np.ndarray, " n"] | None = None,
+    detector: Detector, truth: Bool[np.ndarray, " n"] | None = None
 ) -> list[dict[str, Any]]:
-    """One row for each kind of error, with an array over the seeds in each cell.
+    """One row for each error of the protocol, with an array over the seeds in each cell.
 
     Args:
-        model: the first cells of the rows.
-        protocol: how to decide.
-        errors: of the training, the validation and the test windows.
-        window: points in a window.
+        detector: with its errors.
         truth: the points that should be flagged, where they are known.
     """
     rows = []
-    for kind in protocol.kinds:
-        seeds = range(len(errors[0][kind]))
-        cuts, flags, points = zip(
-            *(protocol.flag(errors, kind, seed, window) for seed in seeds), strict=True
-        )
-        row = {**model, "protocol": f"{protocol.name}, {kind}", "threshold": np.array(cuts)}
-        row["windows flagged"] = np.array([flag.sum() for flag in flags])
+    for error in detector.protocol.errors:
+        seeds = len(detector.test_errors[error])
+        decisions = [decide(detector, error, seed) for seed in range(seeds)]
+        points = np.stack([decision.points for decision in decisions])
+        row = {
+            "model": detector.name,
+            "parameters": detector.parameters,
+            "best epoch": None if detector.fitted is None else detector.fitted.best_epoch,
+            "protocol": f"{detector.protocol.name}, {error}",
+            "threshold": np.array([decision.threshold for decision in decisions]),
+            "windows flagged": np.array([decision.windows.sum() for decision in decisions]),
+        }
         if truth is None:
-            row["points flagged"] = np.array([point.sum() for point in points])
+            row["points flagged"] = points.sum(axis=1)
         else:
-            exact = sum(bool((point == truth).all()) for point in points)
+            exact = (points == truth).all(axis=1).sum()
             row["true points"] = int(truth.sum())
-            row["points found"] = np.array([(point & truth).sum() for point in points])
-            row["false points"] = np.array([(point & ~truth).sum() for point in points])
-            row["exact"] = f"{exact} of {len(points)}"
+            row["points found"] = (points & truth).sum(axis=1)
+            row["false points"] = (points & ~truth).sum(axis=1)
+            row["exact"] = f"{exact} of {seeds}"
         rows.append(row)
     return rows
 
 
-def reconstruction(
-    window: Float[np.ndarray, " window"], output: Float[np.ndarray, " window"]
+def headline(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the trained lecture net finds by the sound protocol with the squared error."""
+    for row in rows:
+        if row["protocol"] == "sound, MSE" and row["best epoch"] is not None:
+            columns = ("points found", "false points", "exact", "points flagged")
+            return {column: row[column] for column in columns if column in row}
+    raise ValueError("no net was trained by the sound protocol")
+
+
+def figures(
+    train: Float[np.ndarray, " n"],
+    test: Float[np.ndarray, " m"],
+    scaled_test: Float[np.ndarray, " m"],
+    detectors: Sequence[Detector],
+    truth: Bool[np.ndarray, " m"] | None,
+) -> dict[str, Callable[[], Any]]:
+    """The notebook's figures, for the first seed of the lecture's net, and the points of all nets.
+
+    Args:
+        train, test: the series as they are.
+        scaled_test: the test series as the net sees it.
+        detectors: those of the lecture's net first.
+        truth: the points that should be flagged, where they are known.
+    """
+    trained = [detector for detector in detectors if detector.fitted is not None]
+    published, sound = trained[:2]
+    threshold_mae = decide(published, "MAE", seed=0).threshold
+    threshold_mse = decide(sound, "MSE", seed=0).threshold
+    histories = {f"{each.name}, {each.protocol.name}": each.fitted.history for each in trained}
+    layers = conv1d.layer_rows(window_autoencoder.lecture_net(), sound.protocol.train_windows[:1])
+    return {
+        "raw_series": partial(series, {"training series": train, "test series": test}),
+        "net": partial(draw_layers, layers, "the lecture's net: output shapes without the batch"),
+        "loss": partial(loss_curves, histories, log=True),
+        "training_errors": partial(
+            histogram, published.train_errors["MAE"][0], "training window MAE", threshold_mae
+        ),
+        "first_window": partial(draw_reconstruction, published),
+        "scaled_test_series": partial(series, {"test series": scaled_test}, "scaled value"),
+        "test_errors": partial(
+            histogram, published.test_errors["MAE"][0], "test window MAE", threshold_mae
+        ),
+        "test_errors_sound": partial(
+            histogram, sound.test_errors["MSE"][0], "test window MSE", threshold_mse
+        ),
+        "flagged_points": partial(draw_flagged_points, test, trained, truth),
+        "conv1d_arithmetic": draw_conv1d_arithmetic,
+    }
+
+
+def draw_flagged_points(
+    test: Float[np.ndarray, " n"],
+    detectors: Sequence[Detector],
+    truth: Bool[np.ndarray, " n"] | None,
 ) -> Any:
-    """A window and what the autoencoder makes of it."""
+    """The points that the first seed of each detector flags; the true block shaded."""
+    panels, spans = {}, {}
+    for detector in detectors:
+        title = f"{detector.name}, {detector.protocol.name} protocol"
+        panels[title] = (test, decide(detector, detector.protocol.errors[0], seed=0).points)
+        if truth is not None and truth.any():
+            block = np.flatnonzero(truth)
+            spans[title] = [(block[0], block[-1])]
+    return flagged_points(panels, spans)
+
+
+def draw_reconstruction(detector: Detector) -> Any:
+    """The first training window, and what the autoencoder makes of it."""
+    first = detector.protocol.train_windows[:1]
+    copies = detector.fitted.predict(reconstruction, {"x": first})
     figure, axis = subplots(width=7)
-    axis.plot(window, label="window")
-    axis.plot(output, label="reconstruction")
+    axis.plot(first[0, :, 0], label="window")
+    axis.plot(copies[0, 0, :, 0], label="reconstruction")
     axis.set(xlabel="step", ylabel="scaled value")
     axis.legend()
     return figure
 
 
-def conv1d_arithmetic(
-    signal: Float[np.ndarray, " n"],
-    kernel: Float[np.ndarray, " taps"],
-    output: Float[np.ndarray, " outputs"],
-) -> Any:
-    """Which cells a one-dimensional convolution multiplies and adds for each output (slide 99)."""
-    figure, axis = subplots(width=7, height=3.2)
-    for row, (values, colour, label) in enumerate(
-        ((signal, "#cfe2f3", "signal"), (output, "#d9ead3", "feature"))
-    ):
-        shift = 0 if row == 0 else (len(kernel) - 1) / 2
-        for i, value in enumerate(values):
-            box = {"boxstyle": "square,pad=0.7", "fc": colour, "ec": "0.4"}
-            axis.text(i + shift, 1 - row, f"{value:g}", ha="center", va="center", bbox=box)
-        axis.text(-1.0, 1 - row, label, ha="center", va="center")
-    for i in range(len(output)):
-        for tap, weight in enumerate(kernel):
-            ends = ((i + tap, 0.86), (i + (len(kernel) - 1) / 2, 0.14))
-            axis.plot(*zip(*ends, strict=True), color="0.6", lw=0.6 + 0.6 * abs(weight), zorder=0)
-        terms = " + ".join(f"{w:g}x{s:g}" for w, s in zip(kernel, signal[i:], strict=False))
-        axis.text(i + (len(kernel) - 1) / 2, -0.32, terms, ha="center", fontsize=7)
-    axis.set(xlim=(-1.6, len(signal)), ylim=(-0.5, 1.4))
-    axis.set_title(f"kernel {[float(weight) for weight in kernel]}, stride 1, no padding")
-    axis.axis("off")
-    return figure
+def reconstruction(outputs, batch):
+    """The net's outputs as they are, for `Fitted.predict`."""
+    del batch
+    return outputs
 
 
-def layers(rows: Sequence[Mapping[str, Any]], title: str) -> Any:
+def draw_layers(rows: Sequence[Mapping[str, Any]], title: str) -> Any:
     """A net as a column of boxes: layer, output shape, number of parameters."""
     figure, axis = subplots(height=0.5 * len(rows) + 0.6)
     box = {"boxstyle": "round,pad=0.35", "fc": "#cfe2f3", "ec": "0.4"}
-    for i, row in enumerate(rows):
+    arrow = {"arrowstyle": "->", "color": "0.4"}
+    for place, row in enumerate(rows):
         text = f"{row['layer']}: {row['output']}, {row['parameters']:,} parameters"
-        axis.text(0, -i, text, ha="center", va="center", fontsize=8, bbox=box)
-        if i:
-            arrow = {"arrowstyle": "->", "color": "0.4"}
-            axis.annotate("", (0, -i + 0.25), (0, -i + 0.75), arrowprops=arrow)
+        axis.text(0, -place, text, ha="center", va="center", fontsize=8, bbox=box)
+        if place:
+            axis.annotate("", (0, -place + 0.25), (0, -place + 0.75), arrowprops=arrow)
     axis.set(xlim=(-1, 1), ylim=(0.6 - len(rows), 0.5), title=title)
     axis.axis("off")
     return figure
 
 
-def lab_170(
-    train: Float[np.ndarray, " n"],
-    test: Float[np.ndarray, " m"],
-    window: int,
-    fits: Mapping[tuple[str, Protocol], tuple[Any, Sequence[Errors]]],
-    truth: Bool[np.ndarray, " m"] | None = None,
-) -> dict[str, Callable[[], Any]]:
-    """The notebook's figures for the first seed of the first net, and the flagged points of all.
-
-    Args:
-        train: the series that was learnt.
-        test: the other one.
-        window: points in a window.
-        fits: (net, protocol) -> its fit, and the errors of its training, validation and test
-            windows; the published protocol of the first net comes first, the sound one second.
-        truth: the points that should be flagged, where they are known.
-    """
-    (_, published), (_, sound) = list(fits)[:2]
-    (fitted, errors), (_, sound_errors) = list(fits.values())[:2]
-    mean, deviation = train.mean(), train.std(ddof=1)
-    first = windows.sliding((train[:window] - mean) / deviation, window)
-    output = fitted.predict(lambda outputs, batch: outputs, {"x": first})[0, 0, :, 0]
-    curves = {f"{net}, {protocol.name}": fit.history for (net, protocol), (fit, _) in fits.items()}
-    cuts = {p: p.flag(e, p.kinds[0], 0, window)[0] for (_, p), (_, e) in list(fits.items())[:2]}
-    panels = {
-        f"{net}, {p.name} protocol": (test, p.flag(e, p.kinds[0], 0, window)[2])
-        for (net, p), (_, e) in fits.items()
-    }
-    block = np.flatnonzero(truth) if truth is not None else np.array([], int)
-    spans = {title: [(block[0], block[-1])] for title in panels if block.size}
+def draw_conv1d_arithmetic() -> Any:
+    """Slide 99: which numbers a one-dimensional convolution multiplies and adds."""
     signal, kernel = np.array([1.0, 1.0, 3.0, 4.0, 3.0]), np.array([1.0, 2.0, 1.0])
     feature = np.asarray(conv1d.conv1d(signal[None, :, None], kernel[:, None, None]))[0, :, 0]
-    net = conv1d.layers(window_autoencoder.lecture_net(), window)
-    return {
-        "raw_series": lambda: series({"training series": train, "test series": test}),
-        "net": lambda: layers(net, "the lecture's net: output shapes without the batch"),
-        "loss": lambda: loss_curves(curves, log=True),
-        "training_errors": lambda: histogram(
-            errors[0]["MAE"][0], "training window MAE", cuts[published]
-        ),
-        "first_window": lambda: reconstruction(first[0, :, 0], output),
-        "scaled_test_series": lambda: series(
-            {"test series": (test - mean) / deviation}, "scaled value"
-        ),
-        "test_errors": lambda: histogram(errors[2]["MAE"][0], "test window MAE", cuts[published]),
-        "test_errors_sound": lambda: histogram(
-            sound_errors[2]["MSE"][0], "test window MSE", cuts[sound]
-        ),
-        "flagged_points": lambda: flagged_points(panels, spans),
-        "conv1d_arithmetic": lambda: conv1d_arithmetic(signal, kernel, feature),
-    }
+    figure, axis = subplots(width=7, height=3.2)
+    middle = (len(kernel) - 1) / 2  # a feature stands under the middle of what it reads
+    draw_cells(axis, "signal", signal, left=0, height=1, colour="#cfe2f3")
+    draw_cells(axis, "feature", feature, left=middle, height=0, colour="#d9ead3")
+    for place in range(len(feature)):
+        terms = []
+        for tap, weight in enumerate(kernel):
+            across, down = (place + tap, place + middle), (0.86, 0.14)
+            axis.plot(across, down, color="0.6", lw=0.6 + 0.6 * abs(weight), zorder=0)
+            terms.append(f"{weight:g}x{signal[place + tap]:g}")
+        axis.text(place + middle, -0.32, " + ".join(terms), ha="center", fontsize=7)
+    axis.set(xlim=(-1.6, len(signal)), ylim=(-0.5, 1.4))
+    axis.set_title(f"kernel {kernel.tolist()}, stride 1, no padding")
+    axis.axis("off")
+    return figure
+
+
+def draw_cells(
+    axis: Any,
+    label: str,
+    values: Float[np.ndarray, " n"],
+    left: float,
+    height: float,
+    colour: str,
+) -> None:
+    """A row of numbers in boxes, the first one `left` from the edge, with the row's name."""
+    box = {"boxstyle": "square,pad=0.7", "fc": colour, "ec": "0.4"}
+    axis.text(-1.0, height, label, ha="center", va="center")
+    for place, value in enumerate(values):
+        axis.text(left + place, height, f"{value:g}", ha="center", va="center", bbox=box)

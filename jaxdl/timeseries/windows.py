@@ -1,4 +1,4 @@
-"""Sliding windows of a time series, and from window errors back to points (lab 170).
+"""Sliding windows of a time series, and from flagged windows back to points (lab 170).
 
 Window i covers the points i .. i + window - 1. Point d therefore lies in the windows
 d - window + 1 .. d. The lecture and the Keras example leave window d out and look at the points
@@ -6,16 +6,18 @@ from window - 1 on only; `points_in_flagged_windows` does it right, `lecture_poi
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxdl.losses import mae, mse
 
 
 def sliding(values: Float[np.ndarray, " n"], window: int) -> Float[np.ndarray, "windows window 1"]:
     """All windows of stride 1, as float32 with a channel axis: n - window + 1 of them.
+
+    >>> sliding(np.array([5.0, 6.0, 7.0, 8.0]), window=3)[:, :, 0].tolist()
+    [[5.0, 6.0, 7.0], [6.0, 7.0, 8.0]]
 
     Raises:
         ValueError: the series is shorter than the window.
@@ -33,12 +35,19 @@ def points_in_flagged_windows(
 
     This finds a long anomaly, but its first and last points only if a window that holds a single
     bad point is flagged already.
+
+    >>> flags = np.array([False, True, True, True, False])  # windows of three points
+    >>> points_in_flagged_windows(flags, window=3).tolist()
+    [False, False, False, True, False, False, False]
+
+    Args:
+        flags: of the windows, one for each starting point.
+        window: points in a window.
     """
     n = len(flags) + window - 1
-    before = np.concatenate([[0], np.cumsum(~np.asarray(flags))])
     first = np.maximum(np.arange(n) - window + 1, 0)
     last = np.minimum(np.arange(n), len(flags) - 1)
-    return before[last + 1] == before[first]
+    return _all_flagged(flags, first, last)
 
 
 def lecture_points(flags: Bool[np.ndarray, " windows"], window: int) -> Bool[np.ndarray, " n"]:
@@ -46,24 +55,25 @@ def lecture_points(flags: Bool[np.ndarray, " windows"], window: int) -> Bool[np.
 
     Point d is flagged when the windows d - window + 1 .. d - 1 are; only the points window - 1 ..
     windows - 1 are looked at.
+
+    Args:
+        flags: of the windows, one for each starting point.
+        window: points in a window.
     """
     points = np.zeros(len(flags) + window - 1, bool)
-    before = np.concatenate([[0], np.cumsum(~np.asarray(flags))])
     d = np.arange(window - 1, len(flags))
-    points[d] = before[d] == before[d - window + 1]
+    points[d] = _all_flagged(flags, d - window + 1, d - 1)
     return points
 
 
-def mean_over_windows(
-    errors: Float[np.ndarray, "windows window"],
-) -> Float[np.ndarray, " n"]:
-    """Each point's error, averaged over all the windows that hold it (float64)."""
-    windows, window = errors.shape
-    total, count = np.zeros(windows + window - 1), np.zeros(windows + window - 1)
-    for offset in range(window):
-        total[offset : offset + windows] += errors[:, offset]
-        count[offset : offset + windows] += 1
-    return total / count
+def _all_flagged(
+    flags: Bool[np.ndarray, " windows"],
+    first: Int[np.ndarray, " points"],
+    last: Int[np.ndarray, " points"],
+) -> Bool[np.ndarray, " points"]:
+    """Whether all the windows first .. last of a point are flagged."""
+    unflagged_before = np.concatenate([[0], np.cumsum(~flags)])
+    return unflagged_before[last + 1] == unflagged_before[first]
 
 
 def window_errors(
@@ -74,7 +84,10 @@ def window_errors(
 
 
 def window_loss(
-    outputs: Float[Array, "batch window channels"], batch: Mapping[str, Array], hyper: Any = None
+    outputs: Float[Array, "batch window channels"],
+    batch: Mapping[str, Array],
+    hyper: Mapping[str, Array] | None = None,
 ) -> Float[Array, " batch"]:
     """What an autoencoder of windows is trained on: the mean squared error of each."""
+    del hyper
     return mse(outputs, batch["x"])

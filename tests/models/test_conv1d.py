@@ -9,7 +9,7 @@ from jaxdl.models.conv1d import (
     Dropout,
     conv1d,
     conv1d_transpose,
-    layers,
+    layer_rows,
     random_words,
     same_padding,
 )
@@ -104,7 +104,7 @@ def test_published_parameter_counts(net, parameters, layers):
 
 
 def test_layers_are_listed_in_order_with_shapes():
-    rows = layers(lecture_net(), 288)
+    rows = layer_rows(lecture_net(), np.zeros((1, 288, 1), np.float32))
     assert [row["parameters"] for row in rows] == [256, 0, 3_600, 0, 1_808, 3_616, 33]
     assert [row["output"] for row in rows][::6] == ["144 x 32", "288 x 1"]
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from experiments import nab_conv1d_ae
 from jaxdl.timeseries import windows
 
 
@@ -44,49 +43,9 @@ def test_no_flag_no_point_and_all_flags_all_points():
     assert windows.lecture_points(every, 3).sum() == 8
 
 
-def test_protocols_decide_by_their_rules():
-    rng = np.random.default_rng(0)
-    fit, valid, test = (rng.random((2, n)) for n in (50, 200, 60))
-    test[1, 20:35] += 2
-    errors = [{"MSE": each, "MAE": each[::-1]} for each in (fit, valid, test)]
-    published, sound = nab_conv1d_ae.published(), nab_conv1d_ae.sound(0.02)
-    cut, flags, points = published.flag(errors, "MAE", 0, 4)
-    assert cut == fit[1].max()
-    assert np.array_equal(flags, test[1] > cut)
-    assert np.array_equal(points, windows.lecture_points(flags, 4))
-    cut, flags, points = sound.flag(errors, "MSE", 1, 4)
-    assert 3 <= np.sum(valid[1] > cut) <= 4
-    assert np.array_equal(points, windows.points_in_flagged_windows(flags, 4))
-
-
-def test_rows_count_found_and_false_points():
-    errors = [{"MAE": np.zeros((2, 9)), "MSE": np.zeros((2, 9))} for _ in range(3)]
-    for kind in ("MAE", "MSE"):
-        errors[2][kind][:, 2:7] = 1.0  # with windows of 3: points 4, 5 and 6
-    errors[2]["MSE"][1, 7] = 1.0
-    truth = np.zeros(11, bool)
-    truth[4:7] = True
-    rows = nab_conv1d_ae.table_rows({"model": "x"}, nab_conv1d_ae.sound(0.5), errors, 3, truth)
-    assert [row["protocol"] for row in rows] == ["sound, MSE", "sound, MAE"]
-    assert rows[0]["model"] == "x"
-    assert rows[0]["windows flagged"].tolist() == [5, 6]
-    assert rows[0]["true points"] == 3
-    assert rows[0]["points found"].tolist() == [3, 3]
-    assert rows[0]["false points"].tolist() == [0, 1]
-    assert [row["exact"] for row in rows] == ["1 of 2", "2 of 2"]
-    unknown = nab_conv1d_ae.table_rows({}, nab_conv1d_ae.published(), errors, 3)
-    assert list(unknown[0])[-1] == "points flagged"
-
-
 def test_errors_of_windows():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 7, 5, 1)).astype(np.float32)
     errors = windows.window_errors(y, {"x": x})
     np.testing.assert_allclose(errors["MAE"], np.abs(y - x)[:, :, 0].mean(1), rtol=1e-5)
     np.testing.assert_allclose(errors["MSE"], np.square(y - x)[:, :, 0].mean(1), rtol=1e-5)
-    # windows of rank 2 are copied by two components, others are not
-    low = (rng.normal(size=(20, 2)) @ rng.normal(size=(2, 5)))[:, :, None]
-    near, far = nab_conv1d_ae.pca_errors(2, low, x)
-    assert near["MSE"].shape == (1, 20)
-    assert near["MSE"].max() < 1e-20
-    assert far["MAE"].min() > 0.1
