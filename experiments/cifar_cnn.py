@@ -14,37 +14,44 @@ the lowest loss on it are kept, the test images are read once. Protocol "lecture
 all 50,000 training images, 16 epochs of Adam at batch 32, the test images as validation curve, the
 last epoch's weights; the best epoch beside it is chosen on the test images and so is optimistic.
 
-The lecture's stored run: test accuracy 0.7229 without and 0.7897 with augmentation; the slide's net
-in its public source: 0.7528 and 0.8046. Ours, with seeds, data and machine: docs/results.md.
-Runtime: about one minute an epoch on one CPU core (notebook's net).
+Reference: the lecture's stored run has a test accuracy of 0.7229 without and 0.7897 with
+augmentation; the slide's net in its public source 0.7528 and 0.8046. Expected, with seeds, data and
+machine: docs/results.md. Runtime: about one minute an epoch on one CPU core (notebook's net).
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Float, Int, UInt8
 
 from datasets import cifar10, splits
+from datasets.splits import Rows
 from jaxdl import optim
-from jaxdl.figures import decisions
 from jaxdl.figures.curves import loss_curves
-from jaxdl.figures.images import image_grid, right_and_wrong
-from jaxdl.models import cnn, conv2d
+from jaxdl.figures.decisions import confusion
+from jaxdl.figures.images import image_grid
+from jaxdl.models.cnn import VGG, notebook_net, slide_net
+from jaxdl.models.conv2d import pixels
 from jaxdl.models.mlp import MLP
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-from jaxdl.training import Task, parameter_count
-from jaxdl.vision import augmentation, classification_task
+from jaxdl.training import Fitted, Task
+from jaxdl.vision import augmentation
+from jaxdl.vision.augmentation import Augmentation
+from jaxdl.vision.classification_task import accuracy_of, image_task, predicted_class
 
-NETS = {"notebook": cnn.notebook_net, "slide": cnn.slide_net}
+NETS = {"notebook": notebook_net, "slide": slide_net}
+NO_AUGMENTATION = Augmentation()
 RANGES = {
-    "none": augmentation.Augmentation(),
+    "none": NO_AUGMENTATION,
     "lecture": augmentation.LECTURE,
     "deck": augmentation.DECK,
 }
-REFERENCE = {
+STORED_ACCURACY = {  # (net, augmentation) -> test accuracy of the stored run, n = 1
     ("notebook", "none"): 0.7229,
     ("notebook", "lecture"): 0.7897,
     ("slide", "none"): 0.7528,
@@ -75,69 +82,205 @@ class Config:
 PRESETS = {"quick": Config(nets=("notebook",), epochs=3, twin_rows=(1_000, 200))}
 
 
-def net_task(module, config: Config, ranges=RANGES["none"]) -> Task:
-    """Keras's Adam on cross-entropy, with the augmentation's ranges."""
-    change = partial(augmentation.augment, ranges=ranges)
-    adam = lambda hyper: optim.adam(config.learning_rate)  # noqa: E731
-    return classification_task.image_task(module, adam, change=change)
-
-
 def main(config: Config, run: Run) -> Results:
-    data = cifar10.load(run.source, config.twin_rows)
-    run.uses(data.provenance)
-    train, test = ({"x": h.image, "y": h.label} for h in (data.train, data.test))
-    held, valid, keep_best = "test", test, {}
-    if config.protocol == "validation":
-        rest, chosen = splits.split_by_class(data.train.label, config.validation_share)
-        train, valid = ({k: v[rows] for k, v in train.items()} for rows in (rest, chosen))
-        held, keep_best = "validation", {"patience": config.epochs}
-    size = {"epochs": config.epochs, "batch_size": config.batch_size}
-    fit = partial(run.fit, train=train, valid=valid, **size, **keep_best)
+    data = load_images(config, run)
 
-    linear = fit("linear", net_task(MLP((10,)), config))
-    rows = [{"model": "linear, on pixels", "augmentation": "none", "parameters": 30_730}]
-    hits = partial(classification_task.accuracy_of, label=test["y"])
-    said = classification_task.predicted(linear, test)
-    rows[0] |= classification_task.learning_columns(linear, hits(said), held)
-    notes, pictures = [], {}
+    linear = train(config, run, data, "linear", classifier(MLP((10,)), config))
+    rows = [result_row("linear, on pixels", "none", linear, data)]
+    headline, notes, figures = {}, [], example_figures(config, data)
     for net in config.nets:
+        model = NETS[net]()
         fits = {}
         for name in config.augmentations:
-            task = net_task(NETS[net](), config, RANGES[name])
-            fits[name] = fitted = fit(f"{net}_{name}", task)
-            count = parameter_count(jax.tree.map(lambda x: x[0], fitted.variables))
-            rows.append({"model": net, "augmentation": name, "parameters": count})
-            said = classification_task.predicted(fitted, test)
-            rows[-1] |= classification_task.learning_columns(fitted, hits(said), held)
-            if (net, name) in REFERENCE and data.provenance.kind != "simulated":
-                got, stored = rows[-1]["test accuracy"].mean(), REFERENCE[net, name]
-                word = "reached" if got >= stored else "missed"
-                notes.append(f"{net}, {name}: stored run {stored:.4f}, here {got:.4f}: {word}.")
-        untrained = run.fit(f"{net}_untrained", task, train, epochs=0, batch_size=32)
-        rows.append({"model": f"{net}, untrained", "augmentation": "-", "parameters": count})
-        rows[-1]["test accuracy"] = hits(classification_task.predicted(untrained, test))
-        pictures |= net_figures(net, fits, (test["x"], test["y"], said[0], data.classes))
-    first = data.train.image[:21], [data.classes[i] for i in data.train.label[:21]]
-    pictures["images"] = partial(image_grid, *first)
-    for name in set(config.augmentations) - {"none"}:
-        pictures[f"images_{name}"] = partial(augmented_grid, *first, RANGES[name])
-    split = f"{len(train['y']):,} training, {len(valid['y']):,} {held} images"
-    title = f"CIFAR-10, protocol {config.protocol}: {split}, {config.epochs} epochs"
-    headline = {f"{r['model']}, {r['augmentation']}": r["test accuracy"] for r in rows[1:-1]}
-    return Results([Table(title, rows, digits=4)], pictures, headline, notes)
+            task = classifier(model, config, RANGES[name])
+            fits[name] = train(config, run, data, f"{net}_{name}", task)
+            row = result_row(net, name, fits[name], data)
+            rows.append(row)
+            headline[f"{net}, {name}"] = row["test accuracy"]
+            notes += stored_run_note(net, name, row["test accuracy"], data)
+        task = classifier(model, config)
+        untrained = run.fit(f"{net}_untrained", task, data.train, epochs=0, batch_size=32)
+        rows.append(untrained_row(net, untrained, data))
+        figures |= net_figures(net, fits, data)
+
+    size = f"{len(data.train['y']):,} training, {len(data.valid['y']):,} {data.held_out} images"
+    title = f"CIFAR-10, protocol {config.protocol}: {size}, {config.epochs} epochs"
+    return Results([Table(title, rows, digits=4)], figures, headline, notes)
 
 
-def net_figures(net: str, fits: dict, examples: tuple) -> dict:
-    """Loss curves of all augmentations; confusion and examples of the last one's first seed."""
-    curves = {name: fitted.history for name, fitted in fits.items()}
+# ---- data ----------------------------------------------------------------------------------------
+
+
+class Photographs(NamedTuple):
+    """Rows {"x": bytes [rows, 32, 32, 3], "y": classes}.
+
+    Attributes:
+        train, valid, test: no image is in two of them, but for the lecture's protocol, whose
+            validation rows are the test rows.
+        held_out: what the validation rows are called, "validation" or "test".
+        classes: names of the ten classes.
+        simulated: the pictures are those of the simulated twin.
+    """
+
+    train: Rows
+    valid: Rows
+    test: Rows
+    held_out: str
+    classes: Sequence[str]
+    simulated: bool
+
+
+def load_images(config: Config, run: Run) -> Photographs:
+    """CIFAR-10, split as the protocol says."""
+    data = cifar10.load(run.source, config.twin_rows)
+    run.uses(data.provenance)
+    train = {"x": data.train.image, "y": data.train.label}
+    test = {"x": data.test.image, "y": data.test.label}
+    valid, held_out = test, "test"
+    if config.protocol == "validation":
+        rest, chosen = splits.split_by_class(train["y"], config.validation_share)
+        valid, held_out = {name: values[chosen] for name, values in train.items()}, "validation"
+        train = {name: values[rest] for name, values in train.items()}
+    simulated = data.provenance.kind == "simulated"
+    return Photographs(train, valid, test, held_out, data.classes, simulated)
+
+
+# ---- training ------------------------------------------------------------------------------------
+
+
+def classifier(model: VGG | MLP, config: Config, ranges: Augmentation = NO_AUGMENTATION) -> Task:
+    """Cross-entropy and Keras's Adam; in training steps every image is warped anew.
+
+    Args:
+        model: gives ten logits.
+        config: the learning rate.
+        ranges: what the warps are drawn from.
+    """
+
+    def optimizer(hyper):
+        return optim.adam(config.learning_rate)
+
+    def augmented(key, images):
+        return augmentation.augment(key, images, ranges)
+
+    return image_task(model, optimizer, change=augmented)
+
+
+def train(config: Config, run: Run, data: Photographs, name: str, task: Task) -> Fitted:
+    """The fit of this name.
+
+    Protocol "validation" keeps the weights of the epoch with the lowest validation loss (with a
+    patience of all epochs nothing stops early); protocol "lecture" keeps the last ones.
+    """
+    return run.fit(
+        name,
+        task,
+        data.train,
+        data.valid,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        patience=config.epochs if config.protocol == "validation" else None,
+    )
+
+
+# ---- what we see ---------------------------------------------------------------------------------
+
+
+def result_row(model: str, ranges: str, fitted: Fitted, data: Photographs) -> dict[str, Any]:
+    """A line of the table: the epoch whose weights are kept, what they reach, the best epoch.
+
+    The training columns are averages over the epoch, as Keras prints them, augmentation included.
+    """
+    history, held_out = fitted.history, data.held_out
+    kept = fitted.best_epoch - 1, np.arange(len(fitted.seeds))
+    train_accuracy = history["train_accuracy"][kept]
+    test_accuracy = accuracy_of(predicted_class(fitted, data.test), data.test["y"])
     return {
-        f"{net}_loss": partial(loss_curves, curves, ylabel="cross-entropy"),
-        f"{net}_confusion": partial(decisions.confusion, *examples[1:]),
-        f"{net}_right_wrong": partial(right_and_wrong, *examples),
+        "model": model,
+        "augmentation": ranges,
+        "parameters": fitted.parameter_count,
+        "epoch": fitted.best_epoch,
+        "train loss": history["train_loss"][kept],
+        "train accuracy": train_accuracy,
+        f"{held_out} loss": history["valid_loss"][kept],
+        "test accuracy": test_accuracy,
+        "train - test": train_accuracy - test_accuracy,
+        f"best {held_out} accuracy": history["valid_accuracy"].max(axis=0),
+        "in epoch": history["valid_accuracy"].argmax(axis=0) + 1,
+        f"lowest {held_out} loss in epoch": history["valid_loss"].argmin(axis=0) + 1,
     }
 
 
-def augmented_grid(images, titles, ranges):
-    """The same pictures, each after a warp of its own."""
-    changed = augmentation.augment(jax.random.key(0), conv2d.pixels(images), ranges)
+def untrained_row(net: str, fitted: Fitted, data: Photographs) -> dict[str, Any]:
+    """A line of the table for the net as it starts."""
+    return {
+        "model": f"{net}, untrained",
+        "augmentation": "-",
+        "parameters": fitted.parameter_count,
+        "test accuracy": accuracy_of(predicted_class(fitted, data.test), data.test["y"]),
+    }
+
+
+def stored_run_note(
+    net: str, ranges: str, accuracy: Float[np.ndarray, " seeds"], data: Photographs
+) -> list[str]:
+    """A sentence on the stored run's accuracy, where there is one and the photographs are real."""
+    stored = STORED_ACCURACY.get((net, ranges))
+    if stored is None or data.simulated:
+        return []
+    ours = accuracy.mean()
+    verdict = "reached" if ours >= stored else "missed"
+    return [f"{net}, {ranges}: stored run {stored:.4f}, here {ours:.4f}: {verdict}."]
+
+
+def example_figures(config: Config, data: Photographs) -> dict[str, Callable[[], Any]]:
+    """The first 21 training images: as they are, and after one draw of each augmentation."""
+    images, titles = data.train["x"][:21], [data.classes[k] for k in data.train["y"][:21]]
+    figures = {"images": partial(image_grid, images, titles)}
+    for name in config.augmentations:
+        if name != "none":
+            figures[f"images_{name}"] = partial(augmented_grid, images, titles, RANGES[name])
+    return figures
+
+
+def augmented_grid(
+    images: UInt8[np.ndarray, "rows 32 32 3"], titles: Sequence[str], ranges: Augmentation
+) -> Any:
+    """The pictures after one draw of a warp for each."""
+    changed = augmentation.augment(jax.random.key(0), pixels(images), ranges)
     return image_grid(np.asarray(changed), titles)
+
+
+def net_figures(
+    net: str, fits: Mapping[str, Fitted], data: Photographs
+) -> dict[str, Callable[[], Any]]:
+    """Loss curves of all augmentations; confusion and examples of the last one's first seed."""
+    curves = {name: fitted.history for name, fitted in fits.items()}
+    last = list(fits.values())[-1]
+    label, predicted = data.test["y"], predicted_class(last.member(0), data.test)[0]
+    return {
+        f"{net}_loss": partial(loss_curves, curves, ylabel="cross-entropy"),
+        f"{net}_confusion": partial(confusion, label, predicted, data.classes),
+        f"{net}_right_wrong": partial(
+            right_and_wrong, data.test["x"], label, predicted, data.classes
+        ),
+    }
+
+
+def right_and_wrong(
+    images: UInt8[np.ndarray, "rows 32 32 3"],
+    label: Int[np.ndarray, " rows"],
+    predicted: Int[np.ndarray, " rows"],
+    classes: Sequence[str],
+    columns: int = 8,
+) -> Any:
+    """The first 16 pictures named rightly (green), and below the first 16 named wrongly (red).
+
+    A wrong one's title is "what was predicted (what it is)".
+    """
+    right = np.flatnonzero(predicted == label)[: 2 * columns]
+    wrong = np.flatnonzero(predicted != label)[: 2 * columns]
+    titles = [classes[label[i]] for i in right]
+    titles += [f"{classes[predicted[i]]}\n({classes[label[i]]})" for i in wrong]
+    colours = ["green"] * len(right) + ["red"] * len(wrong)
+    return image_grid(images[np.concatenate([right, wrong])], titles, columns, colours)

@@ -41,7 +41,7 @@ from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 from jaxdl.training import Fitted, parameter_count
 from jaxdl.vision import augmentation, classification_task
-from jaxdl.vision.classification_task import accuracy_of, predicted
+from jaxdl.vision.classification_task import accuracy_of, predicted_class
 
 NAMES = {"identity": "residual", "projection": "residual, projections", "false": "plain"}
 
@@ -128,7 +128,7 @@ def main(config: Config, run: Run) -> Results:
             curves[name] = fitted.history
             ratios = [norms[:, 0] / norms[:, -1] for norms in (starts[name], ends[name])]
             rows.append({"net": name} | result_columns(fitted, test, *ratios))
-    guess = classification_task.predicted(untrained, test)
+    guess = classification_task.predicted_class(untrained, test)
     rows.append({"net": f"{name}, untrained"})
     rows[-1]["test accuracy"] = classification_task.accuracy_of(guess, test["y"])
     side = train["x"].shape[1] // config.shrink
@@ -211,7 +211,7 @@ def result_columns(
         "train loss": history["train_loss"][-1],
         "train accuracy": history["train_accuracy"][-1],
         "validation accuracy": history["valid_accuracy"][-1],
-        "test accuracy": accuracy_of(predicted(fitted, test), test["y"]),
+        "test accuracy": accuracy_of(predicted_class(fitted, test), test["y"]),
         "first / last gradient at the start": start,
         "at the end": end,
     }

@@ -1,4 +1,4 @@
-"""Figures of image labs: grids of pictures, confusion matrices, pictures in few colours."""
+"""Figures of pictures: grids, rows of vectors drawn as images, mosaics, pictures in few colours."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -49,26 +49,6 @@ def image_grid(
     if heading:
         axes.set_title(heading, fontsize=10)
     return figure
-
-
-def right_and_wrong(
-    images: Num[np.ndarray, " rows height width *channels"],
-    label: Int[np.ndarray, " rows"],
-    predicted: Int[np.ndarray, " rows"],
-    classes: Sequence[str],
-    columns: int = 8,
-) -> Any:
-    """The first pictures that are named rightly (green, upper half), and wrongly (red, lower half).
-
-    A wrong one's title is "what was said (what it is)".
-    """
-    right = np.flatnonzero(predicted == label)[: 2 * columns]
-    wrong = np.flatnonzero(predicted != label)[: 2 * columns]
-    rows = np.concatenate([right, wrong])
-    titles = [classes[label[i]] for i in right]
-    titles += [f"{classes[predicted[i]]}\n({classes[label[i]]})" for i in wrong]
-    colours = ["green"] * len(right) + ["red"] * len(wrong)
-    return image_grid(images[rows], titles, columns, colours)
 
 
 def in_few_colours(

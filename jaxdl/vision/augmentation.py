@@ -71,7 +71,7 @@ class Warp(NamedTuple):
     flip: Bool[Array, ""] | bool = False
 
 
-def draw(key: PRNGKeyArray, ranges: Augmentation, height: int, width: int) -> Warp:
+def draw_warp(key: PRNGKeyArray, ranges: Augmentation, height: int, width: int) -> Warp:
     """Random parameters for one image of the given size in pixels."""
     reach = jnp.array(
         [
@@ -91,7 +91,7 @@ def draw(key: PRNGKeyArray, ranges: Augmentation, height: int, width: int) -> Wa
     return Warp(rotation, shift_x, shift_y, shear, 1 + zoom_x, 1 + zoom_y, flip)
 
 
-def matrix(warp: Warp) -> Float[Array, "2 3"]:
+def warp_matrix(warp: Warp) -> Float[Array, "2 3"]:
     """Maps (x, y, 1) of the result to (x, y) of the original, both from the image's centre."""
     turn, lean = jnp.deg2rad(warp.rotation), jnp.deg2rad(warp.shear)
     cos, sin = jnp.cos(turn), jnp.sin(turn)
@@ -126,22 +126,29 @@ def warp_image(
         warp: the parameters.
         fill: as SciPy's modes of the same names; "constant" does not interpolate across the edge.
         constant: value for fill "constant".
+
+    >>> row = jnp.arange(3.0).reshape(1, 3, 1)
+    >>> warp_image(row, Warp(shift_x=1.0)).ravel().tolist()
+    [1.0, 2.0, 2.0]
+    >>> warp_image(row, Warp(flip=True)).ravel().tolist()
+    [2.0, 1.0, 0.0]
     """
     height, width, _ = image.shape
-    x, y = jnp.arange(width) - (width - 1) / 2, jnp.arange(height)[:, None] - (height - 1) / 2
-    m = matrix(warp)
-    columns = m[0, 0] * x + m[0, 1] * y + m[0, 2] + (width - 1) / 2
-    rows = m[1, 0] * x + m[1, 1] * y + m[1, 2] + (height - 1) / 2
-    mode = "nearest" if fill == "constant" else fill
-    read = jax.vmap(
-        lambda channel: map_coordinates(channel, [rows, columns], order=1, mode=mode), -1, -1
-    )
-    result = read(image)
+    middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
+    x, y = jnp.arange(width) - middle_x, jnp.arange(height)[:, None] - middle_y
+    matrix = warp_matrix(warp)
+    source_x = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]
+    source_y = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]
+
+    def read(channel):
+        places = [source_y + middle_y, source_x + middle_x]
+        mode = "nearest" if fill == "constant" else fill
+        return map_coordinates(channel, places, order=1, mode=mode)
+
+    result = jax.vmap(read, in_axes=-1, out_axes=-1)(image)
     if fill != "constant":
         return result
-    outside = (jnp.abs(rows - (height - 1) / 2) > (height - 1) / 2 + EDGE) | (
-        jnp.abs(columns - (width - 1) / 2) > (width - 1) / 2 + EDGE
-    )
+    outside = (jnp.abs(source_x) > middle_x + EDGE) | (jnp.abs(source_y) > middle_y + EDGE)
     return jnp.where(outside[..., None], constant, result)
 
 
@@ -155,10 +162,11 @@ def augment(
     if ranges == Augmentation(fill=ranges.fill, constant=ranges.constant):
         return images
 
-    def one(key, image):
-        return warp_image(image, draw(key, ranges, *image.shape[:2]), ranges.fill, ranges.constant)
+    def augment_image(key, image):
+        warp = draw_warp(key, ranges, *image.shape[:2])
+        return warp_image(image, warp, ranges.fill, ranges.constant)
 
-    return jax.vmap(one)(jax.random.split(key, len(images)), images)
+    return jax.vmap(augment_image)(jax.random.split(key, len(images)), images)
 
 
 def pad_and_crop(
@@ -175,13 +183,13 @@ def pad_and_crop(
     """
     padded = jnp.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
 
-    def one(key, image):
-        corner, flip = jax.random.split(key)
-        start = jax.random.randint(corner, (2,), 0, 2 * pad + 1)
-        crop = jax.lax.dynamic_slice(image, (*start, 0), images.shape[1:])
-        return jnp.where(jax.random.bernoulli(flip), crop[:, ::-1], crop)
+    def crop_and_flip(key, image):
+        corner_key, flip_key = jax.random.split(key)
+        row, column = jax.random.randint(corner_key, (2,), 0, 2 * pad + 1)
+        crop = jax.lax.dynamic_slice(image, (row, column, 0), images.shape[1:])
+        return jnp.where(jax.random.bernoulli(flip_key), crop[:, ::-1], crop)
 
-    return jax.vmap(one)(jax.random.split(key, len(images)), padded)
+    return jax.vmap(crop_and_flip)(jax.random.split(key, len(images)), padded)
 
 
 def in_training(apply: Callable, change: Callable[[PRNGKeyArray, Array], Array]) -> Callable:
@@ -192,10 +200,10 @@ def in_training(apply: Callable, change: Callable[[PRNGKeyArray, Array], Array])
         change: such as a partial of `augment`; its key is not the one that dropout draws from.
     """
 
-    def applied(variables, batch, key, train, hyper):
+    def changed_apply(variables, batch, key, train, hyper):
         if train:
-            key, own = jax.random.split(key)
-            batch = {**batch, "x": change(own, batch["x"])}
+            key, change_key = jax.random.split(key)
+            batch = {**batch, "x": change(change_key, batch["x"])}
         return apply(variables, batch, key, train, hyper)
 
-    return applied
+    return changed_apply

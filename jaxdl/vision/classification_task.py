@@ -1,11 +1,11 @@
-"""What the image classifiers share: the task, and the columns of a table of results."""
+"""What the image classifiers share: the task, and how often they are right."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxdl import losses
 from jaxdl.models import conv2d
@@ -17,30 +17,37 @@ from jaxdl.vision import augmentation
 
 def image_task(
     module: Any,
-    optimizer: Callable[[Mapping], optax.GradientTransformation],
+    optimizer: Callable[[Hyper], optax.GradientTransformation],
     prepare: Callable[[Array], Array] = conv2d.pixels,
-    change: Callable[[Array, Array], Array] | None = None,
+    change: Callable[[PRNGKeyArray, Array], Array] | None = None,
 ) -> Task:
-    """Cross-entropy on {"x": bytes, "y": class}; the hit rate as metric.
+    """Cross-entropy on {"x": images as bytes, "y": classes}; the accuracy is the metric.
 
     Args:
         module: a Linen module that gives logits.
         optimizer: as `Task.optimizer`.
         prepare: makes numbers of the bytes, always.
-        change: (key, prepared images) -> images, in training steps only; `augment.augment`, say.
+        change: (key, prepared images) -> images, in training steps only; such as
+            `augmentation.augment` with its ranges.
     """
-    init, apply = module_functions(module)
+    module_init, module_apply = module_functions(module)
     if change is not None:
-        apply = augmentation.in_training(apply, change)
+        module_apply = augmentation.in_training(module_apply, change)
 
     def prepared(batch):
         return {**batch, "x": prepare(batch["x"])}
 
+    def init(key, batch):
+        return module_init(key, prepared(batch))
+
+    def apply(variables, batch, key, train, hyper):
+        return module_apply(variables, prepared(batch), key, train, hyper)
+
     return Task(
-        init=lambda key, batch: init(key, prepared(batch)),
-        apply=lambda variables, batch, *rest: apply(variables, prepared(batch), *rest),
-        loss=cross_entropy,
-        optimizer=optimizer,
+        init,
+        apply,
+        cross_entropy,
+        optimizer,
         metrics={"accuracy": accuracy},
         convolves=convolves(module),
     )
@@ -59,41 +66,19 @@ def accuracy(logits: Float[Array, "batch classes"], batch: Batch) -> Float[Array
     return losses.accuracy(logits, batch["y"])
 
 
-def predicted(fitted: Fitted, data: Mapping[str, np.ndarray]) -> Int[np.ndarray, "seeds rows"]:
+def predicted_class(
+    fitted: Fitted, data: Mapping[str, np.ndarray]
+) -> Int[np.ndarray, "seeds rows"]:
     """The class that each member gives to each row."""
-    return fitted.predict(lambda outputs, batch: outputs.argmax(axis=-1), data)
+
+    def largest(logits, batch):
+        return logits.argmax(axis=-1)
+
+    return fitted.predict(largest, data)
 
 
 def accuracy_of(
-    said: Int[np.ndarray, "seeds rows"], label: Int[np.ndarray, " rows"]
+    predicted: Int[np.ndarray, "seeds rows"], label: Int[np.ndarray, " rows"]
 ) -> Float[np.ndarray, " seeds"]:
     """Share of rows whose class each member names."""
-    return (said == label).mean(axis=1)
-
-
-def learning_columns(
-    fitted: Fitted, accuracy: Float[np.ndarray, " seeds"], held: str
-) -> dict[str, Array]:
-    """Columns of a table: the epoch whose weights are kept, what they reach, the best epoch.
-
-    The training columns are averages over the epoch, as Keras prints them, augmentation included.
-
-    Args:
-        fitted: the population.
-        accuracy: of its members on the test rows.
-        held: what the validation curve was measured on ("validation" or "test").
-    """
-    kept = fitted.best_epoch - 1, np.arange(len(fitted.seeds))
-    history = fitted.history
-    seen = history["train_accuracy"][kept]
-    return {
-        "epoch": fitted.best_epoch,
-        "train loss": history["train_loss"][kept],
-        "train accuracy": seen,
-        f"{held} loss": history["valid_loss"][kept],
-        "test accuracy": accuracy,
-        "train - test": seen - accuracy,
-        f"best {held} accuracy": history["valid_accuracy"].max(axis=0),
-        "in epoch": history["valid_accuracy"].argmax(axis=0) + 1,
-        f"lowest {held} loss in epoch": history["valid_loss"].argmin(axis=0) + 1,
-    }
+    return (predicted == label).mean(axis=1)

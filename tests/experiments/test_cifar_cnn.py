@@ -1,35 +1,36 @@
-"""Lab 010 runs in both protocols, and its augmentation acts in training only."""
+"""Lab 010 in both protocols: whose weights are kept, what is counted, which figures there are."""
 
 import json
 
 import numpy as np
 import pytest
 
+from experiments import cifar_cnn as lab
 from jaxdl.cli.launcher import launch
 
 LAB = ["experiments/cifar_cnn.py", "--preset", "quick", "--source", "simulated"]
 FEW = ["--epochs", "2", "--twin-rows", "320", "80"]
 
 
-def test_lab_runs_and_evaluates_to_the_same_tables(tmp_path, capsys):
-    table = launch([*LAB, *FEW, "--workdir", str(tmp_path / "run")])[0].tables[0]
-    assert "290 training, 30 validation images" in table.title
+def test_validation_protocol_keeps_the_epoch_of_the_lowest_loss(quick_run):
+    run = quick_run("cifar_cnn")
+    table = run.results.tables[0]
+    assert "900 training, 100 validation images" in table.title
     rows = {(row["model"], row["augmentation"]): row for row in table.rows}
+    assert rows["linear, on pixels", "none"]["parameters"] == 30_730
     assert rows["notebook", "none"]["parameters"] == 356_810
     assert rows["notebook", "none"]["train loss"] != rows["notebook", "lecture"]["train loss"]
-    lines = (tmp_path / "run" / "metrics.jsonl").read_text("utf-8").splitlines()
+    lines = (run.folder / "metrics.jsonl").read_text("utf-8").splitlines()
     log = [json.loads(line) for line in lines]
     for name in ("none", "lecture"):
         row = rows["notebook", name]
         assert (row["epoch"] == row["lowest validation loss in epoch"]).all()
         losses = [e["train_loss"][0] for e in log if e["fit"] == f"notebook_{name}"]
         assert losses[1] < losses[0]
-    figures = {path.stem for path in (tmp_path / "run" / "figures").iterdir()}
-    assert figures == {
+    assert set(run.results.headline) == {"notebook, none", "notebook, lecture"}
+    assert set(run.results.figures) == {
         "images", "images_lecture", "notebook_loss", "notebook_confusion", "notebook_right_wrong",
     }  # fmt: skip
-    launch(["--eval", str(tmp_path / "run")])
-    assert "identical to its results.json" in capsys.readouterr().out
 
 
 def test_lecture_protocol_takes_the_last_epoch_and_the_test_curve(tmp_path):
@@ -45,3 +46,28 @@ def test_lecture_protocol_takes_the_last_epoch_and_the_test_curve(tmp_path):
         assert row["best test accuracy"][0] == pytest.approx(row["test accuracy"][0])
     assert np.all(row["best test accuracy"] >= row["test accuracy"] - 1e-6)
     assert not result.notes  # the stored runs are of real photographs
+
+
+def test_stored_runs_are_compared_on_real_photographs_only():
+    real = lab.Photographs({}, {}, {}, "test", (), simulated=False)
+    accuracy = np.array([0.78, 0.80])
+    (note,) = lab.stored_run_note("notebook", "lecture", accuracy, real)
+    assert "0.7897" in note
+    assert note.endswith("reached.")
+    assert lab.stored_run_note("slide", "lecture", accuracy, real)[0].endswith("missed.")
+    assert not lab.stored_run_note("slide", "deck", accuracy, real)
+    assert not lab.stored_run_note("notebook", "none", accuracy, real._replace(simulated=True))
+
+
+def test_pictures_are_sorted_into_right_and_wrong(monkeypatch):
+    drawn = {}
+
+    def grid(images, titles, columns, colours):
+        drawn.update(images=images, titles=titles, colours=colours)
+
+    monkeypatch.setattr(lab, "image_grid", grid)
+    images = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+    lab.right_and_wrong(images, np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1]), ("cat", "dog"))
+    assert drawn["images"][:, 0, 0, 0].tolist() == [0, 3, 1, 2]
+    assert drawn["titles"] == ["cat", "dog", "cat\n(dog)", "dog\n(cat)"]
+    assert drawn["colours"] == ["green", "green", "red", "red"]

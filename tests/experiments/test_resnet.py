@@ -107,7 +107,7 @@ def test_nets_learn_and_their_gradients_are_reported_by_layer(data, shortcut):
     task = small(shortcut)
     start = fit(task, data, seeds=np.arange(2), epochs=0, batch_size=16)
     fitted = fit(task, data, seeds=np.arange(2), epochs=6, batch_size=16)
-    said = classification_task.predicted(fitted, data)
+    said = classification_task.predicted_class(fitted, data)
     assert classification_task.accuracy_of(said, data["y"]).min() > 0.9
     first, last = probes.layer_gradient_norms([start, fitted], data)
     assert first.shape == last.shape == (2, 7)

@@ -65,7 +65,7 @@ def test_images_need_not_be_square():
 def test_drawn_parameters_fill_their_ranges_and_no_more():
     ranges = augmentation.Augmentation(30.0, 0.1, 0.2, 10.0, 0.25, horizontal_flip=True)
     keys = jax.random.split(jax.random.key(0), 4000)
-    warp = jax.vmap(lambda key: augmentation.draw(key, ranges, 20, 40))(keys)
+    warp = jax.vmap(lambda key: augmentation.draw_warp(key, ranges, 20, 40))(keys)
     bounds = {"rotation": 30, "shift_x": 4, "shift_y": 4, "shear": 10}
     for name, bound in bounds.items():
         values = np.asarray(getattr(warp, name))
@@ -86,7 +86,7 @@ def test_batch_is_warped_image_by_image_and_repeatably():
     assert jnp.abs(ours[0] - ours[1]).max() > 0.1  # the same picture, another warp
     np.testing.assert_array_equal(ours, augmentation.augment(key, images, augmentation.DECK))
     for i, own in enumerate(jax.random.split(key, 6)):
-        warp = augmentation.draw(own, augmentation.DECK, 16, 16)
+        warp = augmentation.draw_warp(own, augmentation.DECK, 16, 16)
         np.testing.assert_allclose(ours[i], augmentation.warp_image(images[i], warp), atol=1e-6)
     assert augmentation.augment(key, images, augmentation.Augmentation()) is images
 
