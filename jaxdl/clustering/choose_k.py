@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from jaxdl.clustering.kmeans import kmeans
 
@@ -81,7 +81,10 @@ def gap_statistic(
 
 @partial(jax.jit, static_argnames=("ks", "restarts"))
 def _inertia_with_references(
-    keys: PRNGKeyArray, x: Float[Array, "n features"], ks: tuple[int, ...], restarts: int
+    keys: Key[Array, " data_sets"],
+    x: Float[Array, "n features"],
+    ks: tuple[int, ...],
+    restarts: int,
 ) -> Float[Array, "data_sets ks"]:
     """Inertia of the data in the first row, then of uniform data in the same box, one for a key."""
     weights = jnp.ones(len(x))

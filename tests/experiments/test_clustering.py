@@ -27,7 +27,7 @@ def test_rules_count_clusters_where_they_can(quick_run):
 
 
 def test_distance_of_the_slide():
-    apart = lab.distances(np.array([[54, 190, 3]]), np.array([[50, 200, 8]]))
+    apart = lab.distances(np.array([[54.0, 190, 3]]), np.array([[50.0, 200, 8]]))
     assert apart.item() == pytest.approx(11.87, abs=5e-3)
 
 
