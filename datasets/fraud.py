@@ -77,17 +77,22 @@ def load(request: Request, csv: Path | None = None, twin_rows: int = ROWS) -> Tr
 
 
 def prevalence_weights(
-    label: Integer[np.ndarray, " n"], prevalence: float
+    label: Integer[np.ndarray, " n"], prevalence: float | None
 ) -> Float64[np.ndarray, " n"]:
     """Row weights that give a sample of another composition the fraud rate `prevalence`.
 
     A fraud weighs 1, a normal row w = frauds (1 - p) / (p normals), so that the weighted rate
     frauds / (frauds + w normals) is p. Pass them as `sample_weight` to precision and AUPRC and
-    sum them for alert counts.
+    sum them for alert counts. Where no prevalence is given (None), every row stands for itself.
 
     Raises:
         DataError: prevalence outside (0, 1), or a label without frauds or without normal rows.
+
+    >>> prevalence_weights(np.array([0, 1]), 0.01)
+    array([99.,  1.])
     """
+    if prevalence is None:
+        return np.ones(len(label))
     if not 0 < prevalence < 1:
         raise DataError(f"prevalence must lie between 0 and 1, not {prevalence}")
     fraud = np.asarray(label) == 1

@@ -4,21 +4,23 @@ Rows keep their numbers in the file through every step, resampling included, and
 parts that share one: a row that is trained on and tested on is a leak, whatever made it so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 
-from datasets.fraud import Transactions, prevalence_weights
+from datasets import splits
+from datasets.fraud import Transactions
 from datasets.source import DataError
-from datasets.splits import refuse_shared_rows
 
 COLUMNS = ("hour", *(f"V{i}" for i in range(1, 29)), "log_amount")
+How = Literal["random", "temporal"]
 
 
 @dataclass(frozen=True)
-class Half:
+class TransactionRows:
     """Rows of one part of the split.
 
     Attributes:
@@ -36,10 +38,23 @@ class Half:
         """The rows that are not fraud."""
         return self.x[self.label == 0]
 
+    def take(self, index: Int[np.ndarray, " m"] | Bool[np.ndarray, " n"]) -> "TransactionRows":
+        """Some of the rows, in the order asked for; a row may be taken more than once."""
+        return TransactionRows(self.x[index], self.label[index], self.rows[index])
+
+
+def joined(parts: Sequence[TransactionRows]) -> TransactionRows:
+    """The rows of several parts, one part after the other."""
+    return TransactionRows(
+        x=np.concatenate([part.x for part in parts]),
+        label=np.concatenate([part.label for part in parts]),
+        rows=np.concatenate([part.rows for part in parts]),
+    )
+
 
 @dataclass(frozen=True)
 class Scaler:
-    """Column means and standard deviations of the training half."""
+    """Column means and standard deviations of the rows that it was made from."""
 
     mean: Float[np.ndarray, " 30"]
     sd: Float[np.ndarray, " 30"]
@@ -48,20 +63,18 @@ class Scaler:
         return ((x - self.mean) / self.sd).astype(np.float32)
 
 
-def columns(data: Transactions) -> Float[np.ndarray, "n 30"]:
+def columns(data: Transactions) -> Float64[np.ndarray, "n 30"]:
     """Hour of day (seconds / 3600 mod 24), V1..V28, ln(Amount + 1): lab 160's pre-processing."""
     hour = data.time / 3600.0 % 24.0
     return np.column_stack([hour, data.v.astype(np.float64), np.log1p(data.amount)])
 
 
-def raw_rows(data: Transactions, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n 30"]:
+def raw_rows(data: Transactions, rows: Int[np.ndarray, " n"]) -> Float64[np.ndarray, "n 30"]:
     """Time, V1..V28, Amount of the rows with these numbers, as a file has them."""
     return np.column_stack([data.time[rows], data.v[rows], data.amount[rows]])
 
 
-def split_halves(
-    data: Transactions, how: Literal["random", "temporal"]
-) -> tuple[Half, Half, Scaler]:
+def split_halves(data: Transactions, how: How) -> tuple[TransactionRows, TransactionRows, Scaler]:
     """Train and test half of the transactions, standardised by the training half.
 
     Args:
@@ -72,33 +85,23 @@ def split_halves(
     Returns:
         (train, test, scaler). As in the lab the scaler sees the whole training half.
     """
-    everything = np.arange(len(data.label))
-    if how == "random":
-        from sklearn.model_selection import train_test_split
-
-        first, second = train_test_split(everything, test_size=0.5, random_state=0)
-    else:
-        in_time = np.argsort(data.time, kind="stable")
-        first, second = np.split(in_time, [len(in_time) // 2])
+    first, second = _half_rows(data, how)
     x = columns(data)
     scaler = Scaler(x[first].mean(axis=0), x[first].std(axis=0))
-    train, test = (_part(data, x, scaler, rows) for rows in (first, second))
-    refuse_shared_rows(train.rows, test.rows)
-    return train, test, scaler
+    splits.refuse_shared_rows(first, second)
+    return _part(data, x, scaler, first), _part(data, x, scaler, second), scaler
 
 
 class Parts(NamedTuple):
     """A split with a validation part; `scaler` made the columns of all three."""
 
-    fit: Half
-    valid: Half
-    test: Half
+    fit: TransactionRows
+    valid: TransactionRows
+    test: TransactionRows
     scaler: Scaler
 
 
-def split_three(
-    data: Transactions, how: Literal["random", "temporal"], valid_share: float = 0.25
-) -> Parts:
+def split_three(data: Transactions, how: How, valid_share: float = 0.25) -> Parts:
     """`split_halves` with part of the training half set aside for choices and thresholds.
 
     The test half is the same. The validation part is drawn at random (seed 0) from the training
@@ -109,45 +112,30 @@ def split_three(
     Raises:
         DataError: a part without normal rows or without fraud.
     """
-    train, test, _ = split_halves(data, how)
-    shuffled = np.random.default_rng(0).permutation(train.rows)
-    valid, fit = np.split(shuffled, [round(valid_share * len(shuffled))])
-    x = columns(data)
-    normal = x[fit[data.label[fit] == 0]]
-    for rows in (fit, valid, test.rows):
+    train, test = _half_rows(data, how)
+    fit, valid = splits.split_at_random(train, valid_share)
+    for rows in (fit, valid, test):
         if len(set(data.label[rows].tolist())) < 2:
             problem = f"the {how} split leaves a part of {len(rows)} rows without normal rows or "
             raise DataError(problem + "without fraud: give a file with more rows")
+    splits.refuse_shared_rows(fit, valid, test)
+    x = columns(data)
+    normal = x[fit[data.label[fit] == 0]]
     spread = normal.std(axis=0)
     scaler = Scaler(normal.mean(axis=0), np.where(spread > 0, spread, 1.0))
-    parts = [_part(data, x, scaler, rows) for rows in (fit, valid, test.rows)]
-    refuse_shared_rows(*(part.rows for part in parts))
-    return Parts(*parts, scaler)
+    return Parts(*(_part(data, x, scaler, rows) for rows in (fit, valid, test)), scaler)
 
 
-def row_weights(label: Int[np.ndarray, " n"], prevalence: float | None) -> Float[np.ndarray, " n"]:
-    """What each row stands for: one transaction, or `prevalence_weights` where a share is given."""
-    return np.ones(len(label)) if prevalence is None else prevalence_weights(label, prevalence)
-
-
-def training_half(parts: Parts) -> Half:
+def training_half(parts: Parts) -> TransactionRows:
     """Fit and validation part together, for a method that sets rows aside by itself."""
-    both = (parts.fit, parts.valid)
-    return Half(*(np.concatenate([getattr(p, f) for p in both]) for f in ("x", "label", "rows")))
-
-
-def thinned(part: Half, normals: int) -> Half:
-    """All frauds and at most so many normal rows (drawn with seed 0), in the part's order."""
-    normal = np.random.default_rng(0).permutation(np.flatnonzero(part.label == 0))[:normals]
-    kept = np.sort(np.concatenate([normal, np.flatnonzero(part.label == 1)]))
-    return Half(part.x[kept], part.label[kept], part.rows[kept])
+    return joined([parts.fit, parts.valid])
 
 
 class LabelFree(NamedTuple):
     """Rows for a detector that never trains on fraud; `normal` are `fit` and more of their kind."""
 
     fit: Float[np.ndarray, "n 30"]
-    valid: Half
+    valid: TransactionRows
     normal: Float[np.ndarray, "m 30"]
     normal_rows: Int[np.ndarray, " m"]
 
@@ -160,22 +148,26 @@ def label_free(parts: Parts) -> LabelFree:
         the fit part added, as no candidate has seen them; `normal`: all normal rows of the training
         half, for the candidate that was chosen.
     """
-    unused = parts.fit.label == 1
-    both = [(parts.valid, slice(None)), (parts.fit, unused)]
-    x, label, rows = (
-        np.concatenate([getattr(part, name)[which] for part, which in both])
-        for name in ("x", "label", "rows")
+    half = training_half(parts)
+    unused = parts.fit.take(parts.fit.label == 1)
+    return LabelFree(
+        fit=parts.fit.normal,
+        valid=joined([parts.valid, unused]),
+        normal=half.normal,
+        normal_rows=half.rows[half.label == 0],
     )
-    normal = np.concatenate([parts.fit.normal, parts.valid.normal])
-    known = [part.rows[part.label == 0] for part in (parts.fit, parts.valid)]
-    return LabelFree(parts.fit.normal, Half(x, label, rows), normal, np.concatenate(known))
 
 
-def _part(data: Transactions, x: np.ndarray, scaler: Scaler, rows: np.ndarray) -> Half:
-    return Half(scaler(x[rows]), data.label[rows].astype(np.int32), rows)
+def thinned(part: TransactionRows, normals: int) -> TransactionRows:
+    """All frauds and at most so many normal rows (drawn with seed 0), in the part's order."""
+    shuffled = np.random.default_rng(0).permutation(np.flatnonzero(part.label == 0))
+    kept = np.concatenate([shuffled[:normals], np.flatnonzero(part.label == 1)])
+    return part.take(np.sort(kept))
 
 
-def resample(part: Half, how: Literal["over", "under"], fraud_share: float, seed: int) -> Half:
+def resample(
+    part: TransactionRows, how: Literal["over", "under"], fraud_share: float, seed: int
+) -> TransactionRows:
     """A part with a larger share of fraud: the deck's remedies for imbalance (slide 66).
 
     Args:
@@ -193,5 +185,19 @@ def resample(part: Half, how: Literal["over", "under"], fraud_share: float, seed
         fewer = round(len(fraud) * (1 - fraud_share) / fraud_share)
         kept = rng.choice(normal, min(fewer, len(normal)), replace=False)
         chosen = np.concatenate([kept, fraud])
-    chosen = rng.permutation(chosen)
-    return Half(part.x[chosen], part.label[chosen], part.rows[chosen])
+    return part.take(rng.permutation(chosen))
+
+
+def _half_rows(
+    data: Transactions, how: How
+) -> tuple[Int[np.ndarray, " first"], Int[np.ndarray, " second"]]:
+    """Row numbers of the training half and of the test half."""
+    if how == "temporal":
+        return splits.split_by_time(data.time)
+    return splits.random_halves(len(data.label))
+
+
+def _part(
+    data: Transactions, x: Float64[np.ndarray, "n 30"], scaler: Scaler, rows: Int[np.ndarray, " m"]
+) -> TransactionRows:
+    return TransactionRows(scaler(x[rows]), data.label[rows].astype(np.int32), rows)

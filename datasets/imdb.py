@@ -21,6 +21,7 @@ from jaxtyping import Int8, Int32, Int64
 
 from datasets import download, source
 from datasets.source import DataError, Provenance, Request
+from jaxdl.hashing import arrays_digest
 
 NAME = "IMDB reviews"
 ROWS = 25_000  # in each half
@@ -51,7 +52,7 @@ _SPACES = str.maketrans(dict.fromkeys('!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n', " 
 
 
 @dataclass(frozen=True)
-class Half:
+class ReviewRows:
     """Reviews one after the other: review i is `tokens[starts[i] : starts[i + 1]]`.
 
     `label` 1 is positive. `film` numbers the films of this half; where the films are not known,
@@ -68,12 +69,12 @@ class Half:
 class Reviews:
     """Both halves; `words[i]` is the word that the number i stands for."""
 
-    train: Half
-    test: Half
+    train: ReviewRows
+    test: ReviewRows
     words: list[str]
     provenance: Provenance
 
-    def decode(self, half: Half, row: int) -> str:
+    def decode(self, half: ReviewRows, row: int) -> str:
         """The words of a review, as far as the vocabulary knows them."""
         tokens = half.tokens[half.starts[row] : half.starts[row + 1]]
         return " ".join(self.words[token] for token in tokens)
@@ -97,7 +98,7 @@ def load(request: Request, num_words: int = 10_000, twin_rows: int = ROWS) -> Re
     if request.source == "tfds":
         folder = source.tfds_folder(request, "imdb_reviews", PREPARE)
         arrays = encode(_read_tfds(folder), _ranks(_word_index(request)))
-        detail, digest = _counts(arrays), source.array_digest(arrays)
+        detail, digest = _counts(arrays), arrays_digest(arrays)
         return _reviews(arrays, num_words, Provenance(NAME, "tfds", digest, detail))
     found = source.Missing("") if request.source == "simulated" else source.find(ARCHIVE, request)
     if isinstance(found, source.Missing):
@@ -298,7 +299,7 @@ def _reviews(arrays: dict[str, np.ndarray], num_words: int, provenance: Provenan
             arrays[f"{half}_{name}"] for name in ("tokens", "starts", "label", "film")
         )
         known = np.where(tokens < num_words, tokens, np.int32(UNKNOWN))
-        halves.append(Half(known, starts, label, film))
+        halves.append(ReviewRows(known, starts, label, film))
     return Reviews(*halves, words, provenance)
 
 

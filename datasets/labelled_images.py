@@ -10,12 +10,13 @@ from jaxtyping import Int, Int32, UInt8
 from datasets import source
 from datasets.source import Missing, Provenance
 from datasets.splits import Rows
+from jaxdl.hashing import arrays_digest
 
 Arrays = dict[str, np.ndarray]  # "train_image", "train_label", "test_image", "test_label"
 
 
 @dataclass(frozen=True)
-class Half:
+class ImageRows:
     """Images, pixels 0..255, row by row from the top left; `label` is the class."""
 
     image: UInt8[np.ndarray, "rows height width *channels"]
@@ -26,8 +27,8 @@ class Half:
 class Images:
     """Both halves; `classes[k]` names class k."""
 
-    train: Half
-    test: Half
+    train: ImageRows
+    test: ImageRows
     classes: tuple[str, ...]
     provenance: Provenance
 
@@ -35,7 +36,7 @@ class Images:
 def images(arrays: Arrays, classes: tuple[str, ...], provenance: Provenance) -> Images:
     """The halves under their names."""
     halves = (
-        Half(arrays[f"{half}_image"], arrays[f"{half}_label"].astype(np.int32))
+        ImageRows(arrays[f"{half}_image"], arrays[f"{half}_label"].astype(np.int32))
         for half in ("train", "test")
     )
     return Images(*halves, classes, provenance)
@@ -43,7 +44,7 @@ def images(arrays: Arrays, classes: tuple[str, ...], provenance: Provenance) -> 
 
 def prepared(arrays: Arrays, title: str, classes: tuple[str, ...]) -> Images:
     """Images that TensorFlow Datasets prepared."""
-    provenance = Provenance(title, "tfds", source.array_digest(arrays), counts(arrays))
+    provenance = Provenance(title, "tfds", arrays_digest(arrays), counts(arrays))
     return images(arrays, classes, provenance)
 
 

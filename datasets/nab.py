@@ -30,10 +30,10 @@ from datasets.source import (
     Provenance,
     Request,
     Upstream,
-    array_digest,
     find_all,
     provenance_of,
 )
+from jaxdl.hashing import arrays_digest
 
 URL = "https://raw.githubusercontent.com/numenta/NAB/master/"
 MAX_BYTES = 256 * 1024 * 1024
@@ -248,7 +248,7 @@ def _simulated(name: str, reason: str) -> Series:
         raise DataError(f"no bytes of NAB {name} ({reason}), and it has no twin; twins: {twins}")
     build, labels, windows = _TWINS[name]
     time, value = build(np.random.default_rng(list(name.encode())))
-    sums = array_digest({"time": time.astype(np.int64), "value": value})
+    sums = arrays_digest({"time": time.astype(np.int64), "value": value})
     provenance = Provenance(f"NAB {name}", "simulated", sums, f"{len(value):,} rows; {reason}")
     spans = [(_stamp(first), _stamp(last)) for first, last in windows]
     return Series(name, time, value, [_stamp(text) for text in labels], spans, provenance)

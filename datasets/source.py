@@ -27,6 +27,8 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from datasets import download
+from jaxdl.errors import UserError
+from jaxdl.hashing import arrays_digest
 
 Source = Literal["auto", "real", "simulated", "tfds"]
 Kind = Literal["real", "local mirror", "simulated", "tfds", "user file"]
@@ -35,7 +37,7 @@ ATTEMPTS = 3
 RETRY_SECONDS = 0.25
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """Data that cannot be used: one line naming the file, row (line number) and column."""
 
     def __init__(
@@ -160,10 +162,12 @@ def provenance_of(name: str, found: list[Found], detail: str) -> Provenance:
     return Provenance(name, kind, digest, detail)
 
 
-def provenance_of_twin(name: str, arrays: dict, detail: str, found: Missing) -> Provenance:
+def provenance_of_twin(
+    name: str, arrays: dict[str, np.ndarray], detail: str, found: Missing
+) -> Provenance:
     """Provenance of a simulated twin: its arrays' sum, and why it is not the real data, if said."""
     detail += f"; {found.reason}" if found.reason else ""
-    return Provenance(name, "simulated", array_digest(arrays), detail)
+    return Provenance(name, "simulated", arrays_digest(arrays), detail)
 
 
 def cache_folder() -> Path | None:
@@ -179,16 +183,6 @@ def sha256_of(path: Path) -> str:
     """Hexadecimal sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def array_digest(arrays: dict[str, np.ndarray]) -> str:
-    """sha256 over names, dtypes, shapes and bytes of arrays, whatever the order of the dict."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.reshape(-1).view(np.uint8))
-    return digest.hexdigest()
 
 
 def listed_sum(path: Path, top: Path) -> str | None:

@@ -88,9 +88,7 @@ def row_parts(outputs, batch):
 def main(config: Config, run: Run) -> Results:
     data = fraud.load(run.source, config.csv, twin_rows=config.twin_rows)
     run.uses(data.provenance)
-    weights = np.ones(len(data.label))
-    if config.prevalence is not None:
-        weights = fraud.prevalence_weights(data.label, config.prevalence)
+    weights = fraud.prevalence_weights(data.label, config.prevalence)
     train, test, scaler = split_halves(data, config.split)
     if not test.label.any() or not train.label.any():
         raise UserError(f"the {config.split} split leaves a half without any fraud")

@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from datasets import fraud
-from datasets.fraud_split import Half, Parts, resample, row_weights, split_three
+from datasets.fraud_split import Parts, TransactionRows, resample, split_three
 from datasets.source import DataError
 from datasets.splits import refuse_shared_rows
 from jaxdl import losses, optim
@@ -71,7 +71,7 @@ DRAWN = (
 
 def remedies(config: Config, run: Run, data: fraud.Transactions, parts: Parts) -> list[dict]:
     """Rows of the table of imbalance remedies, the leak last."""
-    weights = row_weights(data.label, config.prevalence)
+    weights = fraud.prevalence_weights(data.label, config.prevalence)
 
     def judge(name, model, scored, label, rows, verdict):
         cells = metrics.metrics_of(scored, label, weights[rows])
@@ -103,7 +103,9 @@ def remedies(config: Config, run: Run, data: fraud.Transactions, parts: Parts) -
     everything = [
         np.concatenate([getattr(p, f) for p in parts[:3]]) for f in ("x", "label", "rows")
     ]
-    mixed = resample(Half(*everything), "over", share, 0)  # in random order: the halves are random
+    mixed = resample(
+        TransactionRows(*everything), "over", share, 0
+    )  # in random order: the halves are random
     first, second = (slice(None, len(mixed.rows) // 2), slice(len(mixed.rows) // 2, None))
     try:
         refuse_shared_rows(mixed.rows[first], mixed.rows[second])
@@ -122,7 +124,7 @@ def main(config: Config, run: Run) -> Results:
     tables, figures = [], {}
     for split in ("random", "temporal"):
         parts = split_three(data, split)
-        weights = row_weights(data.label, config.prevalence)[parts.test.rows]
+        weights = fraud.prevalence_weights(data.label, config.prevalence)[parts.test.rows]
         labelled, x = (parts.fit.x, parts.fit.label), parts.test.x
         found = classical(*labelled, x, run.seeds, config.neighbour_rows)
         epochs = -(-config.steps // -(-len(parts.fit.normal) // config.batch_size))

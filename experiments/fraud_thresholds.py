@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from datasets import fraud
-from datasets.fraud_split import row_weights, split_three
+from datasets.fraud_split import split_three
 from jaxdl import losses, optim
 from jaxdl.anomaly import metrics, reconstruction, thresholds
 from jaxdl.anomaly.adaptive_threshold import recalibrated
@@ -79,7 +79,7 @@ def main(config: Config, run: Run) -> Results:
     data = fraud.load(run.source, config.csv, twin_rows=config.twin_rows)
     run.uses(data.provenance)
     parts = split_three(data, "temporal")
-    weights = row_weights(data.label, config.prevalence)
+    weights = fraud.prevalence_weights(data.label, config.prevalence)
     normal = {"x": parts.fit.normal}
     task = Task(
         *module_functions(DenseAutoencoder(30, (27,))),

@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 
 from datasets import fraud
-from datasets.fraud_split import label_free, row_weights, split_three
+from datasets.fraud_split import label_free, split_three
 from jaxdl import losses, optim
 from jaxdl.anomaly import detectors, metrics, tables
 from jaxdl.figures import curves
@@ -68,7 +68,10 @@ def main(config: Config, run: Run) -> Results:
     run.uses(data.provenance)
     parts = split_three(data, config.split)
     normal, x_test = {"x": label_free(parts).normal}, {"x": parts.test.x}
-    judged = (parts.test.label, row_weights(data.label, config.prevalence)[parts.test.rows])
+    judged = (
+        parts.test.label,
+        fraud.prevalence_weights(data.label, config.prevalence)[parts.test.rows],
+    )
     size = {"batch_size": config.batch_size}
     epochs = -(-config.steps // -(-len(normal["x"]) // config.batch_size))
 

@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from datasets import fraud
-from datasets.fraud_split import COLUMNS, label_free, raw_rows, row_weights, split_three
+from datasets.fraud_split import COLUMNS, label_free, raw_rows, split_three
 from jaxdl import optim
 from jaxdl.anomaly import detectors, explain, metrics, reconstruction, thresholds
 from jaxdl.anomaly.reconstruction import KINDS, Judged, contributions, residual, squared_error
@@ -88,8 +88,15 @@ def main(config: Config, run: Run) -> Results:
     parts = split_three(data, config.split)
     part = label_free(parts)
     normal, x_test = part.normal, parts.test.x
-    valid = (part.valid.x, part.valid.label, row_weights(part.valid.label, config.prevalence))
-    test = (parts.test.label, row_weights(data.label, config.prevalence)[parts.test.rows])
+    valid = (
+        part.valid.x,
+        part.valid.label,
+        fraud.prevalence_weights(part.valid.label, config.prevalence),
+    )
+    test = (
+        parts.test.label,
+        fraud.prevalence_weights(data.label, config.prevalence)[parts.test.rows],
+    )
     fit = fit_in_steps(run.fit, config.steps, config.batch_size)
 
     fits, choices = {}, []

@@ -4,33 +4,40 @@ The lecture's multi-layer, convolutional and recurrent nets, a shared input, a s
 extractor, two inputs and two outputs, as graphs that are data: the model, its summary and its
 drawing come from one description. The lecture builds them and stops; here each is trained on a
 small synthetic task made for its topology, on which a linear model of the raw inputs only guesses
-(the clean series aside). Graphs of several inputs or branches are also trained with each blanked.
+(the clean series aside).
+
+Is every branch needed? A graph with several inputs or branches is trained again with each of them
+blanked, which means that its values are replaced by zeros, in training and in the test. How do two
+outputs share a net? The graph with two outputs is trained with several weights of its second loss.
+All variants of a graph, each with every seed, train side by side as one population.
 
     python run.py experiments/functional_models.py --seeds 3
 
-Numbers of parameters, as in the lecture: 351; 128,565; 601; 415,045; 1,151; 156,053; 1,452. Two
-oddities of the lecture are kept: the head of the model with two inputs is linear, so it gets a
+Reference: the lecture's numbers of parameters: 351; 128,565; 601; 415,045; 1,151; 156,053; 1,452.
+Two oddities of the lecture are kept: the head of the model with two inputs is linear, so it gets a
 number to predict, and the series that the model with two outputs writes goes through a ReLU, though
-it is called real-valued. The last table shows what that ReLU costs on a series with both signs.
+it is called real-valued. The third table shows what that ReLU costs on a series with both signs.
 
 Protocol: training and test rows are drawn from different streams of random numbers; nothing is
-chosen, all weights are the last epoch's. Ours: docs/results.md. Runtime: 20 minutes, one CPU core.
+chosen, all weights are the last epoch's. Expected: docs/results.md. Runtime: 20 minutes, one CPU
+core.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from datasets import graph_tasks
-from datasets.source import Provenance, array_digest
+from datasets.graph_tasks import Rows
+from datasets.source import Provenance
 from jaxdl import losses, optim
 from jaxdl.figures.graphs import draw_graph
-from jaxdl.models import layer_graph
+from jaxdl.hashing import arrays_digest
 from jaxdl.models.layer_graph import (
     Concatenate,
     Conv,
@@ -69,7 +76,7 @@ class Config:
     batch_size: int = 32
     """Rows in a step; half as many images."""
     learning_rate: float = 3e-3
-    """Adam's step size; a tenth of it for images."""
+    """Adam's step size; a hundredth of it for images."""
     sequence_weights: tuple[float, ...] = (0.0, 1.0, 10.0)
     """Weights of the series' squared error beside the label's cross-entropy (two outputs)."""
 
@@ -82,185 +89,410 @@ PRESETS = {
 }  # fmt: skip
 
 
-def rows_of(config: Config, study: "Study"):
-    """Training and test rows."""
-    return graph_tasks.train_and_test(
-        study.make, getattr(config, f"{study.size}_rows"), config.test_rows
-    )
-
-
-def train(config: Config, run: Run, name: str, study: "Study", data, variants, epochs=None):
-    """All variants of a graph as one population; variant -> scores of its outputs on test rows."""
-    hyper, seeds = population(variants, run.seeds)
-    slower, fewer = (100, 2) if study.size == "image" else (1, 1)
-    task = graph_task(study.graph, study.kinds, config.learning_rate / slower, hyper)
-    epochs = getattr(config, f"{study.size}_epochs") if epochs is None else epochs
-    shape = {"seeds": seeds, "epochs": epochs, "batch_size": config.batch_size // fewer}
-    found = scores(run.fit(name, task, data[0], **shape), study.kinds, data[1])
-    return split_members(found, list(variants))
-
-
-def signed_series(config: Config, run: Run) -> list[dict]:
-    """The two outputs on a series of both signs: the lecture's ReLU against no activation."""
-    rows, weight = [], config.sequence_weights[-1]
-    make = partial(graph_tasks.saw_and_clean, lowest=-0.5)
-    for head in ("relu", "linear"):
-        graph = multi_output(head)
-        study = STUDIES["two-outputs"]._replace(graph=graph, make=make)
-        data, variants = rows_of(config, study), {"only": {"weight sequence": weight}}
-        found = train(config, run, f"two-outputs-signed-{head}", study, data, variants)
-        rows.append(weighed_row("-0.5 .. 0.5", head, weight, found["only"]))
-    return rows
-
-
 def main(config: Config, run: Run) -> Results:
-    data = {name: rows_of(config, study) for name, study in STUDIES.items()}
-    arrays = {f"{n}.{i}.{k}": v for n, d in data.items() for i in (0, 1) for k, v in d[i].items()}
-    detail = "seven tasks made for the seven graphs; the lecture has no data for them"
-    run.uses(Provenance("synthetic tasks", "simulated", array_digest(arrays), detail, False))
+    data = {study.name: draw_rows(study, config) for study in STUDIES}
+    run.uses(provenance(data))
 
-    *weights, last = config.sequence_weights
-    rows, lesions, weighed = [], [], []
-    for name, study in STUDIES.items():
-        variants = {"whole": {}} | {part: {f"keep {part}": 0.0} for part in study.parts}
-        if name == "two-outputs":
-            variants = {"whole": {"weight sequence": last}}
-            variants |= {weight: {"weight sequence": weight} for weight in weights}
-        fit = partial(train, config, run, study=study, data=data[name])
-        found = fit(name, variants=variants)
-        start = fit(f"{name}-untrained", variants={"whole": {}}, epochs=0)["whole"]
-        linear = linear_scores(study.graph, study.kinds, *data[name])
-        whole = found.pop("whole")
-        rows += output_rows(study, whole, start, linear)
-        lesions += lesion_rows(study, whole, found)
-        if name == "two-outputs":
-            weighed = [weighed_row("0 .. 1", "relu", w, found[w]) for w in weights]
-            weighed += [weighed_row("0 .. 1", "relu", last, whole), *signed_series(config, run)]
+    outputs, ablations, weights = [], [], []
+    for study in STUDIES:
+        train, test = data[study.name]
+        variants = variants_of(study, config)
+        trained = train_variants(config, run, study.name, study, variants, train, test)
+        untrained = train_variants(
+            config, run, f"{study.name}-untrained", study, [Variant("whole")], train, test, epochs=0
+        )
+        linear = linear_scores(study, train, test)
+        outputs += output_rows(study, trained["whole"], untrained["whole"], linear)
+        ablations += ablation_rows(study, trained)
+        if study is TWO_OUTPUTS:
+            weights += weight_rows(variants, trained)
+            weights += signed_series_rows(config, run)
 
     split = f"{config.test_rows:,} test rows, last epoch"
-    drawings = {
-        name: partial(draw_graph, graph.title, layer_graph.summary(graph), graph.outputs)
-        for name, (graph, *_) in STUDIES.items()
-    }
     return Results(
         tables=[
-            Table(f"Seven graphs, each on a task made for it; {split}", rows),
-            Table(f"With a part blanked, in training and in the test; {split}", lesions),
-            Table(f"Two outputs: weights of the losses, ReLU on signed series; {split}", weighed),
-            *(summary_table(graph) for graph, _ in LECTURE),
+            Table(f"Seven graphs, each on a task made for it; {split}", outputs),
+            Table(f"With a part blanked, in training and in the test; {split}", ablations),
+            Table(f"Two outputs: weights of the losses, ReLU on signed series; {split}", weights),
+            *(summary_table(study.graph) for study in STUDIES),
         ],
-        figures=drawings,
-        headline={f"{row['model'][:3]} {row['output']}": row["trained"] for row in rows},
-        notes=observations(rows, lesions),
+        figures={study.name: partial(draw_study, study) for study in STUDIES},
+        headline={f"{row['model'][:3]} {row['output']}": row["trained"] for row in outputs},
+        notes=observations(outputs, ablations),
     )
 
+
+# ---- the seven graphs ----------------------------------------------------------------------------
+
+GREY_IMAGE, COLOUR_IMAGE, SERIES = (64, 64, 1), (32, 32, 3), (100, 1)
+
+
+def convolved(image: str, branch: str, filters: int, size: int, pool: int) -> tuple[Node, ...]:
+    """Convolution, pooling, flattening: a branch that reads `image`; it ends in BRANCH_flat."""
+    return chain(
+        image,
+        (f"{branch}_conv", Conv(filters, size)),
+        (f"{branch}_pool", MaxPool(pool)),
+        (f"{branch}_flat", Flatten()),
+    )
+
+
+def head(start: str, activation: str = "sigmoid") -> tuple[Node, ...]:
+    """Ten units and one output, reading `start`."""
+    return chain(start, ("hidden", Dense(10)), ("output", Dense(1, activation)))
+
+
+MLP = Graph(
+    "A-1 multi-layer perceptron",
+    inputs={"x": (10,)},
+    nodes=chain(
+        "x",
+        ("hidden_1", Dense(10)),
+        ("hidden_2", Dense(20)),
+        ("output", Dense(1, "sigmoid")),
+    ),
+    outputs=("output",),
+)
+CNN = Graph(
+    "A-2 convolutional network",
+    inputs={"image": GREY_IMAGE},
+    nodes=(
+        *convolved("image", "features", filters=32, size=4, pool=3),
+        *head("features_flat"),
+    ),
+    outputs=("output",),
+)
+RNN = Graph(
+    "A-3 recurrent network",
+    inputs={"series": SERIES},
+    nodes=(
+        *chain("series", ("lstm", Recurrent(10))),
+        *head("lstm"),
+    ),
+    outputs=("output",),
+)
+SHARED_INPUT = Graph(
+    "B-1 shared input layer",
+    inputs={"image": GREY_IMAGE},
+    nodes=(
+        *convolved("image", "fine", filters=32, size=4, pool=2),
+        *convolved("image", "coarse", filters=16, size=8, pool=2),
+        Node("both", Concatenate(), ("fine_flat", "coarse_flat")),
+        *head("both"),
+    ),
+    outputs=("output",),
+)
+SHARED_FEATURES = Graph(
+    "B-2 shared feature extractor",
+    inputs={"series": SERIES},
+    nodes=(
+        *chain("series", ("lstm", Recurrent(10))),
+        *chain("lstm", ("short", Dense(10))),
+        *chain("lstm", ("long_1", Dense(10)), ("long_2", Dense(20)), ("long_3", Dense(10))),
+        Node("both", Concatenate(), ("short", "long_3")),
+        *chain("both", ("output", Dense(1, "sigmoid"))),
+    ),
+    outputs=("output",),
+)
+MULTI_INPUT = Graph(
+    "C-1 two inputs",
+    inputs={"grey": GREY_IMAGE, "colour": COLOUR_IMAGE},
+    nodes=(
+        *convolved("grey", "first", filters=32, size=4, pool=3),
+        *convolved("colour", "second", filters=32, size=4, pool=3),
+        Node("both", Concatenate(), ("first_flat", "second_flat")),
+        *head("both", "linear"),
+    ),
+    outputs=("output",),
+)
+
+
+def multi_output(sequence_activation: str = "relu") -> Graph:
+    """C-2: one label and one number per step. The lecture's sequence output goes through a ReLU."""
+    return Graph(
+        "C-2 two outputs",
+        inputs={"series": SERIES},
+        nodes=(
+            *chain("series", ("lstm", Recurrent(10, return_sequences=True))),
+            *chain("lstm", ("second_lstm", Recurrent(10)), ("hidden", Dense(10))),
+            *chain("hidden", ("label", Dense(1, "sigmoid"))),
+            *chain("lstm", ("sequence", Dense(1, sequence_activation))),
+        ),
+        outputs=("label", "sequence"),
+    )
+
+
+# ---- a task for each graph -----------------------------------------------------------------------
 
 Kind = Literal["class", "number"]
 
-LOSSES = {"class": losses.binary_cross_entropy, "number": losses.mse}
-GUESSING = 0.6  # accuracy on two classes of equal size
-NEEDED = 0.02  # a part that is needed costs more than this when it is blanked
-MEASURES = {"class": "accuracy", "number": "R²"}
 
-
-class Study(NamedTuple):
-    """What is asked of a graph.
+@dataclass(frozen=True)
+class Study:
+    """A graph and the task made for it.
 
     Attributes:
+        name: of its fits and of its drawing.
         graph: the model.
-        make: draws the rows made for it.
-        size: "vector", "series" or "image": how many rows and passes it gets.
-        kinds: what each output puts out.
-        parts: inputs or branches to blank.
+        make: (rows, seed) -> rows of the task: the graph's inputs by name, and under the names of
+            its outputs what they should be.
+        size: which numbers of rows and epochs of `Config` it gets.
+        outputs: output -> "class" (0 or 1) or "number".
+        parts: inputs or branches that are blanked, to see whether they are needed.
     """
 
+    name: str
     graph: Graph
-    make: Callable
-    size: str
-    kinds: dict[str, Kind]
+    make: Callable[[int, int], Rows]
+    size: Literal["vector", "series", "image"]
+    outputs: Mapping[str, Kind]
     parts: tuple[str, ...] = ()
 
 
-def population(
-    variants: Mapping[str, Mapping[str, float]], seeds: Sequence[int]
-) -> tuple[dict[str, Float[np.ndarray, " members"]], np.ndarray]:
-    """Every variant with every seed, one variant after the other: (hyper, seeds) of the members.
+TWO_OUTPUTS = Study(
+    name="two-outputs",
+    graph=multi_output(),
+    make=graph_tasks.saw_and_clean,
+    size="series",
+    outputs={"label": "class", "sequence": "number"},
+)
+STUDIES = (
+    Study(
+        name="mlp",
+        graph=MLP,
+        make=graph_tasks.shell,
+        size="vector",
+        outputs={"output": "class"},
+    ),
+    Study(
+        name="cnn",
+        graph=CNN,
+        make=graph_tasks.directions,
+        size="image",
+        outputs={"output": "class"},
+    ),
+    Study(
+        name="rnn",
+        graph=RNN,
+        make=graph_tasks.saw,
+        size="series",
+        outputs={"output": "class"},
+    ),
+    Study(
+        name="shared-input",
+        graph=SHARED_INPUT,
+        make=graph_tasks.two_scales,
+        size="image",
+        outputs={"output": "class"},
+        parts=("fine_flat", "coarse_flat"),
+    ),
+    Study(
+        name="shared-features",
+        graph=SHARED_FEATURES,
+        make=graph_tasks.saw_and_pace,
+        size="series",
+        outputs={"output": "class"},
+        parts=("short", "long_3"),
+    ),
+    Study(
+        name="two-inputs",
+        graph=MULTI_INPUT,
+        make=graph_tasks.pair,
+        size="image",
+        outputs={"output": "number"},
+        parts=("grey", "colour"),
+    ),
+    TWO_OUTPUTS,
+)
 
-    Args:
-        variants: name -> "keep NODE" and "weight OUTPUT" factors; 1 where another names one.
+
+class Schedule(NamedTuple):
+    """How much a graph is trained."""
+
+    rows: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+
+
+def schedule(study: Study, config: Config) -> Schedule:
+    """The numbers of `Config` that belong to the study's size."""
+    if study.size == "vector":
+        rows, epochs = config.vector_rows, config.vector_epochs
+    elif study.size == "series":
+        rows, epochs = config.series_rows, config.series_epochs
+    else:  # images: smaller batches, and a step with which no narrow ReLU layer dies
+        batch_size, learning_rate = config.batch_size // 2, config.learning_rate / 100
+        return Schedule(config.image_rows, config.image_epochs, batch_size, learning_rate)
+    return Schedule(rows, epochs, config.batch_size, config.learning_rate)
+
+
+def draw_rows(study: Study, config: Config) -> tuple[Rows, Rows]:
+    """Training and test rows."""
+    return graph_tasks.train_and_test(study.make, schedule(study, config).rows, config.test_rows)
+
+
+def provenance(data: Mapping[str, tuple[Rows, Rows]]) -> Provenance:
+    """One record for the rows of all studies."""
+    arrays = {}
+    for name, parts in data.items():
+        for part, rows in enumerate(parts):
+            arrays |= {f"{name}.{part}.{column}": values for column, values in rows.items()}
+    detail = "seven tasks made for the seven graphs; the lecture has no data for them"
+    return Provenance("synthetic tasks", "simulated", arrays_digest(arrays), detail, False)
+
+
+# ---- variants of a graph as one population -------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to train a graph.
+
+    Attributes:
+        name: of the variant.
+        blanked: an input or node whose values are zeros, in training and in the test.
+        loss_weights: output -> factor of its loss in the sum; 1 for those not named.
     """
-    keys = {key: None for factors in variants.values() for key in factors}
-    columns = {key: [factors.get(key, 1.0) for factors in variants.values()] for key in keys}
+
+    name: str
+    blanked: str | None = None
+    loss_weights: Mapping[str, float] = field(default_factory=dict)
+
+
+def variants_of(study: Study, config: Config) -> list[Variant]:
+    """The whole graph, then it without each part, or with other weights of its second loss."""
+    if study is not TWO_OUTPUTS:
+        return [Variant("whole"), *(Variant(f"no {part}", blanked=part) for part in study.parts)]
+    *others, last = config.sequence_weights
+    variants = [Variant("whole", loss_weights={"sequence": last})]
+    for weight in others:
+        variants.append(Variant(f"weight {weight:g}", loss_weights={"sequence": weight}))
+    return variants
+
+
+def population(
+    variants: Sequence[Variant], seeds: Sequence[int] | Int[np.ndarray, " seeds"]
+) -> tuple[dict[str, Float[np.ndarray, " members"]], Int[np.ndarray, " members"]]:
+    """Every variant with every seed, one variant after the other: (`Task.hyper`, seeds).
+
+    The members of a population share one program and differ in numbers, which the engine hands to
+    each as `hyper`. What makes a variant is therefore written as numbers: "keep PART" multiplies
+    the values of an input or node (0 blanks it), "weight OUTPUT" the loss of an output.
+    """
+    columns = {}
+    for variant in variants:
+        if variant.blanked is not None:
+            kept = [0.0 if each.blanked == variant.blanked else 1.0 for each in variants]
+            columns[f"keep {variant.blanked}"] = kept
+        for output in variant.loss_weights:
+            columns[f"weight {output}"] = [each.loss_weights.get(output, 1.0) for each in variants]
     return cross(columns, len(variants), seeds)
 
 
 def graph_task(
-    graph: Graph, kinds: Mapping[str, Kind], learning_rate: float, hyper: Mapping[str, Any]
+    graph: Graph,
+    outputs: Mapping[str, Kind],
+    learning_rate: float,
+    hyper: Mapping[str, Float[np.ndarray, " members"]],
 ) -> Task:
-    """Train a graph on batches that hold its inputs and, under the outputs' names, its targets.
+    """Train a graph on batches that hold its inputs and, under its outputs' names, the targets.
 
     Args:
         graph: the model.
-        kinds: output -> "class" (0 or 1, the output is a logit) or "number" (squared error).
+        outputs: output -> "class" (cross-entropy of its logit) or "number" (squared error).
         learning_rate: Adam's.
-        hyper: from `population`. "keep NODE" scales an input or node, 0 blanks it; "weight OUTPUT"
-            scales an output's loss in the sum. It rides along with the outputs, for a loss does not
-            see `hyper`.
+        hyper: from `population`.
     """
     model = FunctionalModel(graph)
+    names = (*graph.inputs, *(node.name for node in graph.nodes))
+
+    def init(key, batch):
+        return model.init(key, batch, train=False)
 
     def apply(variables, batch, key, train, hyper):
-        keep = {k.removeprefix("keep "): v for k, v in hyper.items() if k.startswith("keep ")}
-        weights = {name: hyper.get(f"weight {name}", 1.0) for name in kinds}
-        return (model.apply(variables, batch, train, keep), weights), {}
+        del key
+        keep = {name: hyper[f"keep {name}"] for name in names if f"keep {name}" in hyper}
+        return model.apply(variables, batch, train, keep), {}
 
-    def loss(outputs, batch, hyper):
-        values, weights = outputs
-        return sum(weights[n] * LOSSES[kind](values[n], batch[n]) for n, kind in kinds.items())
+    def loss(values, batch, hyper):
+        total = 0.0
+        for name, kind in outputs.items():
+            error = losses.binary_cross_entropy if kind == "class" else losses.mse
+            total += hyper.get(f"weight {name}", 1.0) * error(values[name], batch[name])
+        return total
 
-    return Task(
-        init=lambda key, batch: model.init(key, batch, False),
-        apply=apply,
-        loss=loss,
-        optimizer=lambda hyper: optim.adam(learning_rate),
-        hyper=hyper,
-        convolves=any(isinstance(node.layer, Conv) for node in graph.nodes),
+    def optimizer(hyper):
+        return optim.adam(learning_rate)
+
+    convolves = any(isinstance(node.layer, Conv) for node in graph.nodes)
+    return Task(init, apply, loss, optimizer, hyper=hyper, convolves=convolves)
+
+
+Scores = Mapping[str, Float[np.ndarray, " seeds"]]
+
+
+def train_variants(
+    config: Config,
+    run: Run,
+    name: str,
+    study: Study,
+    variants: Sequence[Variant],
+    train: Rows,
+    test: Rows,
+    epochs: int | None = None,
+) -> dict[str, Scores]:
+    """Train all variants of a graph side by side; variant -> scores of its outputs on test rows.
+
+    Args:
+        config, run: of the lab.
+        name: of the fit.
+        study: whose graph.
+        variants: how.
+        train, test: rows.
+        epochs: the study's by default; 0 leaves the graph as it starts.
+    """
+    plan = schedule(study, config)
+    hyper, seeds = population(variants, run.seeds)
+    fitted = run.fit(
+        name,
+        graph_task(study.graph, study.outputs, plan.learning_rate, hyper),
+        train,
+        epochs=plan.epochs if epochs is None else epochs,
+        batch_size=plan.batch_size,
+        seeds=seeds,
     )
+    by_member = scores(fitted, study.outputs, test)
+    return split_members(by_member, [variant.name for variant in variants])
 
 
-def scores(
-    fitted: Fitted, kinds: Mapping[str, Kind], test: Mapping[str, np.ndarray]
-) -> dict[str, Float[np.ndarray, " seeds"]]:
+# ---- scores --------------------------------------------------------------------------------------
+
+
+def scores(fitted: Fitted, outputs: Mapping[str, Kind], test: Rows) -> Scores:
     """Output -> accuracy of a class, or the share of a number's variance that is explained (R²)."""
-    measures = {"class": losses.binary_accuracy, "number": losses.mse}
 
-    def judge(outputs, batch):
-        return {name: measures[kind](outputs[0][name], batch[name]) for name, kind in kinds.items()}
+    def by_row(values, batch):
+        measured = {}
+        for name, kind in outputs.items():
+            measure = losses.binary_accuracy if kind == "class" else losses.mse
+            measured[name] = measure(values[name], batch[name])
+        return measured
 
-    judged = fitted.predict(judge, dict(test))
-    return {
-        name: values.mean(axis=1)
-        if kinds[name] == "class"
-        else 1 - values.mean(axis=1) / test[name].var()
-        for name, values in judged.items()
-    }
+    means = {name: rows.mean(axis=1) for name, rows in fitted.predict(by_row, test).items()}
+    for name, kind in outputs.items():
+        if kind == "number":
+            means[name] = 1 - means[name] / test[name].var()
+    return means
 
 
-def linear_scores(
-    graph: Graph,
-    kinds: Mapping[str, Kind],
-    train: Mapping[str, np.ndarray],
-    test: Mapping[str, np.ndarray],
-) -> dict[str, float]:
+def linear_scores(study: Study, train: Rows, test: Rows) -> dict[str, float]:
     """The same for logistic or ridge regression on all raw inputs side by side."""
-
-    def flat(rows):
-        return np.concatenate([rows[n].reshape(len(rows[n]), -1) for n in graph.inputs], axis=1)
-
+    x_train, x_test = raw_inputs(study.graph, train), raw_inputs(study.graph, test)
     found = {}
-    for name, kind in kinds.items():
+    for name, kind in study.outputs.items():
         model = LogisticRegression(max_iter=300) if kind == "class" else Ridge(100.0)
-        predicted = model.fit(flat(train), train[name]).predict(flat(test))
+        predicted = model.fit(x_train, train[name]).predict(x_test)
         if kind == "class":
             found[name] = float(np.mean(predicted == test[name]))
         else:
@@ -268,66 +500,96 @@ def linear_scores(
     return found
 
 
-def output_rows(study: "Study", whole: Mapping, start: Mapping, linear: Mapping) -> list[dict]:
+def raw_inputs(graph: Graph, rows: Rows) -> Float[np.ndarray, "rows columns"]:
+    """All inputs of a graph, flattened, side by side."""
+    flat = [rows[name].reshape(len(rows[name]), -1) for name in graph.inputs]
+    return np.concatenate(flat, axis=1)
+
+
+# ---- what we see ---------------------------------------------------------------------------------
+
+MEASURES = {"class": "accuracy", "number": "R²"}
+GUESSING = 0.6  # accuracy on two classes of equal size
+NEEDED = 0.02  # a part that is needed costs more than this when it is blanked
+
+
+def output_rows(
+    study: Study, trained: Scores, untrained: Scores, linear: Mapping[str, float]
+) -> list[dict[str, Any]]:
     """A row for each output: scores of the trained, the untrained and the linear model."""
-    size = sum(row.parameters for row in summary(study.graph))
+    parameters = sum(row.parameters for row in summary(study.graph))
     return [
         {
             "model": study.graph.title,
-            "parameters": size,
+            "parameters": parameters,
             "output": output,
             "measure": MEASURES[kind],
-            "trained": whole[output],
-            "untrained": start[output],
+            "trained": trained[output],
+            "untrained": untrained[output],
             "linear model": linear[output],
         }
-        for output, kind in study.kinds.items()
+        for output, kind in study.outputs.items()
     ]
 
 
-def lesion_rows(study: "Study", whole: Mapping, found: Mapping[str, Mapping]) -> list[dict]:
+def ablation_rows(study: Study, trained: Mapping[str, Scores]) -> list[dict[str, Any]]:
     """A row for each blanked part: the score with everything, and without the part."""
     return [
         {
             "model": study.graph.title,
             "blanked": part,
-            "measure": MEASURES[study.kinds["output"]],
-            "whole": whole["output"],
-            "without": found[part]["output"],
+            "measure": MEASURES[study.outputs["output"]],
+            "whole": trained["whole"]["output"],
+            "without": trained[f"no {part}"]["output"],
         }
         for part in study.parts
     ]
 
 
-def observations(rows: Sequence[Mapping], lesions: Sequence[Mapping]) -> list[str]:
-    """Sentences on what the tables hide in a mean: seeds that do not learn, parts not needed.
+def weight_rows(variants: Sequence[Variant], trained: Mapping[str, Scores]) -> list[dict[str, Any]]:
+    """Two outputs: a row for each weight of the second loss, the whole graph's last."""
+    whole, *others = variants
+    return [
+        weight_row("0 .. 1", "relu", variant.loss_weights["sequence"], trained[variant.name])
+        for variant in (*others, whole)
+    ]
+
+
+def signed_series_rows(config: Config, run: Run) -> list[dict[str, Any]]:
+    """Two outputs on a series of both signs: the lecture's ReLU against no activation."""
+    weight = config.sequence_weights[-1]
+    variant = Variant("whole", loss_weights={"sequence": weight})
+    rows = []
+    for activation in ("relu", "linear"):
+        study = Study(
+            name=f"two-outputs-signed-{activation}",
+            graph=multi_output(activation),
+            make=partial(graph_tasks.saw_and_clean, lowest=-0.5),
+            size="series",
+            outputs=TWO_OUTPUTS.outputs,
+        )
+        train, test = draw_rows(study, config)
+        trained = train_variants(config, run, study.name, study, [variant], train, test)
+        rows.append(weight_row("-0.5 .. 0.5", activation, weight, trained["whole"]))
+    return rows
+
+
+def weight_row(series: str, activation: str, weight: float, found: Scores) -> dict[str, Any]:
+    """A row of the table of the graph with two outputs.
 
     Args:
-        rows: from `output_rows`.
-        lesions: from `lesion_rows`.
+        series: lowest and highest value of the clean series.
+        activation: of the output that writes it.
+        weight: of the loss of that output.
+        found: scores of both outputs.
     """
-    said = []
-    for row in rows:
-        stuck = int(np.sum(row["trained"] < GUESSING)) if row["measure"] == "accuracy" else 0
-        if stuck:
-            seeds = len(row["trained"])
-            said.append(
-                f"{row['model']}: {stuck} of {seeds} seeds end at guessing, which is what is left "
-                "when all ReLUs of a narrow layer have died."
-            )
-    for row in lesions:
-        if np.mean(row["without"]) > np.mean(row["whole"]) - NEEDED:
-            said.append(
-                f"{row['model']}: without {row['blanked']} it does no worse; on this task the rest "
-                "of the graph can do that part's work."
-            )
-    return said
-
-
-def weighed_row(series: str, head: str, weight: float, found: Mapping) -> dict[str, Any]:
-    """A row of the table of the graph with two outputs, a label and a series."""
-    row = {"series": series, "its output": head, "weight of its loss": f"{weight:g}"}
-    return row | {"label, accuracy": found["label"], "series, R²": found["sequence"]}
+    return {
+        "series": series,
+        "its output": activation,
+        "weight of its loss": f"{weight:g}",
+        "label, accuracy": found["label"],
+        "series, R²": found["sequence"],
+    }
 
 
 def summary_table(graph: Graph) -> Table:
@@ -346,114 +608,32 @@ def summary_table(graph: Graph) -> Table:
     return Table(f"{graph.title}: {total:,} parameters", rows)
 
 
-GREY, SERIES = (64, 64, 1), (100, 1)
+def draw_study(study: Study) -> Any:
+    """The drawing of a graph."""
+    return draw_graph(study.graph.title, summary(study.graph), study.graph.outputs)
 
 
-def convolved(image: str, prefix: str, filters: int, size: int, pool: int) -> tuple[Node, ...]:
-    """Convolution, pooling, one row: the branch that the image models share."""
-    return chain(
-        image,
-        (f"{prefix}_conv", Conv(filters, size)),
-        (f"{prefix}_pool", MaxPool(pool)),
-        (f"{prefix}_flat", Flatten()),
-    )
+def observations(
+    outputs: Sequence[Mapping[str, Any]], ablations: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Sentences on what the tables hide in a mean: seeds that do not learn, parts not needed.
 
-
-def head(start: str, activation: str = "sigmoid") -> tuple[Node, ...]:
-    """Ten units and one output."""
-    return chain(start, ("hidden", Dense(10)), ("output", Dense(1, activation)))
-
-
-MLP = Graph(
-    "A-1 multi-layer perceptron",
-    {"x": (10,)},
-    chain("x", ("hidden_1", Dense(10)), ("hidden_2", Dense(20)), ("output", Dense(1, "sigmoid"))),
-    ("output",),
-)
-CNN = Graph(
-    "A-2 convolutional network",
-    {"image": GREY},
-    (*convolved("image", "features", 32, 4, 3), *head("features_flat")),
-    ("output",),
-)
-RNN = Graph(
-    "A-3 recurrent network",
-    {"series": SERIES},
-    (*chain("series", ("lstm", Recurrent(10))), *head("lstm")),
-    ("output",),
-)
-SHARED_INPUT = Graph(
-    "B-1 shared input layer",
-    {"image": GREY},
-    (
-        *convolved("image", "fine", 32, 4, 2),
-        *convolved("image", "coarse", 16, 8, 2),
-        Node("both", Concatenate(), ("fine_flat", "coarse_flat")),
-        *head("both"),
-    ),
-    ("output",),
-)
-SHARED_FEATURES = Graph(
-    "B-2 shared feature extractor",
-    {"series": SERIES},
-    (
-        *chain("series", ("lstm", Recurrent(10))),
-        *chain("lstm", ("short", Dense(10))),
-        *chain("lstm", ("long_1", Dense(10)), ("long_2", Dense(20)), ("long_3", Dense(10))),
-        Node("both", Concatenate(), ("short", "long_3")),
-        *chain("both", ("output", Dense(1, "sigmoid"))),
-    ),
-    ("output",),
-)
-MULTI_INPUT = Graph(
-    "C-1 two inputs",
-    {"grey": GREY, "colour": (32, 32, 3)},
-    (
-        *convolved("grey", "first", 32, 4, 3),
-        *convolved("colour", "second", 32, 4, 3),
-        Node("both", Concatenate(), ("first_flat", "second_flat")),
-        *head("both", "linear"),
-    ),
-    ("output",),
-)
-
-
-def multi_output(sequence_activation: str = "relu") -> Graph:
-    """C-2: one label and one number per step. The lecture's sequence output goes through a ReLU."""
-    return Graph(
-        "C-2 two outputs",
-        {"series": SERIES},
-        (
-            *chain("series", ("lstm", Recurrent(10, return_sequences=True))),
-            *chain("lstm", ("second_lstm", Recurrent(10)), ("hidden", Dense(10))),
-            *chain("hidden", ("label", Dense(1, "sigmoid"))),
-            *chain("lstm", ("sequence", Dense(1, sequence_activation))),
-        ),
-        ("label", "sequence"),
-    )
-
-
-# the lecture's seven models and their numbers of parameters
-LECTURE = (
-    (MLP, 351),
-    (CNN, 128_565),
-    (RNN, 601),
-    (SHARED_INPUT, 415_045),
-    (SHARED_FEATURES, 1_151),
-    (MULTI_INPUT, 156_053),
-    (multi_output(), 1_452),
-)
-
-
-YES, NUMBER = {"output": "class"}, {"output": "number"}
-BOTH = {"label": "class", "sequence": "number"}
-BRANCHES, READERS = ("fine_flat", "coarse_flat"), ("short", "long_3")
-STUDIES = {
-    "mlp": Study(MLP, graph_tasks.shell, "vector", YES),
-    "cnn": Study(CNN, graph_tasks.directions, "image", YES),
-    "rnn": Study(RNN, graph_tasks.saw, "series", YES),
-    "shared-input": Study(SHARED_INPUT, graph_tasks.two_scales, "image", YES, BRANCHES),
-    "shared-features": Study(SHARED_FEATURES, graph_tasks.saw_and_pace, "series", YES, READERS),
-    "two-inputs": Study(MULTI_INPUT, graph_tasks.pair, "image", NUMBER, ("grey", "colour")),
-    "two-outputs": Study(multi_output(), graph_tasks.saw_and_clean, "series", BOTH),
-}
+    Args:
+        outputs: from `output_rows`.
+        ablations: from `ablation_rows`.
+    """
+    said = []
+    for row in outputs:
+        if row["measure"] == "accuracy" and np.any(row["trained"] < GUESSING):
+            stuck, seeds = np.sum(row["trained"] < GUESSING), len(row["trained"])
+            said.append(
+                f"{row['model']}: {stuck} of {seeds} seeds end at guessing, which is what is left "
+                "when all ReLUs of a narrow layer have died."
+            )
+    for row in ablations:
+        if np.mean(row["without"]) > np.mean(row["whole"]) - NEEDED:
+            said.append(
+                f"{row['model']}: without {row['blanked']} it does no worse; on this task the rest "
+                "of the graph can do that part's work."
+            )
+    return said

@@ -116,7 +116,7 @@ def main(config: Config, run: Run) -> Results:
     )
     lecture, valid, held = config.protocol == "lecture", test, "test"
     if not lecture:
-        rest, chosen = splits.split_by_film(data.train, config.validation_share)
+        rest, chosen = splits.split_by_group(data.train.film, config.validation_share)
         train, valid = ({k: v[rows] for k, v in train.items()} for rows in (rest, chosen))
         held = "validation"
 

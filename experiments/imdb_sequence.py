@@ -100,7 +100,9 @@ def columns(name: Model, config: Config) -> int:
     return config.num_words + (config.pairs if name.endswith("pairs") else 0)
 
 
-def inputs(name: Model, config: Config, pairs: np.ndarray | None, half: imdb.Half) -> np.ndarray:
+def inputs(
+    name: Model, config: Config, pairs: np.ndarray | None, half: imdb.ReviewRows
+) -> np.ndarray:
     """What a model reads of `half`; pairs are those frequent in the training reviews."""
     if name not in BAGS:
         length = config.cnn_length if name == "cnn" else config.rnn_length
@@ -112,7 +114,7 @@ def inputs(name: Model, config: Config, pairs: np.ndarray | None, half: imdb.Hal
 def main(config: Config, run: Run) -> Results:
     data = imdb.load(run.source, config.num_words, config.twin_rows)
     run.uses(data.provenance)
-    rest, chosen = splits.split_by_film(data.train, config.validation_share)
+    rest, chosen = splits.split_by_group(data.train.film, config.validation_share)
     rows, histories, pairs = [], {}, None
     if {"pairs", "weighted_pairs"} & set(config.models):
         text = (data.train.tokens, data.train.starts, config.num_words)

@@ -101,7 +101,7 @@ def main(config: Config, run: Run) -> Results:
     data = mnist.load(run.source, config.data, config.twin_rows)
     run.uses(data.provenance)
     test = Labelled(labelled_images.flat(data.test.image), data.test.label)
-    rows, held = splits.split_off({"x": labelled_images.flat(data.train.image)}, config.valid_rows)
+    rows, held = splits.split_last({"x": labelled_images.flat(data.train.image)}, config.valid_rows)
     train = Labelled(rows["x"], data.train.label[: len(rows["x"])])
     kinds = corruptions.kinds(config.sd, config.salted, config.masked)
     pca = fit_pca(images.unit(jnp.asarray(train.x)), min(256, len(train.x)))

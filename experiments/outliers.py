@@ -24,12 +24,13 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import KernelDensity, NearestNeighbors
 from tqdm import tqdm
 
-from datasets.source import Provenance, array_digest
+from datasets.source import Provenance
 from datasets.toy import mix, odd_count, shapes_and_blob
 from jaxdl.anomaly import detectors
 from jaxdl.anomaly.detectors import Rows, Scorer
 from jaxdl.anomaly.metrics import average_precision
 from jaxdl.figures.points import decision_boundaries
+from jaxdl.hashing import arrays_digest
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 
@@ -84,12 +85,12 @@ def hidden_among(normal: Rows, config: Config, rng: np.random.Generator) -> Rows
 
 def main(config: Config, run: Run) -> Results:
     cancer = load_breast_cancer()
-    digest = array_digest({"x": cancer.data})
+    digest = arrays_digest({"x": cancer.data})
     detail = "569 rows, 30 features, bundled with scikit-learn"
     run.uses(Provenance("breast cancer Wisconsin", "real", digest, detail))
     first = shapes_and_blob(config.points, int(run.seeds[0]))
     run.uses(
-        Provenance("shapes", "simulated", array_digest(first), "four shapes in the plane", False)
+        Provenance("shapes", "simulated", arrays_digest(first), "four shapes in the plane", False)
     )
     in_plane: dict[str, dict[str, list[float]]] = {}
     real: dict[str, dict[str, list[float]]] = {}

@@ -70,7 +70,7 @@ PRESETS = {
 }
 
 
-def components(config: Config, half: labelled_images.Half):
+def components(config: Config, half: labelled_images.ImageRows):
     """Training and held-out rows as whitened principal components."""
     x = half.image.reshape(len(half.image), -1).astype(np.float32) / 255
     y = half.label.astype(np.int32)

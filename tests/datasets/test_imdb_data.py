@@ -129,13 +129,13 @@ def test_twin_words_carry_the_sentiment_and_not_turns_it():
 
 def test_films_stay_on_one_side():
     half = imdb.load(Request("simulated"), twin_rows=400).train
-    rest, chosen = splits.split_by_film(half, 0.2, seed=1)
+    rest, chosen = splits.split_by_group(half.film, 0.2, seed=1)
     assert sorted([*rest, *chosen]) == list(range(400))
     assert 70 <= len(chosen) <= 80
     assert not set(half.film[rest]) & set(half.film[chosen])
-    assert not np.array_equal(chosen, splits.split_by_film(half, 0.2, seed=2)[1])
+    assert not np.array_equal(chosen, splits.split_by_group(half.film, 0.2, seed=2)[1])
     with pytest.raises(DataError, match="without reviews"):
-        splits.split_by_film(half, 0.001)
+        splits.split_by_group(half.film, 0.001)
 
 
 def test_word_index_must_be_ranks(tmp_path, monkeypatch):

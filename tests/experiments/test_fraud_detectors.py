@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from datasets import fraud
-from datasets.fraud_split import label_free, resample, row_weights, split_halves, split_three
+from datasets.fraud_split import label_free, resample, split_halves, split_three
 from datasets.source import DataError, Request
 from datasets.splits import refuse_shared_rows
 from jaxdl.anomaly import detectors
@@ -119,8 +119,8 @@ def test_resampling_after_the_split_passes_and_before_it_is_refused(data):
 
 
 def test_row_weights_make_the_prevalence(data):
-    assert (row_weights(data.label, None) == 1).all()
-    weights = row_weights(data.label, 0.01)
+    assert (fraud.prevalence_weights(data.label, None) == 1).all()
+    weights = fraud.prevalence_weights(data.label, 0.01)
     np.testing.assert_allclose(weights[data.label == 1].sum() / weights.sum(), 0.01)
 
 

@@ -8,7 +8,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from datasets import fraud
-from datasets.fraud_split import Half, thinned
+from datasets.fraud_split import TransactionRows, thinned
 from experiments import fraud_features
 from jaxdl import losses, optim
 from jaxdl.anomaly import cross_fitting
@@ -68,7 +68,7 @@ def test_each_member_is_taught_everything_but_its_fold():
 
 def test_thinning_keeps_every_fraud():
     label = (np.arange(100) % 10 == 0).astype(np.int32)
-    part = thinned(Half(np.zeros((100, 30), np.float32), label, np.arange(100)), 20)
+    part = thinned(TransactionRows(np.zeros((100, 30), np.float32), label, np.arange(100)), 20)
     assert (part.label.sum(), len(part.rows)) == (10, 30)
 
 

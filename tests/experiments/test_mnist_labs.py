@@ -61,4 +61,4 @@ def test_too_many_held_out_images_are_refused_in_one_line(tmp_path, lab, capsys)
     command = [f"experiments/{lab}.py", "--preset", "quick", "--source", "simulated"]
     status = launcher.main([*command, "--valid-rows", "1200", "--workdir", str(tmp_path / "run")])
     assert status == 2
-    assert "1,200 of 1,200 images cannot be held out" in capsys.readouterr().err
+    assert "1,200 of 1,200 rows cannot be held out" in capsys.readouterr().err

@@ -103,7 +103,7 @@ def test_goal_line_says_which():
     assert table.goal_line("MSE", np.array([0.01, 0.02]), 0.015).endswith("0.015: met.")
     assert table.goal_line("MSE", np.array([0.01, 0.03]), 0.015).endswith("0.015: missed.")
     with pytest.raises(UserError, match="one side is empty"):
-        splits.split_off({"x": np.zeros((4, 2))}, 4)
+        splits.split_last({"x": np.zeros((4, 2))}, 4)
 
 
 @pytest.mark.parametrize(
