@@ -1,0 +1,286 @@
+"""Any table: how it is read, what its columns are taken for, and what they become."""
+
+import gzip
+import json
+import math
+
+import jax
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxdl.errors import UserError
+from jaxdl.tables import Schema, fit_encoder, infer_schema, read_table
+from jaxdl.tables.encode import ONE_HOT_SCALE
+from jaxdl.tables.schema import as_numbers, as_seconds, column_codes, find_positive, labels_of
+
+SHOP = [
+    "order,when,amount,country,note,paid",
+    *(
+        f"A{i:04d},2025-03-{1 + i % 28:02d}T{i % 24:02d}:30:00+09:00,{10 + i % 7}.5,"
+        f"{'KR' if i % 5 else 'US'},,{'yes' if i % 40 else 'no'}"
+        for i in range(200)
+    ),
+]
+
+
+def write(folder, lines, name="t.csv", encoding="utf-8"):
+    path = folder / name
+    path.write_text("\n".join(lines) + "\n", encoding=encoding)
+    return path
+
+
+def text(*values):
+    return pa.chunked_array([pa.array(values, pa.string())])
+
+
+# ---- reading -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lines", "encoding", "decimal", "words"),
+    [
+        (["a,b", "1.5,x", "2.5,y"], "utf-8", ".", "comma-separated"),
+        (["a;b", "1,5;x", "2,5;y"], "utf-8", ",", "semicolon-separated, decimal comma"),
+        (["a\tb", "1.5\tx", "2.5\ty"], "utf-8", ".", "tab-separated"),
+        (["금액,나라", "1.5,한국", "2.5,미국"], "cp949", ".", "cp949"),
+        (["\ufeffa,b", "1.5,x", "2.5,y"], "utf-8", ".", "comma-separated"),
+    ],
+)
+def test_separators_decimal_signs_and_encodings_are_found(
+    lines, encoding, decimal, words, tmp_path
+):
+    cells = read_table(write(tmp_path, lines, encoding=encoding))
+    assert cells.decimal == decimal
+    assert words in cells.origin
+    first = next(iter(cells.columns))
+    assert first == lines[0].removeprefix("\ufeff")[: len(first)]
+    assert as_numbers(cells.columns[first], decimal).tolist() == [1.5, 2.5]
+
+
+def test_gzip_and_parquet_parts_are_the_same_table(tmp_path):
+    plain = read_table(write(tmp_path, SHOP))
+    packed = tmp_path / "t.csv.gz"
+    packed.write_bytes(gzip.compress("\n".join(SHOP).encode()))
+    table = pa.table({name: column.combine_chunks() for name, column in plain.columns.items()})
+    (tmp_path / "parts").mkdir()
+    for part in range(2):
+        piece = table.slice(100 * part, 100)
+        pyarrow.parquet.write_table(piece, tmp_path / "parts" / f"part-{part}.parquet")
+    for other in (packed, tmp_path / "parts"):
+        again = read_table(other)
+        assert {k: v.to_pylist() for k, v in again.columns.items()} == {
+            k: v.to_pylist() for k, v in plain.columns.items()
+        }
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["a,b"], "has a header but no rows"),
+        (["a,a", "1,2"], "'a' stands twice"),
+        (["a,,b", "1,2,3"], "column 2 has no name"),
+        (["a,b", "1,2", "1,2,3"], "cannot be read: .*Expected 2 columns, got 3"),
+        ([","], "column 1 has no name"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_one_line(lines, message, tmp_path):
+    with pytest.raises(UserError, match=message) as found:
+        read_table(write(tmp_path, lines))
+    assert "\n" not in str(found.value)
+
+
+def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxdl.tables.read.MAX_BYTES", 1000)
+    packed = tmp_path / "t.csv.gz"
+    packed.write_bytes(gzip.compress(b"a\n" + b"1\n" * 1_000_000))
+    with pytest.raises(UserError, match="more than 1,000 bytes"):
+        read_table(packed)
+
+
+def test_bytes_that_are_no_text_and_files_that_are_not_there(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"a,b\n\xff\xff\xff,2\n")
+    with pytest.raises(UserError, match="is no text in utf-8 or cp949"):
+        read_table(path)
+    with pytest.raises(UserError, match="does not exist"):
+        read_table(tmp_path / "nothing.csv")
+
+
+# ---- what the columns are ------------------------------------------------------------------------
+
+
+def kinds(cells, **said):
+    return {column.name: column.kind for column in infer_schema(cells, **said).columns}
+
+
+def test_a_shops_table_is_understood(tmp_path):
+    cells = read_table(write(tmp_path, SHOP))
+    schema = infer_schema(cells, label="paid", positive="no")
+    assert [column.kind for column in schema.columns] == [
+        *("left out", "date", "number", "category", "left out")
+    ]
+    order, _, _, country, note = schema.columns
+    assert order.note == "text that hardly repeats"
+    assert country.categories == ("KR", "US")  # the most frequent first
+    assert (note.missing, note.note) == (200, "holds nothing")
+    assert labels_of(cells.columns["paid"], schema.positive).sum() == 5
+    assert Schema.from_json(json.loads(json.dumps(schema.to_json()))) == schema
+    assert kinds(cells, categorical=["amount"], ignore=["when"])["amount"] == "category"
+    assert kinds(cells, ignore=["when"])["when"] == "left out"
+
+
+@pytest.mark.parametrize(
+    ("cells", "name", "kind"),
+    [
+        (range(100, 200), "row", "left out"),  # counts upwards
+        (np.random.default_rng(0).permutation(1000)[:100], "customer_id", "left out"),
+        (np.random.default_rng(0).permutation(1000)[:100], "points", "number"),
+        ([7] * 100, "constant", "left out"),
+        (9.99 + np.arange(100) % 2 * 2e-13, "nearly", "left out"),
+        (1_742_428_800_000 + 300_000 * np.arange(100), "ds", "date"),
+        (1_742_428_800 + 300 * np.arange(100), "time", "date"),
+        (1_742_428_800 + 300 * np.arange(100) ** 2 % 1009, "won", "number"),
+        (np.arange(100) % 2, "flag", "number"),
+    ],
+)
+def test_numbers_that_are_none(cells, name, kind, tmp_path):
+    lines = [f"{name},other", *(f"{value!r},{i % 3}" for i, value in enumerate(map(float, cells)))]
+    if all(float(value).is_integer() for value in cells):
+        lines = [f"{name},other", *(f"{int(value)},{i % 3}" for i, value in enumerate(cells))]
+    assert kinds(read_table(write(tmp_path, lines)))[name] == kind
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"label": "nothing"}, "--label nothing: no such column; there are order, when"),
+        ({"label": "paid"}, "--positive is missing: which of no, yes means an anomaly"),
+        ({"label": "paid", "positive": "NO"}, "--positive NO: the label has the values no, yes"),
+        ({"time": "country"}, "--time country: 'US' is no ISO date"),
+        ({"numeric": ["country"]}, r"row 2, column country: 'US' is not a number \(and 199 more\)"),
+    ],
+)
+def test_what_does_not_fit_is_said(said, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        infer_schema(read_table(write(tmp_path, SHOP)), **said)
+
+
+def test_one_wrong_cell_among_numbers_is_named(tmp_path):
+    lines = ["a,b", *(f"{i}.5,{i % 3}" for i in range(60))]
+    lines[41] = "4O.5,1"
+    with pytest.raises(UserError, match=r"row 42, column a: '4O\.5' is not a number; mend it, or"):
+        infer_schema(read_table(write(tmp_path, lines)))
+
+
+def test_labels_of_zero_and_one_need_no_word_and_a_row_without_label_is_named():
+    assert find_positive(text("0", "1", "0"), "") == "1"
+    with pytest.raises(UserError, match="row 2 has no label"):
+        labels_of(text("ok", None, "ok"), "bad")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_is_read_as_python_reads_it(value):
+    assert as_numbers(text(repr(value)), ".").tolist() == [value]
+    assert as_numbers(text(repr(value).replace(".", ",")), ",").tolist() == [value]
+
+
+@pytest.mark.parametrize(
+    "cell", ["1_000", "１２", "٣", "0x10", "1e", "inf", "nan", "", " - ", "NA"]
+)
+def test_what_no_bank_means_is_no_number(cell):
+    assert math.isnan(as_numbers(text(cell), ".")[0])
+
+
+@pytest.mark.parametrize(
+    ("cell", "seconds"),
+    [
+        ("1970-01-02", 86_400.0),
+        ("1970-01-01 01:00", 3_600.0),
+        ("1970-01-01T09:00:00+09:00", 0.0),
+        ("1970-01-01T00:00:00-0530", 19_800.0),
+        ("1970-01-01T00:00:00.250Z", 0.25),
+        ("1970-02-30", math.nan),
+        ("01/02/1970", math.nan),
+    ],
+)
+def test_dates_are_seconds_in_utc(cell, seconds):
+    np.testing.assert_equal(as_seconds(text("1970-01-01", cell), "iso")[1], seconds)
+
+
+# ---- features ------------------------------------------------------------------------------------
+
+
+def fitted(tmp_path, lines=SHOP, **said):
+    cells = read_table(write(tmp_path, lines))
+    schema = infer_schema(cells, **said)
+    encoder = fit_encoder(column_codes(cells.columns, schema), schema)
+    return encoder, column_codes(cells.columns, encoder.schema)
+
+
+def test_features_of_a_shops_table(tmp_path):
+    encoder, codes = fitted(tmp_path, label="paid", positive="no")
+    x = encoder(codes)
+    assert encoder.names == ("when", "amount", "country")
+    assert x.shape == (200, len(encoder.features)) == (200, 4 + 1 + 3)
+    assert x.dtype == np.float32
+    by_name = dict(zip(encoder.features, x.T, strict=True))
+    # half past nine in Seoul is half past midnight in UTC
+    hour = 2 * np.pi * ((np.arange(200) % 24 - 9 + 0.5) % 24) / 24
+    np.testing.assert_allclose(by_name["when hour, sine"], np.sin(hour), atol=1e-6)
+    rare = by_name["country is rare"]
+    assert rare[0] > 0 > rare[1]  # US is the rare one
+    assert by_name["country is value 1"][1] == pytest.approx(ONE_HOT_SCALE)
+    np.testing.assert_allclose([rare.mean(), rare.std()], [0, 1], atol=1e-6)
+
+
+def test_traced_features_are_those_of_the_host(tmp_path):
+    encoder, codes = fitted(tmp_path)
+    codes[3] = np.nan
+    with jax.enable_x64(True):
+        traced = np.asarray(jax.jit(encoder.encode)(codes))
+    np.testing.assert_allclose(traced, encoder.encode(codes, np), rtol=1e-12, atol=1e-12)
+
+
+def test_missing_unseen_and_huge_cells_are_numbers(tmp_path):
+    lines = [SHOP[0], *(line.replace("15.5", "") for line in SHOP[1:])]
+    encoder, codes = fitted(tmp_path, lines)
+    amount, country = (encoder.names.index(name) for name in ("amount", "country"))
+    odd = np.repeat(codes[:1], 3, axis=0)
+    odd[0, amount], odd[1, amount], odd[2, country] = np.nan, 1e300, 2  # 2: never seen
+    x = encoder(odd)
+    assert np.isfinite(x).all()
+    names = encoder.features
+    assert x[:, names.index("amount is missing")].tolist() == [1, 0, 0]
+    assert x[0, names.index("amount")] == 0  # the median
+    seen = encoder(codes)
+    assert x[1, names.index("amount")] > 100 * np.abs(seen[:, names.index("amount")]).max()
+    assert x[2, names.index("country is rare")] > seen[:, names.index("country is rare")].max()
+
+
+def test_contributions_come_back_to_the_users_columns(tmp_path):
+    encoder, _ = fitted(tmp_path)
+    parts = np.arange(2 * len(encoder.features), dtype=np.float32).reshape(2, -1)
+    summed = encoder.by_column(parts)
+    assert summed.shape == (2, len(encoder.names))
+    np.testing.assert_allclose(summed.sum(axis=1), parts.sum(axis=1))
+
+
+def test_heavy_tails_are_tamed_and_light_ones_are_not(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = ["income,height"]
+    lines += [
+        f"{a},{b}" for a, b in zip(rng.lognormal(0, 3, 500), rng.normal(size=500), strict=True)
+    ]
+    encoder, codes = fitted(tmp_path, lines)
+    assert [code.tamed for code in encoder.codes] == [True, False]
+    assert np.abs(encoder(codes)).max() < 20
+
+
+def test_a_table_without_anything_to_learn_from_is_refused(tmp_path):
+    lines = ["a,b", *("1,x" for _ in range(30))]
+    with pytest.raises(UserError, match="no column is left"):
+        fitted(tmp_path, lines)
