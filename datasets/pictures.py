@@ -27,7 +27,7 @@ def read(path: Path) -> UInt8[np.ndarray, "rows columns 3"]:
                 )
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; --image needs a picture file") from error
+        raise UserError(f"{path} does not exist: a picture file is needed") from error
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise UserError(f"{path} is no picture that can be read ({error})") from error
     except (OSError, SyntaxError, ValueError) as error:  # Pillow's words for truncated and broken

@@ -1,10 +1,10 @@
-"""Figures of pictures: grids, rows of vectors drawn as images, mosaics, pictures in few colours."""
+"""Figures of pictures: grids, rows of vectors drawn as images, mosaics."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Num, UInt8
+from jaxtyping import Float, Num
 
 from jaxdl.figures.base import subplots
 
@@ -48,34 +48,6 @@ def image_grid(
     axes.set_axis_off()
     if heading:
         axes.set_title(heading, fontsize=10)
-    return figure
-
-
-def in_few_colours(
-    pixels: UInt8[np.ndarray, "rows columns 3"],
-    ks: Sequence[int],
-    palettes: Float[np.ndarray, "ks most 3"],
-    labels: Int[np.ndarray, "ks rows columns"],
-) -> Any:
-    """A picture, and beside it the same in each number of colours.
-
-    Args:
-        pixels: the original.
-        ks: numbers of colours.
-        palettes: the colours for each of `ks`, 0..1 (what lies outside is cut).
-        labels: which of them each pixel takes.
-    """
-    columns = min(len(ks) + 1, 5)
-    height = 3.2 * pixels.shape[0] / pixels.shape[1] + 0.3
-    figure, axes = subplots(-(-(len(ks) + 1) // columns), columns, width=3.2, height=height)
-    axes = np.atleast_1d(axes).reshape(-1)
-    for axis in axes:
-        axis.set_axis_off()
-    axes[0].imshow(pixels)
-    axes[0].set_title("original")
-    for axis, k, palette, label in zip(axes[1:], ks, palettes, labels, strict=False):
-        axis.imshow(palette.clip(0, 1)[label])
-        axis.set_title(f"{k} colours")
     return figure
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import image_segmentation
+from experiments import image_segmentation as lab
 from jaxdl.cli.launcher import launch
 from jaxdl.errors import UserError
 
@@ -14,8 +14,8 @@ def run_lab(folder, *options):
     return launch([*command, *options])[0]
 
 
-def test_inertia_is_scikit_learns_or_better(tmp_path):
-    results = run_lab(tmp_path / "run")
+def test_inertia_is_scikit_learns_or_better(quick_run):
+    results = quick_run("image_segmentation").results
     assert len(results.tables) == 4
     for table in results.tables[::2]:
         assert [row["k"] for row in table.rows] == [2, 4, 8]
@@ -28,11 +28,11 @@ def test_inertia_is_scikit_learns_or_better(tmp_path):
 
 def test_distinct_colours_stand_for_all_pixels():
     pixels = np.random.default_rng(0).integers(0, 9, (20, 30, 3)).astype(np.uint8) * 20
-    colours, counts, index = image_segmentation.colours_of(pixels)
+    colours, counts, index = lab.distinct_colours(pixels)
     assert counts.sum() == 600
     assert len(np.unique(colours, axis=0)) == len(colours)
     np.testing.assert_array_equal((colours[index] * 255).round(), pixels.reshape(-1, 3))
-    cells, weights = image_segmentation.cells_of(colours, counts)
+    cells, weights = lab.occupied_cells(colours, counts)
     assert weights.sum() == 600
     np.testing.assert_allclose(weights @ cells / 600, counts @ colours / 600, rtol=1e-5)
 
