@@ -6,7 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from datasets import cifar10, splits
+from datasets import cifar10
 from datasets.source import DataError, Request
 
 
@@ -64,16 +64,6 @@ def test_other_archives_are_refused_in_one_line(tmp_path, blocks, monkeypatch):
     monkeypatch.setattr(cifar10, "MAX_MEMBER_BYTES", 5000)
     with pytest.raises(DataError, match="holds more"):
         cifar10.read(archive(tmp_path / "c.tar.gz", blocks))
-
-
-def test_split_takes_the_same_share_of_each_class():
-    label = np.repeat(np.arange(10), [10, 20] * 5)
-    rest, chosen = splits.split_by_class(label, 0.1)
-    assert sorted([*rest, *chosen]) == list(range(150))
-    assert np.bincount(label[chosen]).tolist() == [1, 2] * 5
-    assert not np.array_equal(chosen, splits.split_by_class(label, 0.1, seed=1)[1])
-    with pytest.raises(DataError, match="without one"):
-        splits.split_by_class(label, 0.01)
 
 
 def test_twin_is_repeatable_and_shows_its_classes():

@@ -324,7 +324,7 @@ def test_twin_is_a_function_of_its_arguments():
     digest = arrays_digest(fraud.simulate(2000))
     assert arrays_digest(fraud.simulate(2000)) == digest
     assert arrays_digest(fraud.simulate(2000, seed=1)) != digest
-    with pytest.raises(ValueError, match="1,000 rows"):
+    with pytest.raises(DataError, match="1,000 rows"):
         fraud.simulate(999)
 
 

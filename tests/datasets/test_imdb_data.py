@@ -8,7 +8,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from datasets import imdb, splits
+from datasets import imdb
 from datasets.source import DataError, Request
 
 # the first review of Keras's imdb.npz with num_words=10000: its first and last numbers
@@ -125,17 +125,6 @@ def test_twin_words_carry_the_sentiment_and_not_turns_it():
     plain = np.add.reduceat(good.astype(int) - bad, starts[:-1])
     assert 0.84 < np.mean((turned > 0) == label) < 0.92
     assert np.mean((plain > 0) == label) < np.mean((turned > 0) == label)
-
-
-def test_films_stay_on_one_side():
-    half = imdb.load(Request("simulated"), twin_rows=400).train
-    rest, chosen = splits.split_by_group(half.film, 0.2, seed=1)
-    assert sorted([*rest, *chosen]) == list(range(400))
-    assert 70 <= len(chosen) <= 80
-    assert not set(half.film[rest]) & set(half.film[chosen])
-    assert not np.array_equal(chosen, splits.split_by_group(half.film, 0.2, seed=2)[1])
-    with pytest.raises(DataError, match="without reviews"):
-        splits.split_by_group(half.film, 0.001)
 
 
 def test_word_index_must_be_ranks(tmp_path, monkeypatch):
