@@ -37,6 +37,7 @@ from jaxdl.runs import Run
 from jaxdl.training import Fitted, Task, parameter_count
 from jaxdl.training.batch_order import steps_per_epoch
 from jaxdl.training.population import by_method, cross
+from jaxdl.training.task import row_mask
 
 PLACES = {"no BN": "none", "BN behind": "after", "BN in front": "before"}
 NETS = {name: NormedMLP(place) for name, place in PLACES.items()}
@@ -203,6 +204,7 @@ def classifier_task(
             batch["x"],
             True,
             hyper["dropout"],
+            row_mask(batch),
             rngs={"dropout": key},
             mutable=[name for name in variables if name != "params"],
         )

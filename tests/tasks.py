@@ -6,6 +6,7 @@ import optax
 
 from jaxdl import losses, optim
 from jaxdl.models.autoencoder import DenseAutoencoder
+from jaxdl.models.layers import BatchNorm
 from jaxdl.training import Task, module_functions
 
 
@@ -26,22 +27,24 @@ def autoencoder(learning_rate=1e-2, noise=0.0, hyper=None) -> Task:
 class Normed(nn.Module):
     """A net with a convolution, batch statistics and dropout."""
 
+    dropout: float = 0.2
+
     @nn.compact
-    def __call__(self, x, train):
+    def __call__(self, x, train, mask=None):
         x = nn.Conv(4, (3, 3))(x)
-        x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+        x = BatchNorm(use_running_average=not train, momentum=0.9)(x, mask=mask)
         x = nn.relu(x).reshape(x.shape[0], -1)
-        return nn.Dense(3)(nn.Dropout(0.2, deterministic=not train)(x))
+        return nn.Dense(3)(nn.Dropout(self.dropout, deterministic=not train)(x))
 
 
-def classifier() -> Task:
+def classifier(dropout=0.2, learning_rate=0.1) -> Task:
     """A three-class task for `Normed`."""
-    init, apply = module_functions(Normed())
+    init, apply = module_functions(Normed(dropout))
     return Task(
         init,
         apply,
         lambda outputs, batch, hyper=None: losses.softmax_cross_entropy(outputs, batch["y"]),
-        lambda hyper: optax.sgd(0.1, momentum=0.9),
+        lambda hyper: optax.sgd(learning_rate, momentum=0.9),
         convolves=True,
     )
 

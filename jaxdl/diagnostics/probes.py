@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxdl.training import Fitted
-from jaxdl.training.task import Batch, Task
+from jaxdl.training.task import Batch, Task, row_mask
 
 TRACE = "loss_trace"
 
@@ -88,8 +88,8 @@ def trace_loss(task: Task, steps: int) -> Task:
     """The same task, which also remembers the mean training loss of each of its steps.
 
     The losses live in the model's state, so that they are stored, resumed and restored with it:
-    after a fit they are in `variables["loss_trace"]["loss"]`, [seeds, steps]. All rows of a batch
-    count: use a batch size that divides the number of rows.
+    after a fit they are in `variables["loss_trace"]["loss"]`, [seeds, steps]. The mean is that of
+    the real rows of a batch, without padding.
 
     Args:
         task: what is trained.
@@ -106,7 +106,7 @@ def trace_loss(task: Task, steps: int) -> Task:
         if not train:
             return outputs, changed
         step = variables[TRACE]["step"]
-        mean = jax.lax.stop_gradient(task.loss(outputs, batch, hyper).mean())
+        mean = jax.lax.stop_gradient(task.loss(outputs, batch, hyper).mean(where=row_mask(batch)))
         losses = variables[TRACE]["loss"].at[step].set(mean, mode="drop")
         return outputs, {**changed, TRACE: {"loss": losses, "step": step + 1}}
 

@@ -21,6 +21,7 @@ from jaxdl.models import traced_mlp
 from jaxdl.models.traced_mlp import Setting
 from jaxdl.training import Task
 from jaxdl.training.population import cross
+from jaxdl.training.task import row_mask
 
 AXES = (traced_mlp.ACTIVATIONS, traced_mlp.INITIALISERS, traced_mlp.NORMS, ("plain", "shortcut"))
 COMBINATIONS = tuple(
@@ -69,7 +70,8 @@ def task(
         return {"params": traced_mlp.init(key, blocks, batch["x"].shape[1], wide, classes)}
 
     def apply(variables, batch, key, train, hyper):
-        return traced_mlp.apply(variables["params"], batch["x"], Setting(**hyper))[0], {}
+        setting, mask = Setting(**hyper), row_mask(batch)
+        return traced_mlp.apply(variables["params"], batch["x"], setting, mask=mask)[0], {}
 
     def in_units(hyper):
         # parameters are weights / scale, so their gradient is scale times the weights' gradient,

@@ -7,9 +7,9 @@ from typing import Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-from jaxdl.models.layers import dropout
+from jaxdl.models.layers import BatchNorm, dropout
 
 Placement = Literal["none", "before", "after"]
 
@@ -50,7 +50,7 @@ class NormedMLP(nn.Module):
         ]
         self.output = self._dense(self.classes, fans[-1])
         if self.norm != "none":
-            self.norms = [nn.BatchNorm(momentum=0.9, epsilon=1e-5) for _ in self.widths]
+            self.norms = [BatchNorm(momentum=0.9, epsilon=1e-5) for _ in self.widths]
 
     def _dense(self, width: int, fan: int) -> nn.Dense:
         return nn.Dense(width, kernel_init=torch_kernel, bias_init=torch_bias(fan))
@@ -60,10 +60,18 @@ class NormedMLP(nn.Module):
         x: Float[Array, "batch inputs"],
         train: bool,
         rate: float | Float[Array, ""] = 0.0,
+        mask: Bool[Array, " batch"] | None = None,
     ) -> Float[Array, "batch classes"]:
-        """Logits. `rate` is the dropout behind each hidden layer, in training only."""
+        """Logits.
+
+        Args:
+            x: rows.
+            train: batch statistics instead of running ones, and dropout.
+            rate: of the dropout behind each hidden layer, in training only.
+            mask: the real rows of a padded batch.
+        """
         for i in range(len(self.widths)):
-            x = self._finish(i, self._preactivation(i, x, train), train)
+            x = self._finish(i, self._preactivation(i, x, train, mask), train, mask)
             x = dropout(x, rate, self.make_rng("dropout") if train else None)
         return self.output(x)
 
@@ -75,10 +83,10 @@ class NormedMLP(nn.Module):
             x = self._finish(i, seen[-1], False)
         return seen
 
-    def _preactivation(self, i: int, x: Array, train: bool) -> Array:
+    def _preactivation(self, i: int, x: Array, train: bool, mask: Array | None = None) -> Array:
         x = self.hidden[i](x)
-        return self.norms[i](x, use_running_average=not train) if self.norm == "before" else x
+        return self.norms[i](x, not train, mask=mask) if self.norm == "before" else x
 
-    def _finish(self, i: int, x: Array, train: bool) -> Array:
+    def _finish(self, i: int, x: Array, train: bool, mask: Array | None = None) -> Array:
         x = nn.sigmoid(x)
-        return self.norms[i](x, use_running_average=not train) if self.norm == "after" else x
+        return self.norms[i](x, not train, mask=mask) if self.norm == "after" else x

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 glorot = nn.initializers.glorot_uniform()
 
@@ -19,6 +19,25 @@ def convolves(module: nn.Module) -> bool:
 def identity(x: Array) -> Array:
     """No activation: a linear layer."""
     return x
+
+
+class BatchNorm(nn.BatchNorm):
+    """Batch normalisation that leaves the padding of a batch out of its statistics.
+
+    Ioffe and Szegedy, "Batch normalization" (2015). With `mask`, and in training mode, mean and
+    variance are those of the real rows: `jaxdl.training.task.row_mask` tells which these are.
+    """
+
+    def __call__(
+        self,
+        x: Float[Array, " batch *features"],
+        use_running_average: bool | None = None,
+        *,
+        mask: Bool[Array, " batch"] | None = None,
+    ) -> Float[Array, " batch *features"]:
+        if mask is not None:
+            mask = mask.reshape(mask.shape + (1,) * (x.ndim - 1))
+        return super().__call__(x, use_running_average, mask=mask)
 
 
 def dropout(x: Array, rate: float | Float[Array, ""], key: Array | None) -> Array:

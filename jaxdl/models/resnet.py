@@ -11,9 +11,10 @@ from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxdl.models.conv2d import Conv2D
+from jaxdl.models.layers import BatchNorm
 
 Shortcut = Literal["identity", "projection", "none"]
 Conv3 = partial(
@@ -54,20 +55,26 @@ class ResNet(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "batch height width channels"], train: bool
+        self,
+        x: Float[Array, "batch height width channels"],
+        train: bool,
+        mask: Bool[Array, " batch"] | None = None,
     ) -> Float[Array, "batch classes"]:
-        norm = partial(
-            nn.BatchNorm, use_running_average=not train, momentum=self.momentum, epsilon=1e-5
-        )
-        x = nn.relu(norm(name="norm_0")(Conv3(self.widths[0], name="conv_0")(x)))
+        """Logits; `mask` tells the real rows of a padded batch."""
+
+        def norm(x: Array, name: str) -> Array:
+            layer = BatchNorm(not train, momentum=self.momentum, epsilon=1e-5, name=name)
+            return layer(x, mask=mask)
+
+        x = nn.relu(norm(Conv3(self.widths[0], name="conv_0")(x), "norm_0"))
         layer = 1
         for stage, width in enumerate(self.widths):
             for block in range(self.blocks):
                 stride = 2 if stage and not block else 1
                 y = Conv3(width, strides=stride, name=f"conv_{layer}")(x)
-                y = nn.relu(norm(name=f"norm_{layer}")(y))
+                y = nn.relu(norm(y, f"norm_{layer}"))
                 y = Conv3(width, name=f"conv_{layer + 1}")(y)
-                y = norm(name=f"norm_{layer + 1}")(y)
+                y = norm(y, f"norm_{layer + 1}")
                 if self.shortcut != "none":
                     y = y + self._shortcut(x, stride, width, norm, layer)
                 x = nn.relu(y)
@@ -82,7 +89,7 @@ class ResNet(nn.Module):
         if self.shortcut == "identity":
             return identity_shortcut(x, stride, width)
         x = Conv3(width, kernel_size=(1, 1), strides=stride, name=f"project_{layer}")(x)
-        return norm(name=f"project_norm_{layer}")(x)
+        return norm(x, f"project_norm_{layer}")
 
 
 def blocks_of(depth: int) -> int:

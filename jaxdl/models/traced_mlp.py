@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky relu", "gelu")
 INITIALISERS = ("glorot", "he", "lecun", "too small", "too large")
@@ -72,11 +72,22 @@ def weight_scales(initialiser: Any, narrow: int, wide: int) -> tuple[Array, Arra
     return scales[..., 0], scales[..., 1]
 
 
-def normalise(x: Float[Array, "batch units"], norm: Any) -> Float[Array, "batch units"]:
-    """Nothing, zero mean and unit variance of each unit over the batch, or of each row."""
+def normalise(
+    x: Float[Array, "batch units"], norm: Any, mask: Bool[Array, " batch"] | None = None
+) -> Float[Array, "batch units"]:
+    """Nothing, zero mean and unit variance of each unit over the batch, or of each row.
+
+    Args:
+        x: states of a layer.
+        norm: index into `NORMS`.
+        mask: the real rows of a padded batch, over which the batch's statistics are taken.
+    """
     batch, layer = jnp.asarray(norm) == 1, jnp.asarray(norm) == 2
-    mean = batch * x.mean(axis=0, keepdims=True) + layer * x.mean(axis=1, keepdims=True)
-    variance = batch * x.var(axis=0, keepdims=True) + layer * x.var(axis=1, keepdims=True)
+    real = None if mask is None else mask[:, None]
+    batch_mean = x.mean(axis=0, keepdims=True, where=real)
+    batch_variance = x.var(axis=0, keepdims=True, where=real)
+    mean = batch * batch_mean + layer * x.mean(axis=1, keepdims=True)
+    variance = batch * batch_variance + layer * x.var(axis=1, keepdims=True)
     return (x - mean) * jax.lax.rsqrt(jnp.where(batch | layer, variance + EPSILON, 1.0))
 
 
@@ -86,8 +97,7 @@ def init(
     """Parameters, normally distributed.
 
     Kernels of the blocks are kept in units of their initial deviation (`weights` gives the real
-    ones), so that nets of all initial scales start from one draw. They are flat: the training
-    engine takes kernels of three axes for convolutions.
+    ones), so that nets of all initial scales start from one draw. Each is kept as one row.
     """
     first, second, stem, head = jax.random.split(key, 4)
     return {
@@ -145,7 +155,11 @@ def zero_taps(params: Any, batch: int) -> Taps:
 
 
 def apply(
-    params: Any, x: Float[Array, "batch narrow"], setting: Setting, taps: Taps | None = None
+    params: Any,
+    x: Float[Array, "batch narrow"],
+    setting: Setting,
+    taps: Taps | None = None,
+    mask: Bool[Array, " batch"] | None = None,
 ) -> tuple[Float[Array, "batch classes"], Trace]:
     """Logits, and what went through the layers.
 
@@ -156,15 +170,16 @@ def apply(
         x: rows of variance 1 in each column.
         setting: which net.
         taps: see `Taps`.
+        mask: the real rows of a padded batch.
     """
     start, *inner_taps = (0.0, None, None) if taps is None else taps
 
     def block(h, layers):
         first, second, inside_tap, state_tap = layers
-        outer_seen = normalise(h, setting.norm)
+        outer_seen = normalise(h, setting.norm, mask)
         outer_value = activate(outer_seen, setting.activation)
         z = outer_value @ first + (0.0 if inside_tap is None else inside_tap)
-        inner_seen = normalise(z, setting.norm)
+        inner_seen = normalise(z, setting.norm, mask)
         inner_value = activate(inner_seen, setting.activation)
         h = setting.shortcut * h + inner_value @ second
         h = h + (0.0 if state_tap is None else state_tap)
@@ -173,5 +188,5 @@ def apply(
     layers = (*weights(params, setting), *inner_taps)
     # what a block computes is computed again on the way back: memory is what a population lacks
     h, trace = jax.lax.scan(jax.checkpoint(block), x @ params["stem"] + start, layers)
-    last = activate(normalise(h, setting.norm), setting.activation)
+    last = activate(normalise(h, setting.norm, mask), setting.activation)
     return last @ params["head"], trace

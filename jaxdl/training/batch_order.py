@@ -24,7 +24,10 @@ def epochs_for(steps: int, rows: int, batch_size: int) -> int:
 def epoch_order(
     seed: int, epoch: int, rows: int, batch_size: int
 ) -> Int[np.ndarray, "steps batch"]:
-    """Row numbers of each batch of one epoch. The last batch is padded with row 0.
+    """Row numbers of each batch of one epoch. The last batch is padded with its own rows.
+
+    Padding counts for nothing, but it passes through the model. Rows that are in the batch anyway
+    cannot overflow where the real ones do not, whatever the batch's statistics are.
 
     NumPy rather than `jax.random.permutation`: 4 ms against 97 ms for 227,451 rows on a CPU, and
     the same order on every kind of device.
@@ -39,10 +42,11 @@ def epoch_order(
         int32 row numbers, each row exactly once before the padding.
     """
     steps = steps_per_epoch(rows, batch_size)
-    order = np.zeros(steps * batch_size, np.int32)
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, epoch])))
-    order[:rows] = generator.permutation(np.arange(rows, dtype=np.int32))
-    return order.reshape(steps, batch_size)
+    order = generator.permutation(np.arange(rows, dtype=np.int32))
+    last = order[(steps - 1) * batch_size :]
+    padding = np.resize(last, steps * batch_size - rows)
+    return np.concatenate([order, padding]).reshape(steps, batch_size)
 
 
 def padding_mask(rows: int, batch_size: int) -> Bool[np.ndarray, "steps batch"]:

@@ -10,17 +10,17 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxdl.training import parallel
+from jaxdl.training.data import check_data, row_bytes
 from jaxdl.training.state import hyper_arrays
-from jaxdl.training.step import evaluate_batch, lanes_of, over_members
-from jaxdl.training.task import Task
+from jaxdl.training.step import evaluate_batch, lanes_of, may_be_padded, over_members
+from jaxdl.training.task import ROW_MASK, Task
 
 BATCH_BYTES = 4 << 20
 
 
 def rows_per_batch(data: Mapping[str, np.ndarray]) -> int:
     """Rows evaluated at once: about 4 MiB of input, a multiple of the number of devices."""
-    row_bytes = max(1, sum(x.nbytes // max(len(x), 1) for x in data.values()))
-    rows = int(np.clip(BATCH_BYTES // row_bytes, 64, 8192))
+    rows = int(np.clip(BATCH_BYTES // row_bytes(data), 64, 8192))
     rows = min(rows, len(next(iter(data.values()))))
     devices = jax.device_count()
     return -(-rows // devices) * devices
@@ -36,7 +36,7 @@ class Evaluator:
     """
 
     def __init__(self, task: Task, data: Mapping[str, np.ndarray], seeds: np.ndarray):
-        self.rows = len(next(iter(data.values())))
+        self.rows = check_data(data, "valid", task)
         self.batch = rows_per_batch(data)
         self.data = parallel.replicate(dict(data))
         self.hyper = hyper_arrays(task, len(seeds))
@@ -44,8 +44,11 @@ class Evaluator:
 
     def _sums(self, task, variables, data, start, hyper):
         index = start + jnp.arange(self.batch)
-        batch = jax.tree.map(lambda x: x[jnp.minimum(index, self.rows - 1)], data)
-        return evaluate_batch(task, variables, batch, index < self.rows, hyper)
+        batch = jax.tree.map(lambda x: x[jnp.minimum(index, self.rows - 1)], dict(data))
+        mask = index < self.rows
+        if may_be_padded(data, self.batch):
+            batch[ROW_MASK] = mask
+        return evaluate_batch(task, variables, batch, mask, hyper)
 
     def __call__(self, lanes: list[Any]) -> dict[str, Float[np.ndarray, " seeds"]]:
         """Means for each member.
@@ -86,7 +89,8 @@ def predict(
     Returns:
         NumPy arrays [seeds, rows, ...], in the tree that `function` returns.
     """
-    rows, size = len(next(iter(data.values()))), rows_per_batch(data)
+    rows, size = check_data(data, "predict", task), rows_per_batch(data)
+    padded = may_be_padded(data, size)
     hyper = hyper_arrays(task, len(seeds))
 
     @partial(jax.jit, out_shardings=parallel.replicated())
@@ -106,7 +110,10 @@ def predict(
         parts = []
         for start in range(0, rows, size):
             index = np.minimum(np.arange(start, start + size), rows - 1)
-            batch = parallel.replicate({name: x[index] for name, x in data.items()})
+            batch = {name: x[index] for name, x in data.items()}
+            if padded:
+                batch[ROW_MASK] = np.arange(start, start + size) < rows
+            batch = parallel.replicate(batch)
             part = jax.device_get(program(group, batch, group_hyper))
             real = min(size, rows - start)
             parts.append(jax.tree.map(lambda x, real=real: x[:, :real], part))

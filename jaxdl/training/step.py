@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxdl.training import parallel
 from jaxdl.training.state import TrainState
-from jaxdl.training.task import Batch, Hyper, Task
+from jaxdl.training.task import ROW_MASK, Batch, Hyper, Task
 
 # Below this many floating-point operations in a step, a CPU spends more time on dispatch than on
 # arithmetic and one program of many steps wins; above it the two are even or, since operations
@@ -39,6 +39,14 @@ def over_members(function: Callable) -> Callable:
     return run
 
 
+def may_be_padded(data: Batch, batch_size: int) -> bool:
+    """Whether an epoch over `data` ends with a padded batch. Known while a program is compiled.
+
+    Only then do models get a row mask: without padding nothing is computed that is not needed.
+    """
+    return next(iter(data.values())).shape[0] % batch_size != 0
+
+
 def train_step(
     task: Task,
     state: TrainState,
@@ -52,8 +60,8 @@ def train_step(
     Args:
         task: what is trained.
         state: one member (no seed axis).
-        batch: arrays [batch, ...]; rows where `mask` is False are padding and count for nothing.
-        mask: which rows are real.
+        batch: arrays [batch, ...], and the mask under `ROW_MASK` where there may be padding.
+        mask: which rows are real; the others are padding and count for nothing.
         hyper: this member's hyper-parameters.
         active: False leaves the member as it is (it has stopped early).
     """
@@ -105,6 +113,8 @@ def scan_steps(
     `count` is traced, so that the shorter last piece of an epoch needs no second compilation.
     """
 
+    padded = may_be_padded(data, order.shape[-1])
+
     def member(state, order, hyper, active):
         batches = jax.tree.map(
             lambda x: x[order.reshape(-1)].reshape(order.shape + x.shape[1:]), dict(data)
@@ -113,6 +123,8 @@ def scan_steps(
         def body(i, state):
             batch = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, 0, False), batches)
             rows = jax.lax.dynamic_index_in_dim(mask, i, 0, False)
+            if padded:
+                batch[ROW_MASK] = rows
             return train_step(task, state, parallel.split_batch(batch), rows, hyper, active)
 
         return jax.lax.fori_loop(0, count, body, state)
@@ -132,10 +144,13 @@ def one_step(
 ) -> TrainState:
     """Step number `index` of `order` for all members."""
     rows = jax.lax.dynamic_index_in_dim(mask, index, 0, False)
+    padded = may_be_padded(data, order.shape[-1])
 
     def member(state, order, hyper, active):
         chosen = jax.lax.dynamic_index_in_dim(order, index, 0, False)
         batch = jax.tree.map(lambda x: x[chosen], dict(data))
+        if padded:
+            batch[ROW_MASK] = rows
         return train_step(task, state, parallel.split_batch(batch), rows, hyper, active)
 
     return over_members(member)(state, order, dict(hyper), active)
@@ -148,7 +163,14 @@ def evaluate_batch(
     mask: Bool[Array, " batch"],
     hyper: Hyper,
 ) -> dict[str, Float[Array, " seeds"]]:
-    """Sums over the real rows of one batch of the loss, each metric and the weight, per member."""
+    """Sums over the real rows of one batch of the loss, each metric and the weight, per member.
+
+    Args:
+        task: what is evaluated.
+        variables: of all members, seed axis in front.
+        batch, mask: as in `train_step`.
+        hyper: arrays [seeds].
+    """
     rows = mask.astype(jnp.float32)
     batch = parallel.split_batch(dict(batch))
 

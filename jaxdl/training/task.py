@@ -1,12 +1,17 @@
 """What is trained: a record of pure functions. The engine never looks inside a model."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+ROW_MASK = "row_mask"
+"""The entry that the engine adds to a batch that may be padded; see `row_mask`."""
 
 Batch = Mapping[str, Array]
 Hyper = Mapping[str, Array]
@@ -34,6 +39,9 @@ class Task:
         convolves: the model has convolutions. The members of a population are then trained one
             after the other, and on a CPU step by step: a vmapped convolution is a grouped one,
             which is several times slower, and so is a convolution inside a loop.
+        check: raises a `UserError` for rows that cannot be of this task, such as a label outside
+            the classes; called on the host for whatever is trained on, evaluated or predicted.
+            Arrays may be missing there: who only predicts has no labels.
     """
 
     init: Callable[[PRNGKeyArray, Batch], Variables]
@@ -43,29 +51,44 @@ class Task:
     metrics: Mapping[str, PerExample] = field(default_factory=dict)
     hyper: Mapping[str, Any] = field(default_factory=dict)
     convolves: bool = False
+    check: Callable[[Mapping[str, np.ndarray]], None] | None = None
+
+
+def row_mask(batch: Batch) -> Bool[Array, " batch"] | None:
+    """True for the real rows of a batch, False for its padding; None where all rows are real.
+
+    The engine leaves padding out of losses and metrics by itself. Only what a model or a task
+    computes over the rows of a batch (a mean, a variance) has to ask: `x.mean(axis=0,
+    where=mask[:, None])`, or `nn.BatchNorm()(x, mask=...)`, see `jaxdl.models.layers.BatchNorm`.
+    """
+    return batch.get(ROW_MASK)
 
 
 def module_functions(module: Any, inputs: Callable[[Batch], Any] = lambda batch: batch["x"]):
     """`init` and `apply` of a Flax Linen module in the form that `Task` wants.
 
     Args:
-        module: a Linen module whose `__call__(x, train)` takes the inputs and the mode.
+        module: a Linen module whose `__call__(x, train)` takes the inputs and the mode, and,
+            if it looks at several rows at once (batch normalisation), `mask`: see `row_mask`.
         inputs: picks the module's inputs out of the batch; `batch["x"]` by default.
 
     Returns:
         (init, apply). `apply` gives the module's dropout its own stream of `key`.
     """
 
+    takes_mask = "mask" in inspect.signature(type(module).__call__).parameters
+
     def init(key: PRNGKeyArray, batch: Batch) -> Variables:
         return module.init({"params": key}, inputs(batch), train=False)
 
     def apply(variables, batch, key, train, hyper):
         del hyper
+        mask = {"mask": row_mask(batch)} if takes_mask else {}
         if not train:
-            return module.apply(variables, inputs(batch), train=False), {}
+            return module.apply(variables, inputs(batch), train=False, **mask), {}
         mutable = [name for name in variables if name != "params"]
         outputs, changed = module.apply(
-            variables, inputs(batch), train=True, rngs={"dropout": key}, mutable=mutable
+            variables, inputs(batch), train=True, rngs={"dropout": key}, mutable=mutable, **mask
         )
         return outputs, dict(changed)
 

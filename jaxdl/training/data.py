@@ -1,0 +1,63 @@
+"""What may be trained on, evaluated or predicted: named arrays of numbers, a row an example."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from jaxdl.errors import UserError
+from jaxdl.training.task import ROW_MASK, Task
+
+KINDS = "iuf"  # NumPy's letters of the integer, unsigned and floating dtypes
+LARGEST_INTEGER = np.iinfo(np.int32).max  # JAX's integers have 32 bits
+
+
+def check_data(data: Mapping[str, np.ndarray], name: str, task: Task | None = None) -> int:
+    """The number of rows of `data`, once it is clear that a model can take them.
+
+    Arrays hold integers or real numbers. Truth values are refused, for whether they are labels, a
+    mask or numbers only who made them can say: `x.astype(np.float32)` or `x.astype(np.int32)` does.
+
+    Args:
+        data: arrays [rows, ...] on the host.
+        name: what the message calls them: "train", "valid", "predict".
+        task: asked too, if it has something to check (`Task.check`).
+
+    Raises:
+        UserError: there is no array or no row, the arrays differ in their number of rows, or an
+            array does not hold numbers that fit into 32 bits.
+
+    >>> check_data({"x": np.zeros((3, 2)), "y": np.zeros(3)}, "train")
+    3
+    >>> check_data({"x": np.array(["a", "b"])}, "train")
+    Traceback (most recent call last):
+    jaxdl.errors.UserError: train: 'x' holds <U1, not numbers; convert it with .astype first
+    """
+    if not data:
+        raise UserError(f"{name}: there is no array; give at least one, {{'x': rows}} say")
+    if ROW_MASK in data:
+        raise UserError(f"{name}: {ROW_MASK!r} is what the engine calls its own; rename the array")
+    rows = {}
+    for key, values in data.items():
+        dtype, shape = np.asarray(values).dtype, np.shape(values)
+        if dtype.kind not in KINDS and dtype.name != "bfloat16":
+            raise UserError(
+                f"{name}: {key!r} holds {dtype}, not numbers; convert it with .astype first"
+            )
+        if not shape:
+            raise UserError(f"{name}: {key!r} is a single number; an array needs a row an example")
+        rows[key] = shape[0]
+        if dtype.kind in "iu" and dtype.itemsize > 4 and np.abs(values).max() > LARGEST_INTEGER:
+            raise UserError(f"{name}: {key!r} holds integers that do not fit into 32 bits")
+    if len(set(rows.values())) != 1:
+        raise UserError(f"{name}: the arrays differ in their number of rows: {rows}")
+    count = next(iter(rows.values()))
+    if not count:
+        raise UserError(f"{name}: there are no rows; leave the call out or give at least one row")
+    if task is not None and task.check is not None:
+        task.check(data)
+    return count
+
+
+def row_bytes(data: Mapping[str, np.ndarray]) -> int:
+    """Bytes of one row of all arrays together; at least 1."""
+    return max(1, sum(x.nbytes // max(len(x), 1) for x in data.values()))
