@@ -1,18 +1,21 @@
 """Drawn graphs of models: boxes with shapes and numbers of parameters, arrows between them.
 
-Nodes stand in levels by their longest way from an input, and an arrow that passes a level keeps a
-place free there, so that it runs beside the boxes and not through them (Sugiyama et al., 1981).
+The layered drawing of Sugiyama, Tagawa and Toda (1981). Nodes stand in levels by their longest path
+from an input. An arrow that passes a level gets a place of its own there (a dummy node), so that it
+runs beside the boxes and not through them. In each level nodes are ordered by the mean column of
+what they read (the barycentre heuristic).
 """
 
 import itertools
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jaxdl.figures.base import COLOURS
 
-Place = tuple[float, int]
+INPUT, NODE, OUTPUT = COLOURS[2], COLOURS[0], COLOURS[1]
 
 
+@runtime_checkable
 class LayerRow(Protocol):
     """One box: an input or a node, as `jaxdl.models.layer_graph.summary` lists them."""
 
@@ -23,51 +26,78 @@ class LayerRow(Protocol):
     parameters: int
 
 
+class Place(NamedTuple):
+    """Where a node stands; columns are centred around 0, level 0 is on top."""
+
+    column: float
+    level: int
+
+
+class Dummy(NamedTuple):
+    """The place that an arrow keeps free in a level that it passes."""
+
+    start: str
+    end: str
+    level: int
+
+
 def levels_of(rows: Sequence[LayerRow]) -> dict[str, int]:
-    """Name -> length of the longest way from an input; rows come after what they read."""
+    """Name -> length of the longest path from an input; rows come after what they read."""
     levels: dict[str, int] = {}
     for row in rows:
         levels[row.name] = 1 + max((levels[name] for name in row.inputs), default=-1)
     return levels
 
 
-def layout(rows: Sequence[LayerRow]) -> tuple[dict[str, Place], dict[tuple[str, str], list]]:
-    """Where every node stands, and the way of every arrow.
+def layout(
+    rows: Sequence[LayerRow],
+) -> tuple[dict[str, Place], dict[tuple[str, str], list[Place]]]:
+    """Where every node stands, and the route of every arrow.
+
+    Args:
+        rows: each after what it reads.
 
     Returns:
-        name -> (column, level), columns centred around 0; (from, to) -> the places that the arrow
-        passes, both ends included.
+        name -> place; (from, to) -> the places that the arrow passes, both ends included.
     """
     levels = levels_of(rows)
-    above: dict[Any, list] = {row.name: [] for row in rows}
-    members: list[list[Any]] = [[] for _ in range(max(levels.values()) + 1)]
-    for row in rows:
-        members[levels[row.name]].append(row.name)
-    ways: dict[tuple[str, str], list] = {}
+    routes = {}
     for row in rows:
         for name in row.inputs:
-            way: list[Any] = [name]
-            for level in range(levels[name] + 1, levels[row.name]):
-                free = (name, row.name, level)  # a place kept free
-                members[level].append(free)
-                above[free] = [way[-1]]
-                way.append(free)
-            above[row.name].append(way[-1])
-            ways[name, row.name] = [*way, row.name]
-    column: dict[Any, float] = {}
-    for level in members:
-        centre = {
-            node: sum(column[a] for a in above[node]) / len(above[node]) if above[node] else 0.0
-            for node in level
-        }
-        level.sort(key=lambda node: centre[node])
-        for i, node in enumerate(level):
-            column[node] = i - (len(level) - 1) / 2
-    places = {node: (column[node], i) for i, level in enumerate(members) for node in level}
+            passed = range(levels[name] + 1, levels[row.name])
+            dummies = [Dummy(name, row.name, level) for level in passed]
+            routes[name, row.name] = [name, *dummies, row.name]
+    places = _places(levels, routes)
     return (
-        {row.name: places[row.name] for row in rows},
-        {ends: [places[node] for node in way] for ends, way in ways.items()},
+        {name: places[name] for name in levels},
+        {ends: [places[node] for node in route] for ends, route in routes.items()},
     )
+
+
+def _places(
+    levels: Mapping[str, int], routes: Mapping[tuple[str, str], list[str | Dummy]]
+) -> dict[str | Dummy, Place]:
+    """Places of all nodes and dummies, ordered level by level."""
+    by_level: list[list[str | Dummy]] = [[] for _ in range(max(levels.values()) + 1)]
+    for name, level in levels.items():
+        by_level[level].append(name)
+    reads: dict[str | Dummy, list[str | Dummy]] = {}
+    for route in routes.values():
+        for before, node in itertools.pairwise(route):
+            reads.setdefault(node, []).append(before)
+            if isinstance(node, Dummy):
+                by_level[node.level].append(node)
+
+    places: dict[str | Dummy, Place] = {}
+
+    def barycentre(node):
+        columns = [places[before].column for before in reads.get(node, ())]
+        return sum(columns) / len(columns) if columns else 0.0
+
+    for level, nodes in enumerate(by_level):
+        for order, node in enumerate(sorted(nodes, key=barycentre)):
+            places[node] = Place(order - (len(nodes) - 1) / 2, level)
+    return places
 
 
 def draw_graph(title: str, rows: Sequence[LayerRow], outputs: Sequence[str] = ()) -> Any:
@@ -80,32 +110,39 @@ def draw_graph(title: str, rows: Sequence[LayerRow], outputs: Sequence[str] = ()
     """
     from matplotlib import pyplot
 
-    places, ways = layout(rows)
-    columns = [column for column, _ in places.values()]
-    levels = 1 + max(level for _, level in places.values())
+    places, routes = layout(rows)
+    columns = [place.column for place in places.values()]
+    levels = 1 + max(place.level for place in places.values())
     width = 2.9 * (max(columns) - min(columns) + 1)
     figure, axis = pyplot.subplots(figsize=(max(width, 4.2), 0.95 * levels + 0.5))
-    for way in ways.values():
-        for (x0, y0), (x1, y1) in itertools.pairwise(way):
-            last = (x1, y1) == way[-1]
-            axis.annotate(
-                "",
-                (x1, -y1 + (0.3 if last else 0)),
-                (x0, -y0 - (0.3 if (x0, y0) == way[0] else 0)),
-                arrowprops={"arrowstyle": "->" if last else "-", "color": "0.35", "shrinkA": 0}
-                | {"shrinkB": 0},
-            )
+    for route in routes.values():
+        _draw_arrow(axis, route)
     for row in rows:
-        x, y = places[row.name]
-        shape = " x ".join(map(str, row.shape))
-        size = f"{row.parameters:,} parameters" if row.parameters else ""
-        text = "\n".join(filter(None, (f"{row.name}: {row.layer}", shape, size)))
-        output, given = row.name in outputs, not row.inputs
-        colour = COLOURS[2] if given else COLOURS[1] if output else COLOURS[0]
-        box = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": colour, "lw": 1.4}
-        axis.text(x, -y, text, ha="center", va="center", fontsize=7, bbox=box)
+        colour = OUTPUT if row.name in outputs else NODE
+        _draw_box(axis, row, places[row.name], colour if row.inputs else INPUT)
     total = sum(row.parameters for row in rows)
     axis.set(xlim=(min(columns) - 0.6, max(columns) + 0.6), ylim=(-levels + 0.4, 0.6))
     axis.set_title(f"{title}: {total:,} parameters", fontsize=9)
     axis.set_axis_off()
     return figure
+
+
+def _draw_arrow(axis: Any, route: Sequence[Place]) -> None:
+    """Lines from place to place; the first starts below its box, the last ends above its own."""
+    pieces = list(itertools.pairwise(route))
+    for number, (start, end) in enumerate(pieces):
+        first, last = number == 0, number == len(pieces) - 1
+        tail = (start.column, -start.level - (0.3 if first else 0.0))
+        tip = (end.column, -end.level + (0.3 if last else 0.0))
+        style = {"arrowstyle": "->" if last else "-", "color": "0.35", "shrinkA": 0, "shrinkB": 0}
+        axis.annotate("", tip, tail, arrowprops=style)
+
+
+def _draw_box(axis: Any, row: LayerRow, place: Place, colour: str) -> None:
+    """Name, layer, output shape and number of parameters, if it has any."""
+    lines = [f"{row.name}: {row.layer}", " x ".join(map(str, row.shape))]
+    if row.parameters:
+        lines.append(f"{row.parameters:,} parameters")
+    box = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": colour, "lw": 1.4}
+    style = {"ha": "center", "va": "center", "fontsize": 7, "bbox": box}
+    axis.text(place.column, -place.level, "\n".join(lines), **style)

@@ -1,27 +1,33 @@
-"""Models as graphs of layers: the seven topologies of lab 020, and what any such graph can tell.
+"""Models as graphs of layers.
 
 A graph is data: named inputs, named nodes (a layer and the names it reads from) and named outputs.
-The Flax module, the summary and the drawing all come from that one description.
+The Flax module, its summary and its drawing (`jaxdl.figures.graphs`) all come from that one
+description. Lab 020 has seven such graphs.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from jaxdl.models.conv2d import Conv2D, max_pool
 from jaxdl.models.layers import glorot
 from jaxdl.models.lstm import LSTM
 
+Values = Float[Array, "batch ..."]
+Factor = float | Float[Array, ""]
 
+
+@runtime_checkable
 class Layer(Protocol):
     """What a node does; `str(layer)` is how it is listed and drawn."""
 
-    def __call__(self, name: str, *inputs: Array) -> Array: ...
+    def __call__(self, name: str, *inputs: Values) -> Values:
+        """The layer's output; `name` names its parameters."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Dense:
     units: int
     activation: str = "relu"
 
-    def __call__(self, name: str, x: Array) -> Array:
+    def __call__(self, name: str, x: Values) -> Values:
         x = nn.Dense(self.units, kernel_init=glorot, name=name)(x)
         return nn.relu(x) if self.activation == "relu" else x
 
@@ -52,7 +58,7 @@ class Conv:
     filters: int
     size: int
 
-    def __call__(self, name: str, x: Array) -> Array:
+    def __call__(self, name: str, x: Values) -> Values:
         shape = (self.size, self.size)
         return nn.relu(Conv2D(self.filters, shape, padding="VALID", name=name)(x))
 
@@ -66,7 +72,7 @@ class MaxPool:
 
     size: int
 
-    def __call__(self, name: str, x: Array) -> Array:
+    def __call__(self, name: str, x: Values) -> Values:
         del name
         return max_pool(x, self.size)
 
@@ -78,7 +84,7 @@ class MaxPool:
 class Flatten:
     """One row of numbers for each example."""
 
-    def __call__(self, name: str, x: Array) -> Array:
+    def __call__(self, name: str, x: Values) -> Values:
         del name
         return x.reshape(x.shape[0], -1)
 
@@ -93,7 +99,7 @@ class Recurrent:
     units: int
     return_sequences: bool = False
 
-    def __call__(self, name: str, x: Array) -> Array:
+    def __call__(self, name: str, x: Values) -> Values:
         return LSTM(self.units, self.return_sequences, name=name)(x)
 
     def __str__(self) -> str:
@@ -104,7 +110,7 @@ class Recurrent:
 class Concatenate:
     """Side by side."""
 
-    def __call__(self, name: str, *inputs: Array) -> Array:
+    def __call__(self, name: str, *inputs: Values) -> Values:
         del name
         return jnp.concatenate(inputs, axis=-1)
 
@@ -138,14 +144,27 @@ class Graph:
 
 
 class FunctionalModel(nn.Module):
-    """The graph as a Flax module; called with a mapping that holds the inputs by name."""
+    """The graph as a Flax module; called with a mapping that holds the inputs by name.
+
+    >>> graph = Graph("sum", {"a": (3,)}, chain("a", ("output", Dense(1, "linear"))), ("output",))
+    >>> rows = {"a": jnp.ones((4, 3))}
+    >>> outputs, _ = FunctionalModel(graph).init_with_output(jax.random.key(0), rows, train=False)
+    >>> outputs["output"].shape
+    (4,)
+
+    Attributes:
+        graph: the model.
+    """
 
     graph: Graph
 
     @nn.compact
     def values(
-        self, x: Mapping[str, Array], train: bool, keep: Mapping[str, Any] | None = None
-    ) -> dict[str, Array]:
+        self,
+        x: Mapping[str, Values],
+        train: bool,
+        keep: Mapping[str, Factor] | None = None,
+    ) -> dict[str, Values]:
         """The values of all inputs and nodes, by name.
 
         Args:
@@ -154,22 +173,32 @@ class FunctionalModel(nn.Module):
             keep: factors of the values of inputs or nodes; 0 blanks one, to see what hangs on it.
         """
         del train
-        known = self._kept({name: x[name] for name in self.graph.inputs}, keep)
-        for name, layer, inputs in self.graph.nodes:
-            value = layer(name, *(known[each] for each in inputs))
-            known |= self._kept({name: value}, keep)
+        factors = {} if keep is None else keep
+        known = {}
+
+        def remember(name, value):
+            known[name] = value * factors[name] if name in factors else value
+
+        for name in self.graph.inputs:
+            remember(name, x[name])
+        for node in self.graph.nodes:
+            inputs = [known[name] for name in node.inputs]
+            remember(node.name, node.layer(node.name, *inputs))
         return known
 
     def __call__(
-        self, x: Mapping[str, Array], train: bool, keep: Mapping[str, Any] | None = None
-    ) -> dict[str, Array]:
+        self,
+        x: Mapping[str, Values],
+        train: bool,
+        keep: Mapping[str, Factor] | None = None,
+    ) -> dict[str, Values]:
         """The outputs by name, each [batch, ...]; one column becomes [batch]."""
         known = self.values(x, train, keep)
-        outputs = {name: known[name] for name in self.graph.outputs}
-        return {k: v[..., 0] if v.shape[-1] == 1 else v for k, v in outputs.items()}
-
-    def _kept(self, values: dict[str, Array], keep: Mapping[str, Any] | None) -> dict[str, Array]:
-        return {k: v * keep[k] if k in (keep or {}) else v for k, v in values.items()}
+        outputs = {}
+        for name in self.graph.outputs:
+            value = known[name]
+            outputs[name] = value[..., 0] if value.shape[-1] == 1 else value
+        return outputs
 
 
 class SummaryRow(NamedTuple):
@@ -184,20 +213,30 @@ class SummaryRow(NamedTuple):
 
 def summary(graph: Graph) -> list[SummaryRow]:
     """Every input and node with its output's shape and number of parameters; computes nothing."""
-    batch = {name: jax.ShapeDtypeStruct((1, *s), jnp.float32) for name, s in graph.inputs.items()}
     model = FunctionalModel(graph)
+    example = {
+        name: jax.ShapeDtypeStruct((1, *shape), jnp.float32) for name, shape in graph.inputs.items()
+    }
     values, variables = jax.eval_shape(
-        lambda x: model.init_with_output(jax.random.key(0), x, False, method="values"), batch
+        lambda x: model.init_with_output(jax.random.key(0), x, False, method="values"), example
     )
-    params = variables["params"]
     rows = [SummaryRow(name, "input", (), shape, 0) for name, shape in graph.inputs.items()]
     for name, layer, inputs in graph.nodes:
-        size = sum(leaf.size for leaf in jax.tree.leaves(params.get(name, {})))
+        parameters = jax.tree.leaves(variables["params"].get(name, {}))
+        size = sum(leaf.size for leaf in parameters)
         rows.append(SummaryRow(name, str(layer), inputs, values[name].shape[1:], size))
     return rows
 
 
 def chain(start: str, *named: tuple[str, Layer]) -> tuple[Node, ...]:
-    """Nodes one after the other, the first one reading `start`."""
-    names = [start, *(name for name, _ in named)]
-    return tuple(Node(name, layer, (names[i],)) for i, (name, layer) in enumerate(named))
+    """Nodes one after the other, the first one reading `start`.
+
+    >>> [(node.name, node.inputs) for node in chain("x", ("a", Dense(2)), ("b", Flatten()))]
+    [('a', ('x',)), ('b', ('a',))]
+    """
+    nodes = []
+    before = start
+    for name, layer in named:
+        nodes.append(Node(name, layer, (before,)))
+        before = name
+    return tuple(nodes)

@@ -9,16 +9,17 @@ are those of the course: 4 * (units * (units + inputs) + units).
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxdl.models.layers import glorot
 
 
 def lstm_sequence(
     x: Float[Array, "batch time inputs"],
-    kernel: Float[Array, "inputs 4*units"],
-    recurrent_kernel: Float[Array, "units 4*units"],
-    bias: Float[Array, " 4*units"],
+    kernel: Float[Array, "inputs gates"],
+    recurrent_kernel: Float[Array, "units gates"],
+    bias: Float[Array, " gates"],
 ) -> Float[Array, "batch time units"]:
     """The hidden state after every step, from a state of zeros.
 
@@ -26,25 +27,28 @@ def lstm_sequence(
 
     Args:
         x: the series.
-        kernel, recurrent_kernel, bias: of the gates input, forget, cell, output, side by side.
+        kernel, recurrent_kernel, bias: of the gates input, forget, cell, output, side by side;
+            `gates` is 4 * units.
     """
     units = recurrent_kernel.shape[0]
 
-    def step(carry, projected):
-        hidden, cell = carry
-        gates = projected + hidden @ recurrent_kernel
+    def step(state, from_input):
+        hidden, cell = state
+        gates = from_input + hidden @ recurrent_kernel
         let_in, forget, candidate, out = jnp.split(gates, 4, axis=-1)
         cell = nn.sigmoid(forget) * cell + nn.sigmoid(let_in) * jnp.tanh(candidate)
         hidden = nn.sigmoid(out) * jnp.tanh(cell)
         return (hidden, cell), hidden
 
     start = jnp.zeros((x.shape[0], units), x.dtype)
-    projected = jnp.swapaxes(x @ kernel + bias, 0, 1)
-    _, hidden = jax.lax.scan(step, (start, start), projected)
+    from_inputs = jnp.swapaxes(x @ kernel + bias, 0, 1)  # [time, batch, gates]
+    _, hidden = jax.lax.scan(step, (start, start), from_inputs)
     return jnp.swapaxes(hidden, 0, 1)
 
 
-def forget_gate_bias(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+def forget_gate_bias(
+    key: PRNGKeyArray, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32
+) -> Float[Array, " gates"]:
     """1 for the forget gate, 0 elsewhere: Keras's `unit_forget_bias`."""
     del key
     units = shape[0] // 4
@@ -63,7 +67,9 @@ class LSTM(nn.Module):
     return_sequences: bool = False
 
     @nn.compact
-    def __call__(self, x: Float[Array, "batch time inputs"]) -> Float[Array, "batch *time units"]:
+    def __call__(
+        self, x: Float[Array, "batch time inputs"]
+    ) -> Float[Array, "batch time units"] | Float[Array, "batch units"]:
         gates = 4 * self.units
         hidden = lstm_sequence(
             x,

@@ -3,12 +3,13 @@
 import itertools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from datasets import graph_tasks
 from experiments import functional_models
-from experiments import functional_models as tasks
+from experiments.functional_models import STUDIES, Study, Variant
 from jaxdl.cli.launcher import launch
 from jaxdl.figures.graphs import layout, levels_of
 from jaxdl.models import layer_graph
@@ -16,11 +17,20 @@ from jaxdl.models.layer_graph import Concatenate, Dense, FunctionalModel, Graph,
 from jaxdl.models.lstm import LSTM, lstm_sequence
 from jaxdl.training import fit, parameter_count
 
+LECTURE = {
+    "mlp": 351,
+    "cnn": 128_565,
+    "rnn": 601,
+    "shared-input": 415_045,
+    "shared-features": 1_151,
+    "two-inputs": 156_053,
+    "two-outputs": 1_452,
+}
 
-@pytest.mark.parametrize(
-    ("graph", "count"), functional_models.LECTURE, ids=lambda x: getattr(x, "title", "")
-)
-def test_graphs_have_the_lectures_parameters(graph, count):
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
+def test_graphs_have_the_lectures_parameters(study):
+    graph, count = study.graph, LECTURE[study.name]
     rows = layer_graph.summary(graph)
     assert sum(row.parameters for row in rows) == count
     batch = {name: jax.ShapeDtypeStruct((1, *s), np.float32) for name, s in graph.inputs.items()}
@@ -63,7 +73,7 @@ def numpy_lstm(x, kernel, recurrent, bias):
 
 def test_lstm_equals_numpy_and_starts_like_keras():
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(3, 7, 2)).astype(np.float32)
+    x = jnp.asarray(rng.normal(size=(3, 7, 2)), jnp.float32)
     params = LSTM(5).init(jax.random.key(0), x)["params"]
     assert parameter_count({"params": params}) == 4 * (5 * (5 + 2) + 5)
     np.testing.assert_array_equal(params["bias"], np.repeat([0, 1, 0, 0], 5))
@@ -74,8 +84,8 @@ def test_lstm_equals_numpy_and_starts_like_keras():
 
     kernel, bias = rng.normal(size=(2, 20)), rng.normal(size=20)
     recurrent = rng.normal(size=(5, 20))
-    expected = numpy_lstm(x, kernel, recurrent, bias)
-    arrays = [a.astype(np.float32) for a in (x, kernel, recurrent, bias)]
+    expected = numpy_lstm(np.asarray(x), kernel, recurrent, bias)
+    arrays = [jnp.asarray(a, jnp.float32) for a in (x, kernel, recurrent, bias)]
     np.testing.assert_allclose(lstm_sequence(*arrays), expected, atol=2e-5)
     given = {"kernel": arrays[1], "recurrent_kernel": arrays[2], "bias": arrays[3]}
     np.testing.assert_allclose(LSTM(5).apply({"params": given}, x), expected[:, -1], atol=2e-5)
@@ -105,11 +115,12 @@ def fork_rows(rows=64, seed=0):
 
 def test_a_graph_computes_what_numpy_does_and_blanks_parts():
     rows, model = fork_rows(), FunctionalModel(FORK)
-    variables = model.init(jax.random.key(0), rows, False)
+    variables = model.init(jax.random.key(0), jax.tree.map(jnp.asarray, rows), False)
     p = jax.tree.map(np.asarray, variables["params"])
     left = np.maximum(rows["a"] @ p["left"]["kernel"] + p["left"]["bias"], 0)
     yes = np.concatenate([left, rows["b"]], 1) @ p["yes"]["kernel"] + p["yes"]["bias"]
     number = left @ p["number"]["kernel"] + p["number"]["bias"]
+    rows = jax.tree.map(jnp.asarray, rows)
     outputs = model.apply(variables, rows, False)
     np.testing.assert_allclose(outputs["yes"], yes[:, 0], atol=1e-5)
     np.testing.assert_allclose(outputs["number"], number, atol=1e-5)
@@ -121,13 +132,24 @@ def test_a_graph_computes_what_numpy_does_and_blanks_parts():
 
 def test_variants_train_side_by_side_as_they_do_alone():
     rows, kinds = fork_rows(), {"yes": "class", "number": "number"}
-    variants = {"whole": {}, "no b": {"keep b": 0.0}, "yes only": {"weight number": 0.0}}
-    hyper, seeds = tasks.population(variants, [0, 1])
-    task = tasks.graph_task(FORK, kinds, 3e-2, hyper)
+    variants = [
+        Variant("whole"),
+        Variant("no b", blanked="b"),
+        Variant("yes only", loss_weights={"number": 0.0}),
+    ]
+    hyper, seeds = functional_models.population(variants, [0, 1])
+    assert hyper["keep b"].tolist() == [1, 1, 0, 0, 1, 1]
+    assert hyper["weight number"].tolist() == [1, 1, 1, 1, 0, 0]
+    assert seeds.tolist() == [0, 1, 0, 1, 0, 1]
+    task = functional_models.graph_task(FORK, kinds, 3e-2, hyper)
     together = fit(task, rows, seeds=seeds, epochs=15, batch_size=16)
     zeroed = rows | {"b": np.zeros_like(rows["b"])}
     alone = fit(
-        tasks.graph_task(FORK, kinds, 3e-2, {}), zeroed, seeds=[0, 1], epochs=15, batch_size=16
+        functional_models.graph_task(FORK, kinds, 3e-2, {}),
+        zeroed,
+        seeds=[0, 1],
+        epochs=15,
+        batch_size=16,
     )
     for ours, theirs in zip(
         jax.tree.leaves(together.variables), jax.tree.leaves(alone.variables), strict=True
@@ -138,9 +160,16 @@ def test_variants_train_side_by_side_as_they_do_alone():
     end = together.variables["params"]["number"]
     np.testing.assert_array_equal(end["kernel"][4:], start["kernel"][4:])
     assert np.abs(end["kernel"][:2] - start["kernel"][:2]).max() > 1e-3
-    found = tasks.scores(together, kinds, rows)
+    found = functional_models.scores(together, kinds, rows)
     assert found["yes"][:2].min() > found["yes"][2:4].max()
     assert found["number"][0] > found["number"][4]
+
+
+def linear_score(make, graph, kind, train_rows, test_rows):
+    """The score of the linear model of the output, and the training targets."""
+    study = Study("x", graph, make, "series", {"output": kind})
+    train, test = graph_tasks.train_and_test(make, train_rows, test_rows)
+    return functional_models.linear_scores(study, train, test)["output"], train["output"]
 
 
 def test_tasks_need_more_than_a_straight_line():
@@ -149,26 +178,19 @@ def test_tasks_need_more_than_a_straight_line():
         (graph_tasks.saw, functional_models.RNN),
         (graph_tasks.saw_and_pace, functional_models.SHARED_FEATURES),
     ):
-        train, test = graph_tasks.train_and_test(make, 1500, 1000)
-        score = tasks.linear_scores(graph, {"output": "class"}, train, test)["output"]
+        score, target = linear_score(make, graph, "class", 1500, 1000)
         assert 0.4 < score < 0.6, make.__name__
-        assert 0.4 < train["output"].mean() < 0.6
+        assert 0.4 < target.mean() < 0.6
     for make, graph in (
         (graph_tasks.directions, functional_models.CNN),
         (graph_tasks.two_scales, functional_models.SHARED_INPUT),
     ):
-        train, test = graph_tasks.train_and_test(make, 600, 500)
-        score = tasks.linear_scores(graph, {"output": "class"}, train, test)["output"]
+        score, _ = linear_score(make, graph, "class", 600, 500)
         assert 0.4 < score < 0.6, graph.title
-
-    train, test = graph_tasks.train_and_test(graph_tasks.pair, 300, 200)
-    assert (
-        tasks.linear_scores(functional_models.MULTI_INPUT, {"output": "number"}, train, test)[
-            "output"
-        ]
-        < 0.2
-    )
-    assert train["output"].var() == pytest.approx(1, abs=0.2)
+    make, graph = graph_tasks.pair, functional_models.MULTI_INPUT
+    score, target = linear_score(make, graph, "number", 300, 200)
+    assert score < 0.2
+    assert target.var() == pytest.approx(1, abs=0.2)
 
 
 def test_each_sign_of_two_scales_is_right_three_times_out_of_four():
@@ -209,11 +231,9 @@ def test_rows_depend_on_the_seed_alone():
     assert noise.std() == pytest.approx(0.2, rel=0.05)
 
 
-@pytest.mark.parametrize(
-    "graph", [g for g, _ in functional_models.LECTURE], ids=lambda g: g.title[:3]
-)
-def test_drawing_keeps_arrows_off_boxes(graph):
-    rows = layer_graph.summary(graph)
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
+def test_drawing_keeps_arrows_off_boxes(study):
+    rows = layer_graph.summary(study.graph)
     places, ways = layout(rows)
     assert len(set(places.values())) == len(rows)
     levels = levels_of(rows)
@@ -253,10 +273,10 @@ def test_what_a_mean_hides_is_said():
         lesion | {"blanked": "needed", "without": badly},
         lesion | {"blanked": "spare", "without": well},
     ]
-    assert tasks.observations([row | {"trained": well}], parts[:1]) == []
-    stuck, spare = tasks.observations([row | {"trained": badly}], parts)
+    assert functional_models.observations([row | {"trained": well}], parts[:1]) == []
+    stuck, spare = functional_models.observations([row | {"trained": badly}], parts)
     assert stuck.startswith("A-2: 2 of 3 seeds")
     assert spare.startswith("B-1: without spare")
     # a share of variance is no accuracy: nothing to guess
     number = row | {"measure": "R²", "trained": badly}
-    assert tasks.observations([number], []) == []
+    assert functional_models.observations([number], []) == []
