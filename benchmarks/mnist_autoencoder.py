@@ -21,7 +21,9 @@ def jaxdl_peer(images, batch_size, seeds):
     from jaxdl.models.autoencoder import DenseAutoencoder
     from jaxdl.vision import autoencoder_task
 
-    task = autoencoder_task.copy_task(DenseAutoencoder(PIXELS, WIDTHS), "bce", 1e-3)
+    task = autoencoder_task.reconstruction_task(
+        DenseAutoencoder(PIXELS, WIDTHS), autoencoder_task.cross_entropy, 1e-3
+    )
 
     return second_epoch(task, {"x": images}, range(seeds), batch_size)
 

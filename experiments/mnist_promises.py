@@ -1,34 +1,47 @@
-"""Lab 460, second part - what autoencoders promise, measured (오토인코더 활용)
+"""Lab 460, second part - what an autoencoder is good for (오토인코더 활용)
 
-The deck lists uses of autoencoders. Here each is shown and measured on (Fashion-)MNIST with one
-net, 784-512-256-32 and back: compression and removal of noise, against PCA and a median filter;
-search for similar images; images changed, mixed and made out of nothing; classifiers pre-trained
-without labels; maps of the code.
+The deck lists uses of autoencoders. Here six of them are shown and measured, one section each, with
+one net on (Fashion-)MNIST, 784-512-256-32 and back:
+
+1. compression: the code in place of the image, against PCA of the same size;
+2. noise removal: a denoising autoencoder against PCA and a median filter;
+3. search for similar images: the nearest codes against the nearest pixels;
+4. change and generation: images between two others, moved to another class, made out of nothing;
+5. pre-training without labels: classifiers that start from the encoder and see few labels;
+6. a map of the codes: whether two dimensions keep classes together.
 
     python run.py experiments/mnist_promises.py --seeds 3
     python run.py experiments/mnist_promises.py --data mnist --seeds 3
 
 Protocol: 55,000 training images, the last 5,000 choose the epoch (and PCA's size against noise),
 test images are used once. Labels serve only to judge, and where a number of labels is named. Tables
-of changed images and of maps show the first seed. The deck has no numbers; ours: docs/results.md.
-Runtime on one CPU core: about 12 minutes for three seeds.
+of changed images and of maps show the first seed.
+Reference: the deck has no numbers; PCA, pixels, an untrained net and chance stand beside each use.
+Expected: docs/results.md. Runtime on one CPU core: about 12 minutes for three seeds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 from scipy.ndimage import median_filter
 from scipy.stats import entropy
+from sklearn.decomposition import PCA as SklearnPCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.manifold import TSNE
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from datasets import labelled_images, mnist, splits
-from datasets.labelled_images import Labelled
-from jaxdl import optim
+from datasets.splits import Rows
+from jaxdl import losses, optim
+from jaxdl.errors import UserError
+from jaxdl.figures.base import Figure
 from jaxdl.figures.curves import loss_curves
 from jaxdl.figures.images import image_rows
 from jaxdl.figures.points import latent_maps
@@ -37,10 +50,28 @@ from jaxdl.models.layers import identity
 from jaxdl.pca import PCA, fit_pca, pca_errors, project, restore
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-from jaxdl.training import Fitted
-from jaxdl.vision import autoencoder_task as images
-from jaxdl.vision import corruptions, pretraining, retrieval
-from jaxdl.vision.corruptions import Noise
+from jaxdl.training import Fitted, Task
+from jaxdl.training.task import Batch, Hyper
+from jaxdl.vision import corruptions
+from jaxdl.vision.autoencoder_task import (
+    encoded,
+    reconstructed,
+    reconstruction_task,
+    squared_error,
+    unit_range,
+)
+from jaxdl.vision.corruptions import Corruption
+from jaxdl.vision.retrieval import (
+    Neighbours,
+    majority_vote,
+    nearest,
+    neighbour_agreement,
+    precision_at_k,
+)
+
+PIXELS = mnist.SIDE**2
+CLASSES = 10
+MOST_COMPONENTS = 256  # of PCA
 
 
 @dataclass(frozen=True)
@@ -100,303 +131,673 @@ PRESETS = {
 def main(config: Config, run: Run) -> Results:
     data = mnist.load(run.source, config.data, config.twin_rows)
     run.uses(data.provenance)
+    train, held_out, test = labelled_parts(data, config.valid_rows)
+    noises = kinds_of_noise(config)
+    nets = train_autoencoders(config, run, train, held_out, noises)
+
+    # the six uses, each judged on test images
+    compression = compression_table(nets, train, test)
+    cleaned, noisy_examples = remove_noise(nets, noises, held_out, test)
+    similar = search_table(nets, train, test.first(config.queries))
+    made, made_examples = change_and_generate(nets, train, test.first(config.made))
+    taught = pretraining_table(config, run, nets, train, test)
+    mapped, maps = map_codes(nets, test.first(config.mapped), config.tsne)
+
+    histories = {"autoencoder": nets.plain.history, "denoiser": nets.denoiser.history}
+    mapped_label = test.label[: config.mapped]
+    return Results(
+        tables=[compression, cleaned, similar, made, taught, mapped],
+        figures={
+            "loss": partial(loss_curves, histories, "mse", "MSE (denoiser: of noisy images)"),
+            "noise": partial(image_rows, noisy_examples),
+            "similar": partial(images_found, nets, train, test.first(8)),
+            "between": partial(images_between, nets, test),
+            "changed_and_made": partial(image_rows, made_examples),
+            "maps": partial(latent_maps, maps, mapped_label, data.classes),
+        },
+        headline={"denoised, PSNR": cleaned.rows[0]["denoising autoencoder"]},
+    )
+
+
+# ---- data ----------------------------------------------------------------------------------------
+
+
+class Labelled(NamedTuple):
+    """Flat images, a row of bytes each, and their classes."""
+
+    x: UInt8[np.ndarray, "rows pixels"]
+    label: Int[np.ndarray, " rows"]
+
+    def first(self, rows: int) -> "Labelled":
+        """The first so many."""
+        return Labelled(self.x[:rows], self.label[:rows])
+
+    @property
+    def pixels(self) -> Float[np.ndarray, "rows pixels"]:
+        """The images with pixels between 0 and 1."""
+        return self.x / np.float32(255)
+
+
+def labelled_parts(
+    data: labelled_images.Images, valid_rows: int
+) -> tuple[Labelled, Labelled, Labelled]:
+    """Training images, the held-out ones that choose the epoch, test images."""
+    image, label = labelled_images.flat(data.train.image), data.train.label
+    train, held_out = splits.split_last({"x": image, "label": label}, valid_rows)
     test = Labelled(labelled_images.flat(data.test.image), data.test.label)
-    rows, held = splits.split_last({"x": labelled_images.flat(data.train.image)}, config.valid_rows)
-    train = Labelled(rows["x"], data.train.label[: len(rows["x"])])
-    kinds = corruptions.kinds(config.sd, config.salted, config.masked)
-    pca = fit_pca(images.unit(jnp.asarray(train.x)), min(256, len(train.x)))
-    net = DenseAutoencoder(mnist.SIDE**2, config.widths, jax.nn.gelu, code_activation=identity)
+    return Labelled(**train), Labelled(**held_out), test
 
+
+# ---- the nets, and PCA beside them ---------------------------------------------------------------
+
+
+class Nets(NamedTuple):
+    """What all sections use.
+
+    Attributes:
+        model: the autoencoder's layers.
+        plain: trained to reconstruct images.
+        denoiser: trained to reconstruct images from noisy ones.
+        untrained: not trained at all.
+        pca: principal components of the training images.
+    """
+
+    model: DenseAutoencoder
+    plain: Fitted
+    denoiser: Fitted
+    untrained: Fitted
+    pca: PCA
+
+
+def train_autoencoders(
+    config: Config,
+    run: Run,
+    train: Labelled,
+    held_out: Labelled,
+    noises: Mapping[str, Corruption],
+) -> Nets:
+    """Two autoencoders with the same layers, one of which sees noisy images; and PCA."""
+    model = DenseAutoencoder(PIXELS, config.widths, jax.nn.gelu, code_activation=identity)
     size = {"epochs": config.epochs, "batch_size": config.batch_size}
-    rate = optim.cosine(config.learning_rate, rows=len(train.x), **size)
-    fit = partial(run.fit, train=rows, patience=config.epochs, **size)
-    plain_task = images.copy_task(net, "mse", rate)
-    plain = fit("autoencoder", plain_task, valid=held)
-    spoil = corruptions.any_of(kinds)
-    # validation images are noisy too: the epoch is chosen that cleans best, not copies best
-    spoilt = images.spoilt(held, spoil, jax.random.key(0))
-    denoiser = fit("denoiser", images.copy_task(net, "mse", rate, spoil), valid=spoilt)
-    blank = run.fit("untrained", plain_task, rows, epochs=0, batch_size=config.batch_size)
+    falling = optim.cosine(config.learning_rate, rows=len(train.x), **size)
+    plain = reconstruction_task(model, squared_error, falling)
+    any_noise = corruptions.one_of(list(noises.values()))
+    denoising = reconstruction_task(model, squared_error, falling, corrupt=any_noise)
 
-    cleaned, noisy = noise_removal(denoiser, plain, pca, kinds, held["x"], test.x)
-    searched = {"autoencoder": plain, "denoising autoencoder": denoiser, "untrained": blank}
-    made, examples = changed_images(net, plain, pca, train, test.first(config.made))
-    mapped, maps = maps_of(plain, test.first(config.mapped), config.tsne)
-    right = {n: taught(config, run, n, net, plain, train, test) for n in config.labels}
-    tables = [
-        compression(net, plain, pca, train, test),
-        cleaned,
-        similar_images(searched, pca, train, test.first(config.queries)),
-        made,
-        few_labels(right, len(test.x)),
-        mapped,
-    ]
-    curves = {"autoencoder": plain.history, "denoiser": denoiser.history}
-    figures = {
-        "loss": lambda: loss_curves(curves, "mse", "MSE (denoiser: of noisy images)"),
-        "noise": lambda: image_rows(noisy),
-        "similar": lambda: image_rows(search_rows(plain, train, test.first(8))),
-        "between": lambda: image_rows(between(net, plain, test, 10)),
-        "changed_and_made": lambda: image_rows(examples),
-        "maps": lambda: latent_maps(maps, test.label[: config.mapped], data.classes),
-    }
-    headline = {"denoised, PSNR": cleaned.rows[0]["denoising autoencoder"]}
-    return Results(tables, figures, headline)
+    # as much patience as there are epochs: all of them are trained, the best one is kept. The
+    # denoiser's is the one that cleans held-out images best, so these are noisy, too
+    fit = partial(run.fit, train={"x": train.x}, patience=config.epochs, **size)
+    noisy = np.asarray(any_noise(jax.random.key(0), unit_range(held_out.x)))
+    return Nets(
+        model,
+        plain=fit("autoencoder", plain, valid={"x": held_out.x}),
+        denoiser=fit("denoiser", denoising, valid={"x": held_out.x, "input": noisy}),
+        untrained=run.fit(
+            "untrained", plain, {"x": train.x}, epochs=0, batch_size=config.batch_size
+        ),
+        pca=fit_pca(unit_range(train.x), min(MOST_COMPONENTS, len(train.x))),
+    )
 
 
-def taught(config: Config, run: Run, count: int, net, plain, train, test) -> dict:
-    """Test accuracy of classifiers that see `count` labels: without and with the encoder."""
-    shown = pretraining.labelled(train.x, train.label, count, run.seeds)
-    found = pretraining.linear(plain, shown, test.x, test.label)
-    size = {"epochs": -(-config.classifier_steps // -(-count // 50)), "batch_size": 50}
-    starts = {"net from scratch": None, "net from the encoder": plain.variables["params"]}
-    for name, start in starts.items():
-        task = pretraining.classifier_task(net, 10, len(run.seeds), start)
-        fitted = run.fit(f"{name.replace(' ', '-')}-{count}", task, shown, **size)
-        judged = {"x": test.x, "y": test.label.astype(np.int32)}
-        found[name] = fitted.predict(pretraining.hits, judged).mean(axis=1)
-    return found
+def codes_of(fitted: Fitted, images: Labelled) -> Float[np.ndarray, "seeds rows code"]:
+    """The codes of images, by each member's encoder."""
+    return fitted.predict(encoded, {"x": images.x})
 
+
+def decode(
+    model: DenseAutoencoder, fitted: Fitted, codes: Float[np.ndarray, "seeds rows code"]
+) -> Float[np.ndarray, "seeds rows pixels"]:
+    """Images of codes, pixels between 0 and 1; each member decodes its own."""
+
+    @jax.jit
+    def images_of(variables, code):
+        return jax.nn.sigmoid(model.apply(variables, code, method="decode"))
+
+    images = []
+    for member, code in enumerate(codes):
+        own = jax.tree.map(lambda leaf, m=member: leaf[m], fitted.variables)
+        images.append(np.asarray(images_of(own, code)))
+    return np.stack(images)
+
+
+def mean_squared_error(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Mean over rows and pixels: one value, or one for each member where there are members."""
+    return np.square(a - b).mean(axis=(-2, -1))
+
+
+def psnr(mse: float | Float[np.ndarray, " seeds"]) -> Float[np.ndarray, " *seeds"]:
+    """Peak signal-to-noise ratio in dB, 10 log10(peak^2 / MSE), for pixels whose peak is 1."""
+    return 10 * np.log10(1 / np.maximum(np.asarray(mse, np.float64), 1e-12))
+
+
+# ---- 1. compression ------------------------------------------------------------------------------
 
 LEVELS = 255  # steps of a number that is stored in one byte
+RANGE_ROWS = 5000  # training images from which the range of a stored number is known
+
+
+def compression_table(nets: Nets, train: Labelled, test: Labelled) -> Table:
+    """Error and size of the code, as float32 numbers and as bytes, beside PCA of the same size."""
+    x, known = test.pixels, train.first(RANGE_ROWS)
+
+    codes, known_codes = codes_of(nets.plain, test), codes_of(nets.plain, known)
+    stored = [in_bytes(own, of) for own, of in zip(codes, known_codes, strict=True)]
+    size = codes.shape[-1]
+    error = mean_squared_error(decode(nets.model, nets.plain, codes), x)
+    error_stored = mean_squared_error(decode(nets.model, nets.plain, np.stack(stored)), x)
+
+    most = min(MOST_COMPONENTS, x.shape[1])
+    pca_error = pca_errors(unit_range(train.x), unit_range(test.x), most)
+    components = project(nets.pca, x, size)
+    components_stored = in_bytes(components, project(nets.pca, known.pixels, size))
+    pca_error_stored = mean_squared_error(restore(nets.pca, components_stored), x)
+
+    pca_name = f"PCA, {size} components"
+    rows = [
+        compression_row("autoencoder", size, 4 * size, error),
+        compression_row("autoencoder, a byte each", size, size, error_stored),
+        compression_row(pca_name, size, 4 * size, float(pca_error[size])),
+        compression_row(f"{pca_name}, a byte each", size, size, pca_error_stored),
+    ]
+    enough = np.flatnonzero(pca_error <= error.mean())
+    if len(enough):
+        fewest = int(enough[0])
+        name = "PCA, as many components as the autoencoder's error needs"
+        rows.append(compression_row(name, fewest, 4 * fewest, float(pca_error[fewest])))
+    return Table(f"Compression: {len(x):,} test images, 784 bytes each", rows, digits=4)
+
+
+def compression_row(
+    method: str, numbers: int, size: int, mse: float | Float[np.ndarray, " seeds"]
+) -> dict[str, Any]:
+    """A line of the table; `size` is that of a compressed image in bytes."""
+    return {
+        "method": method,
+        "numbers": numbers,
+        "bytes for 784": size,
+        "MSE": mse,
+        "PSNR, dB": psnr(mse),
+    }
 
 
 def in_bytes(
     codes: Float[np.ndarray, "rows code"], known: Float[np.ndarray, "others code"]
 ) -> Float[np.ndarray, "rows code"]:
-    """Codes after a trip through one byte per number; the range of each comes from `known`."""
+    """Codes after they were stored in one byte per number; `known` codes give each one's range."""
     low, high = known.min(axis=0), known.max(axis=0)
     step = np.maximum(high - low, 1e-12) / LEVELS
-    return (np.clip(np.round((codes - low) / step), 0, LEVELS) * step + low).astype(np.float32)
+    stored = np.clip(np.round((codes - low) / step), 0, LEVELS)
+    return (stored * step + low).astype(np.float32)
 
 
-def squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Mean squared error over rows and pixels, one value per member where there are members."""
-    return np.square(a - b).mean(axis=(-2, -1))
+# ---- 2. noise removal ----------------------------------------------------------------------------
+
+COMPONENTS_TRIED = (4, 8, 16, 32, 64, 128, 256)
 
 
-def compression(module: Any, fitted: Fitted, pca: PCA, train: Labelled, test: Labelled) -> Table:
-    """Error and size of the code, as numbers and as bytes, beside PCA of the same size."""
-    x, known = test.x / np.float32(255), train.first(5000).x
-    codes = fitted.predict(images.code, {"x": test.x})
-    ranges = fitted.predict(images.code, {"x": known})
-    small = np.stack([in_bytes(c, r) for c, r in zip(codes, ranges, strict=True)])
-    size = codes.shape[-1]
-    errors = pca_errors(images.unit(train.x), images.unit(test.x), most=min(256, x.shape[1]))
-    line = project(pca, x, size)
-    line_small = in_bytes(line, project(pca, known / np.float32(255), size))
-    own = squared(images.decode(module, fitted, codes), x)
-    enough = int(np.argmax(errors <= own.mean())) if (errors <= own.mean()).any() else None
-    found = {
-        "autoencoder": (size, own),
-        "autoencoder, a byte each": (size, squared(images.decode(module, fitted, small), x)),
-        f"PCA, {size} components": (size, float(errors[size])),
-        f"PCA, {size} components, a byte each": (size, squared(restore(pca, line_small), x)),
+def kinds_of_noise(config: Config) -> dict[str, Corruption]:
+    """Three kinds of noise by name, with their strengths in it."""
+    return {
+        f"Gaussian, sd {config.sd:g}": partial(corruptions.gaussian, sd=config.sd),
+        f"salt and pepper, {config.salted:.0%}": partial(
+            corruptions.salt_and_pepper, share=config.salted
+        ),
+        f"masking, {config.masked:.0%}": partial(corruptions.masking, share=config.masked),
     }
-    if enough is not None:
-        name = "PCA, as many components as the autoencoder's error needs"
-        found[name] = (enough, float(errors[enough]))
-    rows = [
-        {
-            "method": name,
-            "numbers": numbers,
-            "bytes for 784": numbers if "byte" in name else 4 * numbers,
-            "MSE": error,
-            "PSNR, dB": images.psnr(error),
-        }
-        for name, (numbers, error) in found.items()
-    ]
-    return Table(f"Compression: {len(x):,} test images, 784 bytes each", rows, digits=4)
 
 
-def noise_removal(
-    denoiser: Fitted,
-    plain: Fitted,
-    pca: PCA,
-    noises: Mapping[str, Noise],
-    valid: UInt8[np.ndarray, "others pixels"],
-    test: UInt8[np.ndarray, "rows pixels"],
+def remove_noise(
+    nets: Nets, noises: Mapping[str, Corruption], held_out: Labelled, test: Labelled
 ) -> tuple[Table, dict[str, np.ndarray]]:
-    """PSNR before and after, by kind of noise.
+    """PSNR of noisy images and of what each method makes of them, by kind of noise.
 
-    PCA keeps as many components as are best on spoilt validation images; the median filter takes
+    PCA keeps as many components as are best on noisy held-out images; the median filter takes
     3 x 3 pixels.
 
     Returns:
         The table, and for the figure: label -> the first 10 test images.
     """
-    x, other = (images.unit(jnp.asarray(part)) for part in (test, valid))
-    side = int(np.sqrt(x.shape[1]))
-    rows, shown = [], {"original": np.asarray(x[:10])}
+    clean, clean_held_out = np.asarray(unit_range(test.x)), np.asarray(unit_range(held_out.x))
+    rows, examples = [], {"original": clean[:10]}
     for number, (name, noise) in enumerate(noises.items()):
-        spoilt, spoilt_other = (
-            np.asarray(noise(jax.random.key(2 * number + i), part))
-            for i, part in enumerate((x, other))
+        noisy = np.asarray(noise(jax.random.key(2 * number), clean))
+        noisy_held_out = np.asarray(noise(jax.random.key(2 * number + 1), clean_held_out))
+        data = {"x": test.x, "input": noisy}
+
+        best = best_components(nets.pca, noisy_held_out, clean_held_out)
+        by_pca = restore(nets.pca, project(nets.pca, noisy, best))
+        images = noisy.reshape(-1, mnist.SIDE, mnist.SIDE)
+        by_median = median_filter(images, size=(1, 3, 3)).reshape(noisy.shape)
+        rows.append(
+            {
+                "noise": name,
+                "noisy": psnr(mean_squared_error(noisy, clean)),
+                "denoising autoencoder": psnr(mean_error(nets.denoiser, data)),
+                "plain autoencoder": psnr(mean_error(nets.plain, data)),
+                "PCA": psnr(mean_squared_error(by_pca, clean)),
+                "median filter": psnr(mean_squared_error(by_median, clean)),
+                "components of PCA": best,
+            }
         )
-        counts = [k for k in (4, 8, 16, 32, 64, 128, 256) if k <= len(pca.components)]
-        losses = [
-            squared(restore(pca, project(pca, spoilt_other, k)), np.asarray(other)) for k in counts
-        ]
-        best = counts[int(np.argmin(losses))]
-        middle = median_filter(spoilt.reshape(-1, side, side), (1, 3, 3)).reshape(spoilt.shape)
-        data = {"x": test, "input": spoilt}
-        errors = {
-            "noisy": squared(spoilt, np.asarray(x)),
-            "denoising autoencoder": denoiser.predict(images.mse, data).mean(axis=1),
-            "plain autoencoder": plain.predict(images.mse, data).mean(axis=1),
-            "PCA": squared(restore(pca, project(pca, spoilt, best)), np.asarray(x)),
-            "median filter": squared(middle, np.asarray(x)),
-        }
-        row = {"noise": name} | {k: images.psnr(error) for k, error in errors.items()}
-        rows.append(row | {"components of PCA": best})
-        few = {k: v[:10] for k, v in data.items()}
-        shown[name] = spoilt[:10]
-        shown[f"{name}, cleaned"] = denoiser.predict(images.pixels, few)[0]
-    title = f"Noise removal: PSNR in dB, {len(x):,} test images; one denoiser for all kinds"
-    return Table(title, rows, digits=2), shown
+
+        few = {"x": test.x[:10], "input": noisy[:10]}
+        examples[name] = noisy[:10]
+        examples[f"{name}, cleaned"] = nets.denoiser.predict(reconstructed, few)[0]
+    title = f"Noise removal: PSNR in dB, {len(clean):,} test images; one denoiser for all kinds"
+    return Table(title, rows, digits=2), examples
 
 
-def similar_images(
-    fits: Mapping[str, Fitted], pca: PCA, gallery: Labelled, queries: Labelled, k: int = 10
-) -> Table:
-    """Share of the k nearest training images that have the query's class, by kind of distance."""
-    classes = len(np.unique(gallery.label))
+def mean_error(fitted: Fitted, data: Rows) -> Float[np.ndarray, " seeds"]:
+    """Mean squared error of each member's reconstructions, against the clean images."""
+    return fitted.predict(squared_error, data).mean(axis=1)
 
-    def precision(a, b):
-        return retrieval.precision_at_k(a, gallery.label, b, queries.label, k)
 
-    def row(name, numbers, found):
-        return {"distance between": name, "numbers": numbers, f"precision at {k}": found}
+def best_components(
+    pca: PCA, noisy: Float[np.ndarray, "rows pixels"], clean: Float[np.ndarray, "rows pixels"]
+) -> int:
+    """The number of components with which PCA removes the most noise from these images."""
+    counts = [count for count in COMPONENTS_TRIED if count <= len(pca.components)]
+    errors = []
+    for count in counts:
+        cleaned = restore(pca, project(pca, noisy, count))
+        errors.append(mean_squared_error(cleaned, clean))
+    return counts[int(np.argmin(errors))]
 
+
+# ---- 3. search for similar images ----------------------------------------------------------------
+
+NEIGHBOURS = 10
+
+
+def search_table(nets: Nets, gallery: Labelled, queries: Labelled) -> Table:
+    """Share of the 10 nearest training images that have the query's class, by kind of distance."""
     rows = []
+    fits = {
+        "codes, autoencoder": nets.plain,
+        "codes, denoising autoencoder": nets.denoiser,
+        "codes, untrained": nets.untrained,
+    }
     for name, fitted in fits.items():
-        codes = [fitted.predict(images.code, {"x": part.x}) for part in (gallery, queries)]
-        found = [precision(*pair) for pair in zip(*codes, strict=True)]
-        rows.append(row(f"codes, {name}", codes[0].shape[-1], np.array(found)))
-    size = rows[0]["numbers"]
-    both = [part.x / np.float32(255) for part in (gallery, queries)]
-    short = [project(pca, part, size) for part in both]
-    rows.append(row("principal components", size, precision(*short)))
-    rows.append(row("pixels", both[0].shape[1], precision(*both)))
-    rows.append(row("nothing: chance", None, 1 / classes))
+        members = zip(codes_of(fitted, gallery), codes_of(fitted, queries), strict=True)
+        found = [same_class(*own, gallery, queries) for own in members]
+        rows.append(search_row(name, nets.model.widths[-1], np.array(found)))
+
+    size = nets.model.widths[-1]
+    near = [project(nets.pca, part.pixels, size) for part in (gallery, queries)]
+    rows.append(search_row("principal components", size, same_class(*near, gallery, queries)))
+    found = same_class(gallery.pixels, queries.pixels, gallery, queries)
+    rows.append(search_row("pixels", PIXELS, found))
+    chance = 1 / len(np.unique(gallery.label))
+    rows.append(search_row("nothing: chance", None, chance))
+
     title = f"Similar images: share of the same class, {len(queries.x):,} test images against "
     return Table(f"{title}{len(gallery.x):,} training images", rows)
 
 
-def search_rows(
-    fitted: Fitted, gallery: Labelled, queries: Labelled, k: int = 9
-) -> dict[str, np.ndarray]:
-    """For a figure: each query and the images with the nearest codes, first member."""
-    one = fitted.member(0)
-    codes = [one.predict(images.code, {"x": part.x})[0] for part in (gallery, queries)]
-    found = retrieval.nearest(*codes, k).row
-    rows = enumerate(zip(queries.x, found, strict=True), start=1)
-    return {f"query {i}, found": np.vstack([x, gallery.x[near]]) / 255 for i, (x, near) in rows}
+def same_class(
+    of_gallery: Float[np.ndarray, "rows numbers"],
+    of_queries: Float[np.ndarray, "queries numbers"],
+    gallery: Labelled,
+    queries: Labelled,
+) -> float:
+    """Precision at 10 where images are compared by these numbers."""
+    return precision_at_k(of_gallery, gallery.label, of_queries, queries.label, NEIGHBOURS)
 
 
-def between(module: Any, fitted: Fitted, test: Labelled, steps: int) -> dict[str, np.ndarray]:
-    """For a figure: from one image to another on straight lines, of codes and of pixels."""
-    one, rows = fitted.member(0), {}
-    share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
-    for i in (0, 2, 4):
-        ends = test.x[i : i + 2]
-        code = one.predict(images.code, {"x": ends})[0]
-        line = (1 - share) * code[0] + share * code[1]
-        rows[f"pair {i // 2 + 1}, by codes"] = images.decode(module, one, line[None])[0]
-        rows[f"pair {i // 2 + 1}, by pixels"] = ((1 - share) * ends[0] + share * ends[1]) / 255
-    return rows
+def search_row(
+    compared: str, numbers: int | None, precision: float | Float[np.ndarray, " seeds"]
+) -> dict[str, Any]:
+    """A line of the table."""
+    return {
+        "distance between": compared,
+        "numbers": numbers,
+        f"precision at {NEIGHBOURS}": precision,
+    }
 
 
-def gaussian_codes(
-    key: Array, train: Float[np.ndarray, "rows code"], count: int
-) -> Float[np.ndarray, "count code"]:
-    """New codes from a Gaussian with the mean and covariance of the training codes."""
-    covariance = np.cov(train, rowvar=False)
-    draws = jax.random.multivariate_normal(key, train.mean(axis=0), covariance, (count,))
-    return np.asarray(draws, np.float32)
+def images_found(nets: Nets, gallery: Labelled, queries: Labelled) -> Figure:
+    """Each query and the nine training images with the nearest codes, by the first member."""
+    first = nets.plain.member(0)
+    found = nearest(codes_of(first, gallery)[0], codes_of(first, queries)[0], k=9)
+    rows = {}
+    for number, (query, near) in enumerate(zip(queries.x, found.row, strict=True), start=1):
+        rows[f"query {number}, found"] = np.vstack([query, gallery.x[near]]) / 255
+    return image_rows(rows)
 
 
-def changed_images(
-    module: Any, fitted: Fitted, pca: PCA, gallery: Labelled, test: Labelled
+# ---- 4. change and generation --------------------------------------------------------------------
+
+
+class Space(NamedTuple):
+    """Numbers in place of images, in which one can add, subtract and average.
+
+    Attributes:
+        known: training images in these numbers.
+        test: test images in these numbers.
+        to_images: makes images of such numbers, pixels between 0 and 1.
+    """
+
+    known: Float[np.ndarray, "rows numbers"]
+    test: Float[np.ndarray, "others numbers"]
+    to_images: Callable[[Float[np.ndarray, "n numbers"]], Float[np.ndarray, "n pixels"]]
+
+
+def spaces_of(nets: Nets, gallery: Labelled, test: Labelled) -> dict[str, Space]:
+    """The first member's codes; pixels; and as many principal components as a code has numbers."""
+    first = nets.plain.member(0)
+    codes, test_codes = codes_of(first, gallery)[0], codes_of(first, test)[0]
+    size = codes.shape[1]
+
+    def from_codes(code):
+        return decode(nets.model, first, code[None])[0]
+
+    def from_pixels(pixels):
+        return np.clip(pixels, 0, 1)
+
+    def from_components(components):
+        return np.clip(restore(nets.pca, components), 0, 1)
+
+    pixels, test_pixels = gallery.pixels, test.pixels
+    components = project(nets.pca, pixels, size)
+    test_components = project(nets.pca, test_pixels, size)
+    return {
+        "code": Space(codes, test_codes, from_codes),
+        "pixels": Space(pixels, test_pixels, from_pixels),
+        "PCA": Space(components, test_components, from_components),
+    }
+
+
+def change_and_generate(
+    nets: Nets, gallery: Labelled, test: Labelled
 ) -> tuple[Table, dict[str, np.ndarray]]:
-    """Images between two, images moved to another class, images out of nothing; first member.
+    """Images half way between two, images moved to the next class, images out of nothing.
 
-    Judged by the nearest training images: how far the nearest is, and whether most of the nearest
-    five have the class that was meant. Pixels and principal components are treated as codes are.
+    Pixels and principal components are treated as codes are. Each kind is judged by its nearest
+    training images: how far the nearest is, and whether most of the nearest five have the class
+    that was meant.
 
     Returns:
         The table, and for the figure: label -> 10 images.
     """
-    x, known = (part.x / np.float32(255) for part in (test, gallery))
-    one, count = fitted.member(0), len(x)
-    codes = [one.predict(images.code, {"x": part.x})[0] for part in (gallery, test)]
-    size = codes[0].shape[1]
-    spaces = {
-        "code": (*codes, lambda z: images.decode(module, one, z[None])[0]),
-        "pixels": (known, x, lambda z: np.clip(z, 0, 1)),
-        "PCA": (
-            project(pca, known, size),
-            project(pca, x, size),
-            lambda z: np.clip(restore(pca, z), 0, 1),
-        ),
-    }
-    classes = int(gallery.label.max()) + 1
-    target = (test.label + 1) % classes
-    made = {"test images": (x, test.label)}
-    for name, (train_z, z, image) in spaces.items():
-        centre = np.stack([train_z[gallery.label == k].mean(axis=0) for k in range(classes)])
-        moved = z + centre[target] - centre[test.label]
+    target = (test.label + 1) % CLASSES  # the class that an image is moved to
+    made, meant = {"test images": test.pixels}, {"test images": test.label}
+    for name, space in spaces_of(nets, gallery, test).items():
+        half_way = (space.test + np.roll(space.test, -1, axis=0)) / 2
+        centre = class_centres(space.known, gallery.label)
+        moved = space.test + centre[target] - centre[test.label]
         if name != "pixels":
-            made[f"copies, {name}"] = (image(z), test.label)
-        made[f"half way to the next image, {name}"] = (image((z + np.roll(z, -1, 0)) / 2), None)
-        made[f"moved to the next class, {name}"] = (image(moved), target)
+            made[f"copies, {name}"] = space.to_images(space.test)
+            meant[f"copies, {name}"] = test.label
+        made[f"half way to the next image, {name}"] = space.to_images(half_way)
+        made[f"moved to the next class, {name}"] = space.to_images(moved)
+        meant[f"moved to the next class, {name}"] = target
         if name != "pixels":  # a Gaussian of 784 pixels is PCA's with more components
-            drawn = gaussian_codes(jax.random.key(0), train_z, count)
-            made[f"drawn from a Gaussian, {name}"] = (image(drawn), None)
+            drawn = gaussian_codes(jax.random.key(0), space.known, len(test.x))
+            made[f"drawn from a Gaussian, {name}"] = space.to_images(drawn)
+
+    rows, known = [], gallery.pixels
+    for name, images in made.items():
+        found = nearest(known, images, k=5)
+        rows.append(judged_row(name, found, gallery.label, meant.get(name)))
+    title = (
+        f"Change and generation: {len(test.x):,} images of each kind, judged by their neighbours"
+    )
+    return Table(title, rows), {name: images[:10] for name, images in made.items()}
+
+
+def class_centres(
+    numbers: Float[np.ndarray, "rows numbers"], label: Int[np.ndarray, " rows"]
+) -> Float[np.ndarray, "classes numbers"]:
+    """The mean of each class."""
+    return np.stack([numbers[label == k].mean(axis=0) for k in range(CLASSES)])
+
+
+def gaussian_codes(
+    key: PRNGKeyArray, known: Float[np.ndarray, "rows code"], count: int
+) -> Float[np.ndarray, "count code"]:
+    """New codes from a Gaussian with the mean and covariance of the known ones."""
+    mean, covariance = known.mean(axis=0), np.cov(known, rowvar=False)
+    draws = jax.random.multivariate_normal(key, mean, covariance, (count,))
+    return np.asarray(draws, np.float32)
+
+
+def judged_row(
+    name: str,
+    found: Neighbours,
+    label: Int[np.ndarray, " rows"],
+    meant: Int[np.ndarray, " n"] | None,
+) -> dict[str, Any]:
+    """A line of the table.
+
+    Args:
+        name: of the kind of images.
+        found: the nearest five training images of each; most of them say which class is seen.
+        label: of the training images.
+        meant: the class that each image should have, if it should have one.
+    """
+    seen = majority_vote(label[found.row], CLASSES)
+    share = np.bincount(seen, minlength=CLASSES) / len(seen)
+    return {
+        "images": name,
+        "MSE to the nearest training image": found.mse[:, 0].mean(),
+        "of the class that was meant": None if meant is None else (seen == meant).mean(),
+        "classes seen, bits": entropy(share, base=2),
+    }
+
+
+def images_between(nets: Nets, test: Labelled) -> Figure:
+    """From one image to another in ten steps on straight lines, of codes and of pixels."""
+    first, rows = nets.plain.member(0), {}
+    share = np.linspace(0, 1, 10, dtype=np.float32)[:, None]
+    for pair in range(3):
+        ends = Labelled(test.x[2 * pair : 2 * pair + 2], test.label[2 * pair : 2 * pair + 2])
+        start, end = codes_of(first, ends)[0]
+        line = (1 - share) * start + share * end
+        start, end = ends.pixels
+        rows[f"pair {pair + 1}, by codes"] = decode(nets.model, first, line[None])[0]
+        rows[f"pair {pair + 1}, by pixels"] = (1 - share) * start + share * end
+    return image_rows(rows)
+
+
+# ---- 5. pre-training: classifiers that see few labels --------------------------------------------
+
+LABELLED_BATCH = 50
+CLASSIFIER_RATE = 1e-3  # Adam's step size
+
+
+def pretraining_table(
+    config: Config, run: Run, nets: Nets, train: Labelled, test: Labelled
+) -> Table:
+    """Test accuracy by number of labels (rows) and classifier (columns)."""
+    encoders = encoder_params(nets.plain)
+    scratch = classifier_task(nets.model, len(run.seeds))
+    pretrained = classifier_task(nets.model, len(run.seeds), encoders)
+    size = {"steps": config.classifier_steps, "batch_size": LABELLED_BATCH}
     rows = []
-    for name, (picture, meant) in made.items():
-        found = retrieval.nearest(known, picture, 5)
-        votes = retrieval.vote(gallery.label[found.row], classes)
-        share = np.bincount(votes, minlength=classes) / len(votes)
+    for count in config.labels:
+        shown = draw_labelled(train, count, run.seeds)
+        from_scratch = run.fit(f"net-from-scratch-{count}", scratch, shown, **size)
+        from_encoder = run.fit(f"net-from-the-encoder-{count}", pretrained, shown, **size)
         rows.append(
             {
-                "images": name,
-                "MSE to the nearest training image": found.mse[:, 0].mean(),
-                "of the class that was meant": None if meant is None else (votes == meant).mean(),
-                "classes seen, bits": entropy(share, base=2),
+                "labels": count,
+                **linear_accuracy(nets.plain, shown, test),
+                "net from scratch": accuracy(from_scratch, test),
+                "net from the encoder": accuracy(from_encoder, test),
             }
         )
-    title = f"Change and generation: {count:,} images of each kind, judged by their neighbours"
-    return Table(title, rows), {name: picture[:10] for name, (picture, _) in made.items()}
+    return Table(
+        f"Pre-training: accuracy on {len(test.x):,} test images, labels drawn by seed", rows
+    )
 
 
-def maps_of(fitted: Fitted, test: Labelled, with_tsne: bool) -> tuple[Table, dict[str, np.ndarray]]:
+def draw_labelled(train: Labelled, count: int, seeds: Int[np.ndarray, " seeds"]) -> Rows:
+    """For each seed `count` training images whose labels are shown, as many of every class.
+
+    Returns:
+        "x" [count, seeds, pixels] and "y" [count, seeds].
+
+    Raises:
+        UserError: `count` is not a multiple of the number of classes.
+    """
+    classes = np.unique(train.label)
+    each, rest = divmod(count, len(classes))
+    if rest or not each:
+        raise UserError(f"{count} labels do not divide among {len(classes)} classes")
+    chosen = []
+    for seed in seeds:
+        rng = np.random.Generator(np.random.PCG64([int(seed), count]))
+        of_classes = [np.flatnonzero(train.label == k) for k in classes]
+        own = [rng.choice(rows, each, replace=False) for rows in of_classes]
+        chosen.append(np.concatenate(own))
+    rows = np.stack(chosen, axis=1)
+    return {"x": train.x[rows], "y": train.label[rows].astype(np.int32)}
+
+
+def linear_accuracy(
+    autoencoder: Fitted, shown: Rows, test: Labelled
+) -> dict[str, Float[np.ndarray, " seeds"]]:
+    """Test accuracy of logistic regression on pixels and on codes, each member with its own."""
+    on_pixels, on_codes = [], []
+    for member in range(len(autoencoder.seeds)):
+        one = autoencoder.member(member)
+        own = Labelled(shown["x"][:, member], shown["y"][:, member])
+        on_pixels.append(logistic_regression(own.pixels, own.label, test.pixels, test.label))
+        codes, test_codes = codes_of(one, own)[0], codes_of(one, test)[0]
+        on_codes.append(logistic_regression(codes, own.label, test_codes, test.label))
+    return {"linear, pixels": np.array(on_pixels), "linear, codes": np.array(on_codes)}
+
+
+def logistic_regression(
+    x: Float[np.ndarray, "rows numbers"],
+    label: Int[np.ndarray, " rows"],
+    test_x: Float[np.ndarray, "others numbers"],
+    test_label: Int[np.ndarray, " others"],
+) -> float:
+    """Accuracy on the second rows of a classifier that learnt the first, standardised."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    return model.fit(x, label).score(test_x, test_label)
+
+
+class Classified(NamedTuple):
+    """What a classifier says of each image of a batch, and what is right.
+
+    Attributes:
+        logits: of the classes.
+        label: the class.
+    """
+
+    logits: Float[Array, "batch classes"]
+    label: Int[Array, " batch"]
+
+
+def classification_loss(outputs: Classified, batch: Batch, hyper: Hyper) -> Float[Array, " batch"]:
+    """Cross-entropy of each image in nats."""
+    del batch, hyper
+    return losses.softmax_cross_entropy(outputs.logits, outputs.label)
+
+
+def hit(outputs: Classified, batch: Batch) -> Float[Array, " batch"]:
+    """1 where the class with the largest logit is the right one, else 0."""
+    del batch
+    return losses.accuracy(outputs.logits, outputs.label)
+
+
+def encoder_params(autoencoder: Fitted) -> dict[str, Any]:
+    """The encoders' layers, [seeds, ...] each."""
+    params = autoencoder.variables["params"]
+    return {name: layer for name, layer in params.items() if name.startswith("encoder")}
+
+
+def classifier_task(
+    model: DenseAutoencoder, members: int, encoders: dict[str, Any] | None = None
+) -> Task:
+    """The encoder of `model` with a linear layer on its code, all of it trained.
+
+    Every member of the population has labelled images of its own (`draw_labelled`), and an encoder
+    of its own to start from. Its number among the members is a hyper-parameter, by which it finds
+    both.
+
+    Args:
+        model: the autoencoder; its decoder is not used.
+        members: of the population.
+        encoders: of trained autoencoders, [members, ...]; None starts from new weights.
+    """
+    code_size = model.widths[-1]
+
+    def init(key, batch):
+        body_key, head_key = jax.random.split(key)
+        if encoders is None:
+            image = jnp.zeros((1, batch["x"].shape[-1]))
+            body = model.init({"params": body_key}, image, method="encode")["params"]
+        else:
+            # which member this is, is not known here: what is trained is the change of its encoder
+            body = jax.tree.map(lambda w: jnp.zeros(w.shape[1:], w.dtype), encoders)
+        bound = (6 / (code_size + CLASSES)) ** 0.5  # Glorot and Bengio (2010), uniform
+        kernel = jax.random.uniform(head_key, (code_size, CLASSES), minval=-bound, maxval=bound)
+        return {"params": {"body": body, "kernel": kernel, "bias": jnp.zeros(CLASSES)}}
+
+    def apply(variables, batch, key, train, hyper):
+        del key, train
+        member = hyper["member"].astype(jnp.int32)
+        x, label = images_of_member(batch, member)
+        params = variables["params"]
+        encoder = params["body"]
+        if encoders is not None:
+            encoder = jax.tree.map(lambda start, change: start[member] + change, encoders, encoder)
+        code = model.apply({"params": encoder}, unit_range(x), method="encode")
+        return Classified(code @ params["kernel"] + params["bias"], label), {}
+
+    return Task(
+        init,
+        apply,
+        classification_loss,
+        optimizer=lambda hyper: optim.adam(CLASSIFIER_RATE),
+        metrics={"accuracy": hit},
+        hyper={"member": np.arange(members)},
+    )
+
+
+def images_of_member(
+    batch: Batch, member: Int[Array, ""]
+) -> tuple[UInt8[Array, "batch pixels"], Int[Array, " batch"]]:
+    """The member's own images and labels; a batch without an axis of members is everybody's."""
+    if batch["x"].ndim == 2:
+        return batch["x"], batch["y"]
+    return batch["x"][:, member], batch["y"][:, member]
+
+
+def accuracy(classifier: Fitted, test: Labelled) -> Float[np.ndarray, " seeds"]:
+    """Share of test images that each member names rightly."""
+    data = {"x": test.x, "y": test.label.astype(np.int32)}
+    return classifier.predict(hit, data).mean(axis=1)
+
+
+# ---- 6. a map of the codes -----------------------------------------------------------------------
+
+
+def map_codes(
+    nets: Nets, test: Labelled, with_tsne: bool
+) -> tuple[Table, dict[str, Float[np.ndarray, "rows 2"]]]:
     """Two-dimensional maps of the first member's codes and of pixels, and how they keep classes.
 
     Returns:
-        The table, and label -> points [rows, 2].
+        The table, and label -> points.
     """
-    from sklearn.decomposition import PCA as Components
-    from sklearn.manifold import TSNE
-
-    codes = fitted.member(0).predict(images.code, {"x": test.x})[0]
+    codes, pixels = codes_of(nets.plain.member(0), test)[0], test.pixels
     maps = {}
-    for name, values in (("codes", codes), ("pixels", test.x / np.float32(255))):
-        maps[f"PCA of {name}"] = Components(2, random_state=0).fit_transform(values)
+    for name, numbers in (("codes", codes), ("pixels", pixels)):
+        maps[f"PCA of {name}"] = SklearnPCA(2, random_state=0).fit_transform(numbers)
         if with_tsne:
-            maps[f"t-SNE of {name}"] = TSNE(2, init="pca", random_state=0).fit_transform(values)
-    whole = {"all numbers of codes": codes, "all pixels": test.x / np.float32(255)}
-    rows = [
-        {"map": name, "numbers": points.shape[1], "of 10 neighbours, same class": agree}
-        for name, points in (maps | whole).items()
-        for agree in [retrieval.agreement(points, test.label, 10)]
-    ]
-    return Table(f"Latent map: {len(test.x):,} test images, first seed", rows), maps
+            maps[f"t-SNE of {name}"] = TSNE(2, init="pca", random_state=0).fit_transform(numbers)
 
-
-def few_labels(
-    accuracies: Mapping[int, Mapping[str, Float[np.ndarray, " seeds"]]], rows: int
-) -> Table:
-    """Accuracy by number of labels (rows) and classifier (columns)."""
-    lines: Sequence[dict] = [{"labels": count, **found} for count, found in accuracies.items()]
-    return Table(f"Pre-training: accuracy on {rows:,} test images, labels drawn by seed", lines)
+    rows = []
+    for name, points in {**maps, "all numbers of codes": codes, "all pixels": pixels}.items():
+        rows.append(
+            {
+                "map": name,
+                "numbers": points.shape[1],
+                "of 10 neighbours, same class": neighbour_agreement(points, test.label, k=10),
+            }
+        )
+    return Table(f"Latent map: {len(pixels):,} test images, first seed", rows), maps

@@ -48,7 +48,7 @@ from jaxdl.figures.curves import curves_over_seeds, loss_curves
 from jaxdl.figures.images import image_rows, mosaic
 from jaxdl.figures.points import latent_maps
 from jaxdl.models.autoencoder import DenseAutoencoder
-from jaxdl.models.layers import identity
+from jaxdl.models.layers import convolves, identity
 from jaxdl.models.vae import VAE, Posterior, reparametrise
 from jaxdl.report import Results, Table, table
 from jaxdl.runs import Run
@@ -98,7 +98,7 @@ class Config:
     valid_rows: int = 5000
     """Training images, the last ones, that choose the epoch."""
     draws: tuple[int, ...] = (1, 50, 500, 5000)
-    """K of the importance-weighted bounds: 1 or multiples of 50."""
+    """K of the importance-weighted bounds: 1 or multiples of 25."""
     bound_rows: int = 1000
     """Test images, the first ones, for these bounds; all 10,000 take ten times as long."""
     twin_rows: int = mnist.ROWS
@@ -327,6 +327,7 @@ def vae_task(
             "kl": kl_term,
             "bound": negative_bound,
         },
+        convolves=convolves(model),
     )
 
 

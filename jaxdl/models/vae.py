@@ -1,4 +1,7 @@
-"""Variational autoencoders."""
+"""Variational autoencoders: a Gaussian code, drawn in training, and the bounds they are trained by.
+
+Kingma and Welling, "Auto-encoding variational Bayes" (2014).
+"""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -15,7 +18,7 @@ WIDEST = 8.0  # the log variance of the code stays between -8 and 8
 
 
 class Posterior(NamedTuple):
-    """A diagonal Gaussian over the latent space."""
+    """q(z | x): a Gaussian over the latent space whose dimensions are independent."""
 
     mean: Float[Array, "batch latent"]
     log_variance: Float[Array, "batch latent"]
@@ -29,10 +32,10 @@ class VaeOutput(NamedTuple):
 
 
 def reparametrise(key: PRNGKeyArray, posterior: Posterior) -> Float[Array, "batch latent"]:
-    """A draw from the posterior, differentiable in its mean and variance.
+    """A draw z = mean + standard deviation * noise from the posterior, the noise standard normal.
 
-    Kingma and Welling, "Auto-encoding variational Bayes" (2013), section 2.4. A pure function of
-    the key: the same key gives the same draw.
+    The noise does not depend on the parameters, so gradients reach mean and variance (Kingma and
+    Welling, section 2.4). A pure function of the key: the same key gives the same draw.
     """
     noise = jax.random.normal(key, posterior.mean.shape)
     return posterior.mean + jnp.exp(0.5 * posterior.log_variance) * noise
@@ -79,7 +82,10 @@ class DenseVAE(nn.Module):
 def gaussian_bound(
     outputs: VaeOutput, x: Float[Array, " batch *features"], noise: float | Array, beta: float = 1.0
 ) -> Float[Array, " batch"]:
-    """Negative evidence lower bound in nats, up to a constant, for real-valued columns.
+    """Negative evidence lower bound in nats for real-valued columns, up to a constant.
+
+    With p(x | z) a Gaussian around the reconstruction: the sum of squared errors / (2 noise^2)
+    + beta * KL(q(z | x) || p(z)).
 
     Args:
         outputs: of the model.
@@ -89,14 +95,6 @@ def gaussian_bound(
     """
     squared = losses.mse(outputs.reconstruction, x) * (x.size // x.shape[0])
     return squared / (2 * noise**2) + beta * losses.gaussian_kl(*outputs.posterior)
-
-
-def bernoulli_bound(
-    outputs: VaeOutput, x: Float[Array, " batch *features"], beta: float = 1.0
-) -> Float[Array, " batch"]:
-    """Negative evidence lower bound in nats for columns between 0 and 1 (pixels)."""
-    pixels = losses.binary_cross_entropy(outputs.reconstruction, x) * (x.size // x.shape[0])
-    return pixels + beta * losses.gaussian_kl(*outputs.posterior)
 
 
 class VAE(nn.Module):
@@ -124,19 +122,10 @@ class VAE(nn.Module):
         return VaeOutput(self.decode(drawn), posterior)
 
     def encode(self, x: Float[Array, "batch features"]) -> Posterior:
-        """The posterior of the code."""
+        """q(z | x), the posterior of the code."""
         mean, spread = jnp.split(self.body.encode(x), 2, axis=-1)
         return Posterior(mean, WIDEST * jnp.tanh(spread / WIDEST))
 
     def decode(self, code: Float[Array, "batch latent"]) -> Float[Array, "batch features"]:
         """Logits of a code."""
         return self.body.decode(code)
-
-
-def warmed(step: Int[Array, ""], steps: int, beta: float = 1.0) -> Float[Array, ""]:
-    """Weight of the KL term at a step: rises on a line to `beta` over the first `steps` steps.
-
-    Bowman et al., "Generating sentences from a continuous space" (2016); Sonderby et al., "Ladder
-    variational autoencoders" (2016). 0 steps: `beta` at once.
-    """
-    return beta * jnp.minimum(1.0, (step + 1.0) / max(steps, 1))

@@ -1,120 +1,118 @@
-"""What the image autoencoder labs share: from bytes to a task, its errors, its codes.
+"""The task of image autoencoders: reconstruct flat images, clean or corrupted ones.
 
-A batch holds flat images: "x" as bytes or as numbers between 0 and 1, and, where the input is not
-the target (denoising), "input" beside it. Models give logits of pixels.
+A batch holds flat images: "x" as bytes 0..255 or as numbers 0..1, and, where what the encoder sees
+is not the target (a denoiser that is judged), "input" beside it. Models give logits of pixels; a
+sigmoid makes pixels between 0 and 1 of them.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Num
 
 from jaxdl import losses, optim
+from jaxdl.models.autoencoder import ConvAutoencoder, DenseAutoencoder
 from jaxdl.models.layers import convolves
-from jaxdl.training import Fitted, Task
-from jaxdl.training.task import Batch
-
-Corrupt = Callable[[PRNGKeyArray, Float[Array, "batch pixels"]], Float[Array, "batch pixels"]]
-PEAK = 1.0  # the largest value of a pixel
+from jaxdl.training import Task
+from jaxdl.training.task import Batch, Hyper, Loss
+from jaxdl.vision.corruptions import Corruption
 
 
-class Copy(NamedTuple):
-    """What a model makes of a batch; `logits` are before the sigmoid."""
+class Reconstruction(NamedTuple):
+    """What a model makes of a batch: `logits` of the pixels, before the sigmoid, and the `code`."""
 
     logits: Float[Array, "batch pixels"]
     code: Float[Array, "batch code"]
 
 
-def unit(x: Array) -> Float[Array, " *shape"]:
-    """Bytes as float32 between 0 and 1; numbers as they are."""
+# ---- losses, and what is read off a trained model ------------------------------------------------
+
+
+def unit_range(x: Num[np.ndarray | Array, " *shape"]) -> Float[Array, " *shape"]:
+    """Bytes 0..255 as float32 numbers 0..1; numbers of other types as they are.
+
+    >>> unit_range(np.array([0, 255], np.uint8)).tolist()
+    [0.0, 1.0]
+    """
+    x = jnp.asarray(x)
     return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
 
 
-def spoilt(data: Batch, corrupt: Corrupt, key: PRNGKeyArray) -> Batch:
-    """The same images with a spoilt "input" beside each, to judge a denoiser by."""
-    return {**data, "input": np.asarray(corrupt(key, unit(jnp.asarray(data["x"]))))}
+def cross_entropy(
+    outputs: Reconstruction, batch: Batch, hyper: Hyper | None = None
+) -> Float[Array, " batch"]:
+    """Binary cross-entropy of each image in nats, mean over pixels; a grey pixel is a probability.
+
+    Its least value is not 0 but the entropy of the grey pixels themselves.
+    """
+    del hyper
+    return losses.binary_cross_entropy(outputs.logits, unit_range(batch["x"]))
 
 
-def bce(copy: Copy, batch: Batch, hyper: Any = None) -> Float[Array, " batch"]:
-    """Binary cross-entropy in nats, mean over pixels: what lab 460 trains and reports."""
-    return losses.binary_cross_entropy(copy.logits, unit(batch["x"]))
+def squared_error(
+    outputs: Reconstruction, batch: Batch, hyper: Hyper | None = None
+) -> Float[Array, " batch"]:
+    """Squared error of each image with pixels between 0 and 1, mean over pixels."""
+    del hyper
+    return losses.mse(reconstructed(outputs, batch), unit_range(batch["x"]))
 
 
-def mse(copy: Copy, batch: Batch, hyper: Any = None) -> Float[Array, " batch"]:
-    """Squared error of pixels between 0 and 1, mean over pixels."""
-    return losses.mse(jax.nn.sigmoid(copy.logits), unit(batch["x"]))
-
-
-def code(copy: Copy, batch: Batch) -> Float[Array, "batch code"]:
-    """The code; for `Fitted.predict`."""
+def encoded(outputs: Reconstruction, batch: Batch) -> Float[Array, "batch code"]:
+    """The code of each image; for `Fitted.predict`."""
     del batch
-    return copy.code
+    return outputs.code
 
 
-def pixels(copy: Copy, batch: Batch) -> Float[Array, "batch pixels"]:
-    """The reconstruction; for `Fitted.predict`."""
+def reconstructed(outputs: Reconstruction, batch: Batch) -> Float[Array, "batch pixels"]:
+    """The reconstruction of each image, pixels between 0 and 1; for `Fitted.predict`."""
     del batch
-    return jax.nn.sigmoid(copy.logits)
+    return jax.nn.sigmoid(outputs.logits)
 
 
-def errors_and_code(copy: Copy, batch: Batch) -> dict[str, Array]:
-    """All three of "bce", "mse" and "code" at once; for `Fitted.predict`."""
-    return {"bce": bce(copy, batch), "mse": mse(copy, batch), "code": copy.code}
+# ---- the task ------------------------------------------------------------------------------------
 
 
-def copy_task(
-    module: Any,
-    loss: Literal["bce", "mse"],
+def reconstruction_task(
+    module: DenseAutoencoder | ConvAutoencoder,
+    loss: Loss,
     learning_rate: float | optax.Schedule,
-    corrupt: Corrupt | None = None,
+    corrupt: Corruption | None = None,
 ) -> Task:
-    """A task that copies images through `module.encode` and `module.decode`.
+    """Reconstruct images through `module.encode` and `module.decode`, by Adam.
+
+    With `corrupt` it is a denoising autoencoder: the encoder sees a corrupted image, corrupted
+    afresh in every step, and the target stays clean (Vincent, Larochelle, Bengio and Manzagol,
+    "Extracting and composing robust features with denoising autoencoders", 2008). In evaluation
+    nothing is corrupted; a batch may bring a corrupted "input" of its own.
 
     Args:
-        module: an autoencoder of `jaxdl.models.autoencoder` that decodes to logits.
-        loss: what is minimised; both are reported.
+        module: an autoencoder that decodes to logits.
+        loss: what is minimised, `cross_entropy` or `squared_error`; both are reported, as "bce" and
+            "mse".
         learning_rate: of Adam.
-        corrupt: spoils the input in training, afresh in every step (Vincent et al., "Extracting and
-            composing robust features with denoising autoencoders", 2008). The target stays clean.
+        corrupt: (key, pixels 0..1) -> pixels 0..1; see `jaxdl.vision.corruptions`.
     """
 
     def init(key, batch):
-        return module.init({"params": key}, unit(batch["x"]), train=False)
+        return module.init({"params": key}, unit_range(batch["x"]), train=False)
 
     def apply(variables, batch, key, train, hyper):
         del hyper
-        x = unit(batch.get("input", batch["x"]))
+        x = unit_range(batch.get("input", batch["x"]))
         if train and corrupt is not None:
             x = corrupt(key, x)
-        inner = module.apply(variables, x, method="encode")
-        return Copy(module.apply(variables, inner, method="decode"), inner), {}
+        code = module.apply(variables, x, method="encode")
+        logits = module.apply(variables, code, method="decode")
+        return Reconstruction(logits, code), {}
 
-    errors = {"bce": bce, "mse": mse}
     return Task(
         init,
         apply,
-        errors[loss],
-        lambda hyper: optim.adam(learning_rate),
-        errors,
+        loss,
+        optimizer=lambda hyper: optim.adam(learning_rate),
+        metrics={"bce": cross_entropy, "mse": squared_error},
         convolves=convolves(module),
     )
-
-
-def decode(module: Any, fitted: Fitted, codes: Float[np.ndarray, "seeds rows code"]) -> np.ndarray:
-    """Images of codes, each member decoding its own: [seeds, rows, pixels], between 0 and 1."""
-
-    @jax.jit
-    def images(variables, codes):
-        return jax.nn.sigmoid(module.apply(variables, codes, method="decode"))
-
-    members = [jax.tree.map(lambda x, m=m: x[m], fitted.variables) for m in range(len(codes))]
-    return np.stack([np.asarray(images(v, c)) for v, c in zip(members, codes, strict=True)])
-
-
-def psnr(squared_error: np.ndarray | Sequence[float]) -> np.ndarray:
-    """Peak signal-to-noise ratio in dB of mean squared errors of pixels between 0 and 1."""
-    return 10 * np.log10(PEAK**2 / np.maximum(np.asarray(squared_error, np.float64), 1e-12))

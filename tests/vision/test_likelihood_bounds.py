@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import bernoulli, multivariate_normal
 
-from jaxdl.models.autoencoder import ConvAutoencoder, DenseAutoencoder
-from jaxdl.models.layers import identity
-from jaxdl.models.vae import VAE, Posterior, warmed
+from jaxdl.models.vae import Posterior
 from jaxdl.vision import likelihood_bounds
 
 LATENT, FEATURES, SD = 2, 5, 0.7
@@ -94,30 +92,3 @@ def test_pixels_against_scipy():
     share = (known.sum(0) + 1) / 42
     alone = likelihood_bounds.independent_pixels(jnp.asarray(known), jnp.asarray(x, jnp.uint8))
     np.testing.assert_allclose(alone, bernoulli(share).logpmf(x).sum(-1), rtol=1e-5)
-
-
-def test_weight_rises_on_a_line_and_stays():
-    weights = [float(warmed(jnp.asarray(step), 4, beta=2.0)) for step in range(6)]
-    assert weights == [0.5, 1.0, 1.5, 2.0, 2.0, 2.0]
-    assert float(warmed(jnp.asarray(0), 0)) == 1.0
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        DenseAutoencoder(64, (8, 6), code_activation=identity),
-        ConvAutoencoder(8, 4, channels=3, hidden=5, code=6),
-    ],
-)
-def test_vae_of_any_body_halves_its_code(body):
-    model, x = VAE(body), np.random.default_rng(0).random((4, 64), np.float32)
-    variables = model.init({"params": jax.random.key(0)}, x, train=False)
-    output = model.apply(variables, x, train=False)
-    assert output.posterior.mean.shape == output.posterior.log_variance.shape == (4, 3)
-    assert output.reconstruction.shape == (4, 64)
-    mean = model.apply(variables, x, method="encode").mean
-    np.testing.assert_allclose(
-        output.reconstruction, model.apply(variables, mean, method="decode"), rtol=1e-5
-    )
-    drawn = model.apply(variables, x, train=True, rngs={"dropout": jax.random.key(1)})
-    assert (drawn.reconstruction != output.reconstruction).any()
