@@ -8,12 +8,30 @@ behind them: the lecture builds these graphs without any.
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Float, Int
 
 SIDE = 64
 STEPS = 100
 PERIOD = 6  # columns: wider than a 4x4 kernel sees, pooled by two, narrower than an 8x8 one
 
 Rows = dict[str, np.ndarray]
+
+
+def train_and_test(make: Callable[[int, int], Rows], train: int, test: int) -> tuple[Rows, Rows]:
+    """Training and test rows of one task, from different streams of random numbers.
+
+    Args:
+        make: (rows, seed) -> rows: one of the functions below.
+        train, test: numbers of rows.
+    """
+    return make(train, 0), make(test, 1)
+
+
+def _rng(seed: int, task: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64([seed, task]))
+
+
+# ---- vectors -------------------------------------------------------------------------------------
 
 
 def shell(rows: int, seed: int) -> Rows:
@@ -23,8 +41,12 @@ def shell(rows: int, seed: int) -> Rows:
     """
     rng = _rng(seed, 1)
     x = rng.normal(size=(rows, 10)).astype(np.float32)
+    squared_radius = np.square(x[:, :3]).sum(axis=1)
     median = 2.366  # of a chi-squared variable with three degrees of freedom
-    return {"x": x, "output": (np.square(x[:, :3]).sum(axis=1) > median).astype(np.float32)}
+    return {"x": x, "output": (squared_radius > median).astype(np.float32)}
+
+
+# ---- images --------------------------------------------------------------------------------------
 
 
 def directions(rows: int, seed: int) -> Rows:
@@ -34,12 +56,12 @@ def directions(rows: int, seed: int) -> Rows:
     the other, so that the mean image of both classes is the same even grey.
     """
     rng = _rng(seed, 2)
-    label = rng.integers(0, 2, rows)
+    vertical = rng.integers(0, 2, rows)
     image = rng.normal(0, 0.2, (rows, SIDE, SIDE)).astype(np.float32)
-    high, wide = np.where(label, 12, 1), np.where(label, 1, 12)
+    height, width = np.where(vertical, 12, 1), np.where(vertical, 1, 12)
     for _ in range(8):
-        image += _box(rng, rows, high, wide, around=True)
-    return {"image": image[..., None], "output": label.astype(np.float32)}
+        image += _boxes(rng, height, width, around=True)
+    return {"image": image[..., None], "output": vertical.astype(np.float32)}
 
 
 def two_scales(rows: int, seed: int) -> Rows:
@@ -52,14 +74,18 @@ def two_scales(rows: int, seed: int) -> Rows:
     """
     rng = _rng(seed, 3)
     label, only = rng.integers(0, 2, rows), rng.integers(0, 2, rows)
-    fine, coarse = (label == 1) | (only == 0), (label == 1) | (only == 1)
+    striped, equal_sign = (label == 1) | (only == 0), (label == 1) | (only == 1)
+
     tile = rng.normal(0, 0.15, (rows, SIDE, PERIOD))
-    sign = np.where(coarse, 1.0, -1.0)[:, None, None]
-    tiles = [tile * sign**i for i in range(SIDE // PERIOD + 1)]
-    image = np.concatenate(tiles, axis=2)[:, :, :SIDE]
+    sign = np.where(equal_sign, 1.0, -1.0)[:, None, None]
+    tiles = [tile * sign**place for place in range(SIDE // PERIOD + 1)]
+    ground = np.concatenate(tiles, axis=2)[:, :, :SIDE]
+
     phase = rng.choice([-0.3, 0.3], (rows, 1, 1))
-    stripes = phase * np.where(np.arange(SIDE) % 2, 1.0, -1.0) * _box(rng, rows, 24, 24)
-    image += fine[:, None, None] * stripes
+    alternating = np.where(np.arange(SIDE) % 2, 1.0, -1.0)
+    side = np.full(rows, 24)
+    stripes = phase * alternating * _boxes(rng, side, side)
+    image = ground + striped[:, None, None] * stripes
     return {"image": image.astype(np.float32)[..., None], "output": label.astype(np.float32)}
 
 
@@ -71,22 +97,57 @@ def pair(rows: int, seed: int) -> Rows:
     image alone explains half of it.
     """
     rng = _rng(seed, 4)
-    first, second = rng.uniform(-1, 1, (2, rows))
-    grid = np.arange(SIDE)
+    width, contrast = rng.uniform(-1, 1, (2, rows))
+
     y, x = rng.uniform(20, SIDE - 20, (2, rows, 1, 1))
-    away = np.sqrt((grid[None, :, None] - y) ** 2 + (grid[None, None, :] - x) ** 2)
-    disc = np.clip((11 + 7 * first)[:, None, None] - away + 0.5, 0, 1)
+    grid = np.arange(SIDE)
+    distance = np.sqrt((grid[None, :, None] - y) ** 2 + (grid[None, None, :] - x) ** 2)
+    disc = np.clip((11 + 7 * width)[:, None, None] - distance + 0.5, 0, 1)  # a soft edge
     grey = rng.choice([-1.0, 1.0], rows)[:, None, None] * disc
     grey = grey + rng.normal(0, 0.2, grey.shape)
+
     phase = rng.uniform(0, 2 * np.pi, (rows, 1))
     wave = np.sin(2 * np.pi * np.arange(32)[None] / 8 + phase)
     hue = rng.normal(size=(rows, 3))
     hue = hue / np.linalg.norm(hue, axis=1, keepdims=True)
-    colour = (0.55 + 0.45 * second)[:, None, None] * wave[:, :, None] * hue[:, None, :]
-    colour = np.repeat(colour[:, None], 32, axis=1) + rng.normal(0, 0.2, (rows, 32, 32, 3))
-    answer = (first - second) * np.sqrt(3 / 2)  # variance 1
-    rows_ = {"grey": grey[..., None], "colour": colour, "output": answer}
-    return {name: values.astype(np.float32) for name, values in rows_.items()}
+    row = (0.55 + 0.45 * contrast)[:, None, None] * wave[:, :, None] * hue[:, None, :]
+    colour = np.repeat(row[:, None], 32, axis=1) + rng.normal(0, 0.2, (rows, 32, 32, 3))
+
+    answer = (width - contrast) * np.sqrt(3 / 2)  # variance 1
+    return {
+        "grey": grey.astype(np.float32)[..., None],
+        "colour": colour.astype(np.float32),
+        "output": answer.astype(np.float32),
+    }
+
+
+def _boxes(
+    rng: np.random.Generator,
+    height: Int[np.ndarray, " rows"],
+    width: Int[np.ndarray, " rows"],
+    around: bool = False,
+) -> Float[np.ndarray, "rows 64 64"]:
+    """1 in a box at a random place of each image, else 0.
+
+    Args:
+        rng: what draws the places.
+        height, width: of each image's box.
+        around: the place is anywhere, and what goes over an edge comes back at the opposite one;
+            otherwise every box lies inside its image.
+    """
+    inside_rows = _spans(rng, height, around)
+    inside_columns = _spans(rng, width, around)
+    return (inside_rows[:, :, None] & inside_columns[:, None, :]).astype(np.float32)
+
+
+def _spans(rng: np.random.Generator, size: np.ndarray, around: bool) -> np.ndarray:
+    """[rows, 64]: True in `size` places that follow one another, from a random one on."""
+    starts = SIDE if around else SIDE - size + 1
+    start = np.floor(rng.uniform(0, starts, len(size)))
+    return (np.arange(SIDE)[None] - start[:, None]) % SIDE < size[:, None]
+
+
+# ---- series --------------------------------------------------------------------------------------
 
 
 def saw(rows: int, seed: int) -> Rows:
@@ -95,8 +156,8 @@ def saw(rows: int, seed: int) -> Rows:
     A saw tooth between 0 and 1 of random phase and period (12 to 25 steps), in noise: played
     backwards, the one class is the other.
     """
-    label, _, series = _noisy_teeth(rows, seed, 0.1)
-    return {"series": series, "output": label}
+    rising, _, noisy = _one_pace(rows, seed, noise=0.1)
+    return {"series": noisy, "output": rising}
 
 
 def saw_and_clean(rows: int, seed: int, lowest: float = 0.0) -> Rows:
@@ -107,15 +168,8 @@ def saw_and_clean(rows: int, seed: int, lowest: float = 0.0) -> Rows:
         lowest: least value of the clean series; its greatest is one more. The noisy series, which
             goes in, stays as it is.
     """
-    label, clean, series = _noisy_teeth(rows, seed, 0.2)
-    return {"series": series, "label": label, "sequence": clean + np.float32(lowest)}
-
-
-def _noisy_teeth(rows: int, seed: int, noise: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rng = _rng(seed, 5)
-    rising = rng.integers(0, 2, rows)
-    clean, series = _saw(rng, rising, rng.uniform(12, 25, rows), noise)
-    return rising.astype(np.float32), clean, series
+    rising, clean, noisy = _one_pace(rows, seed, noise=0.2)
+    return {"series": noisy, "label": rising, "sequence": clean + np.float32(lowest)}
 
 
 def saw_and_pace(rows: int, seed: int) -> Rows:
@@ -126,36 +180,25 @@ def saw_and_pace(rows: int, seed: int) -> Rows:
     rng = _rng(seed, 6)
     rising, short = rng.integers(0, 2, (2, rows))
     period = np.where(short, rng.uniform(8, 12, rows), rng.uniform(18, 28, rows))
-    _, series = _saw(rng, rising, period, 0.1)
-    return {"series": series, "output": (rising == short).astype(np.float32)}
+    _, noisy = _teeth(rng, rising, period, noise=0.1)
+    return {"series": noisy, "output": (rising == short).astype(np.float32)}
 
 
-def train_and_test(make: Callable[[int, int], Rows], train: int, test: int) -> tuple[Rows, Rows]:
-    """Training and test rows of one task, from different streams of random numbers."""
-    return make(train, 0), make(test, 1)
+def _one_pace(rows: int, seed: int, noise: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Whether the teeth rise, as 0 or 1 [rows]; the clean series; the noisy ones."""
+    rng = _rng(seed, 5)
+    rising = rng.integers(0, 2, rows)
+    clean, noisy = _teeth(rng, rising, rng.uniform(12, 25, rows), noise)
+    return rising.astype(np.float32), clean, noisy
 
 
-def _rng(seed: int, task: int) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64([seed, task]))
-
-
-def _box(rng: np.random.Generator, rows: int, high, wide, around: bool = False) -> np.ndarray:
-    """[rows, 64, 64]: 1 in a box of this size at a random place of each image, else 0.
-
-    around: the place is anywhere, and what goes over an edge comes back at the opposite one.
-    """
-    grid = np.arange(SIDE)[None]
-
-    def inside(size):
-        size = np.broadcast_to(size, rows)
-        start = np.floor(rng.uniform(0, SIDE if around else SIDE - size + 1, rows))
-        return (grid - start[:, None]) % SIDE < size[:, None]
-
-    return (inside(high)[:, :, None] & inside(wide)[:, None, :]).astype(np.float32)
-
-
-def _saw(rng, rising, period, noise: float) -> tuple[np.ndarray, np.ndarray]:
-    """Clean teeth [rows, 100] and noisy ones [rows, 100, 1]."""
+def _teeth(
+    rng: np.random.Generator,
+    rising: Int[np.ndarray, " rows"],
+    period: Float[np.ndarray, " rows"],
+    noise: float,
+) -> tuple[Float[np.ndarray, "rows 100"], Float[np.ndarray, "rows 100 1"]]:
+    """Saw teeth between 0 and 1, clean and with noise of this standard deviation."""
     phase = rng.uniform(0, 1, len(period))
     teeth = (np.arange(STEPS)[None] / period[:, None] + phase[:, None]) % 1
     clean = np.where(rising[:, None], teeth, 1 - teeth).astype(np.float32)
