@@ -1,8 +1,7 @@
-"""What the sets of labelled images share: two halves of bytes, the classes' names, the counts."""
+"""What the sets of labelled images share: training and test images as bytes, classes, counts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int, Int32, UInt8
@@ -25,7 +24,7 @@ class ImageRows:
 
 @dataclass(frozen=True)
 class Images:
-    """Both halves; `classes[k]` names class k."""
+    """Training and test images; `classes[k]` names class k."""
 
     train: ImageRows
     test: ImageRows
@@ -34,7 +33,7 @@ class Images:
 
 
 def images(arrays: Arrays, classes: tuple[str, ...], provenance: Provenance) -> Images:
-    """The halves under their names."""
+    """Training and test images, their classes and where they come from."""
     halves = (
         ImageRows(arrays[f"{half}_image"], arrays[f"{half}_label"].astype(np.int32))
         for half in ("train", "test")
@@ -72,23 +71,20 @@ def counts(arrays: Arrays) -> str:
     return f"{train:,} + {test:,} images of {size}"
 
 
-class Labelled(NamedTuple):
-    """Flat images and their classes."""
+def flat(image: UInt8[np.ndarray, "rows height width"]) -> UInt8[np.ndarray, "rows pixels"]:
+    """Each image as one row of bytes.
 
-    x: UInt8[np.ndarray, "rows pixels"]
-    label: Int[np.ndarray, " rows"]
-
-    def first(self, rows: int) -> "Labelled":
-        """The first so many."""
-        return Labelled(self.x[:rows], self.label[:rows])
+    >>> flat(np.zeros((5, 28, 28), np.uint8)).shape
+    (5, 784)
+    """
+    return image.reshape(len(image), -1)
 
 
-def flat(images: UInt8[np.ndarray, "rows height width"]) -> UInt8[np.ndarray, "rows pixels"]:
-    """One row per image."""
-    return images.reshape(len(images), -1)
-
-
-def examples(image: np.ndarray, label: np.ndarray, shape: tuple[int, ...]) -> Rows:
+def examples(
+    image: UInt8[np.ndarray, " rows *pixels"],
+    label: Int[np.ndarray, " rows"],
+    shape: tuple[int, ...],
+) -> Rows:
     """{"x": pixels between 0 and 1, [rows, *shape], "y": labels} of images of bytes."""
     x = image.reshape(-1, *shape).astype(np.float32) / 255
     return {"x": x, "y": label.astype(np.int32)}

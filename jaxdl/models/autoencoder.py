@@ -1,10 +1,11 @@
-"""Autoencoders of dense layers.
+"""Autoencoders of rows and of square images: dense, or convolutional.
 
 `encode` and `decode` stand beside the call, so that a trained model can be used in halves:
 
-    model.apply(variables, x, method="encode")
+    code = model.apply(variables, x, method="encode")
+    copy = model.apply(variables, code, method="decode")
 
-Convolutional ones: `jaxdl.models.autoencoder` (images), `jaxdl.models.conv1d` (series).
+Those of time series are in `jaxdl.models.window_autoencoder`.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,10 +19,12 @@ from jaxdl.models.layers import glorot
 
 
 class DenseAutoencoder(nn.Module):
-    """features -> encoder widths -> ... mirrored ... -> features.
+    """features -> widths of the encoder -> the same widths backwards -> features.
 
     `DenseAutoencoder(30, (12,))` is lab 160's 30-12-30 (762 parameters);
-    `DenseAutoencoder(784, (128, 64, 32))` is lab 460's stacked one (222,384).
+    `DenseAutoencoder(784, (128, 64, 32))` is lab 460's stacked one (222,384). Linear, with a code
+    of k numbers, it can do no better than the first k principal components:
+    `DenseAutoencoder(3, (2,), activation=identity)` is lab 050's.
 
     Attributes:
         features: columns in and out.
@@ -51,13 +54,14 @@ class DenseAutoencoder(nn.Module):
         return self.decode(self.encode(x))
 
     def encode(self, x: Float[Array, "batch features"]) -> Float[Array, "batch code"]:
-        """The code."""
+        """The code of each row."""
         for layer in self.encoder[:-1]:
             x = self.activation(layer(x))
-        return (self.code_activation or self.activation)(self.encoder[-1](x))
+        code_activation = self.code_activation or self.activation
+        return code_activation(self.encoder[-1](x))
 
     def decode(self, code: Float[Array, "batch code"]) -> Float[Array, "batch features"]:
-        """The reconstruction of a code."""
+        """The reconstruction from each code, without a final activation."""
         for layer in self.decoder[:-1]:
             code = self.activation(layer(code))
         return self.decoder[-1](code)
@@ -115,7 +119,7 @@ class ConvAutoencoder(nn.Module):
         return self.decode(self.encode(x))
 
     def encode(self, x: Float[Array, "batch features"]) -> Float[Array, "batch code"]:
-        """The code."""
+        """The code of each image."""
         blocks = x.reshape(-1, self.grid, self.patch, self.grid, self.patch)
         blocks = blocks.transpose(0, 1, 3, 2, 4)
         maps = self.activation(self.cut(blocks.reshape(*blocks.shape[:3], self.patch**2)))
@@ -124,7 +128,7 @@ class ConvAutoencoder(nn.Module):
         return self.to_code(self.activation(self.to_hidden(maps.reshape(len(maps), -1))))
 
     def decode(self, code: Float[Array, "batch code"]) -> Float[Array, "batch features"]:
-        """The reconstruction of a code."""
+        """The reconstruction from each code, without a final activation."""
         maps = self.activation(self.to_maps(self.activation(self.from_code(code))))
         maps = maps.reshape(-1, self.grid, self.grid, self.channels)
         for layer in self.up:
