@@ -6,6 +6,7 @@ import pytest
 from jaxdl.report import Results, Table, format_cell
 from jaxdl.report.html import html_report
 from jaxdl.report.markdown import record_section
+from jaxdl.report.table import goal_line
 from jaxdl.runs.record import repeatable
 
 
@@ -75,3 +76,8 @@ def test_a_recorded_command_names_no_folder_of_this_machine(monkeypatch):
         "python run.py experiments/fraud_ae.py --csv $JAXDL_DATA/creditcard/a.csv "
         "--seeds 3 --csv=b.csv"
     )
+
+
+def test_goal_line_says_whether_the_mean_meets_it():
+    assert goal_line("MSE", np.array([0.01, 0.02]), 0.015).endswith("0.015: met.")
+    assert goal_line("MSE", np.array([0.01, 0.03]), 0.015).endswith("0.015: missed.")
