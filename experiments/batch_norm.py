@@ -11,15 +11,17 @@ rates are possible, biases are not needed. All learning rates and seeds of one n
 
 Protocol "validation": the last 10,000 training images are set aside; rates are chosen on them, the
 test images are read once, by the nets chosen. Protocol "lecture": all 60,000 are trained on and the
-test images are the validation curve, as in the slide. Read off the slide, validation accuracy by
-epoch: 23, 42.5, 67, 85.5, 91 % without and 90.5, 93, 93.8, 93.9, 94.2 % with (n = 1). Ours:
-docs/results.md. Runtime: about 10 minutes for five seeds on one CPU core.
+test images are the validation curve, as in the slide.
+
+Reference: read off the slide, validation accuracy by epoch: 23, 42.5, 67, 85.5, 91 % without and
+90.5, 93, 93.8, 93.9, 94.2 % with (n = 1). Expected: docs/results.md.
+Runtime: about 10 minutes for five seeds on one CPU core.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,22 +29,34 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from datasets import labelled_images, mnist, splits
-from jaxdl import losses, optim
-from jaxdl.diagnostics.probes import trace_loss
-from jaxdl.figures import curves as pictures
-from jaxdl.figures.base import COLOURS, subplots
+from datasets.splits import Rows
+from jaxdl import optim
+from jaxdl.diagnostics.probes import TRACE, trace_loss
+from jaxdl.errors import UserError
+from jaxdl.figures.base import COLOURS, Figure, subplots
+from jaxdl.figures.curves import curves_over_seeds
 from jaxdl.models.batch_norm_mlp import NormedMLP
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-from jaxdl.training import Fitted, Task, parameter_count
+from jaxdl.training import Fitted, Task
 from jaxdl.training.batch_order import steps_per_epoch
 from jaxdl.training.population import by_method, cross
-from jaxdl.training.task import row_mask
+from jaxdl.training.task import Variables, row_mask
+from jaxdl.vision.classification_task import accuracy, cross_entropy
 
-PLACES = {"no BN": "none", "BN behind": "after", "BN in front": "before"}
-NETS = {name: NormedMLP(place) for name, place in PLACES.items()}
+NETS = {
+    "no BN": NormedMLP("none"),
+    "BN behind": NormedMLP("after"),
+    "BN in front": NormedMLP("before"),
+}
+LINEAR = NormedMLP(widths=())
 SLIDE = {"no BN": (0.23, 0.425, 0.67, 0.855, 0.91), "BN behind": (0.905, 0.93, 0.938, 0.939, 0.942)}
-SHOWN = 1000  # test images whose activations are drawn
+SLIDE_ACTIVATIONS = (1.0, 3.0, 5.1, 7.5, 9.0)
+SHOWN = 1000  # images whose activations are drawn and whose logits are compared
+BIAS_CHANGE = 3.0  # what is added to the hidden biases, to see what they do
+NEAR_BEST = 0.01  # a learning rate is usable where the mean accuracy is so close to the best one
+
+BySeed = Float[np.ndarray, " seeds"]
 
 
 @dataclass(frozen=True)
@@ -79,121 +93,105 @@ PRESETS = {
 }  # fmt: skip
 
 
-def rate_sweeps(config: Config, run: Run, train, valid) -> dict[str, dict[float, Fitted]]:
-    """Every learning rate with every seed: a population for each net, and for a linear one."""
-    rates, seeds = population(config.learning_rates, run.seeds)
-    steps = config.epochs * steps_per_epoch(len(train["y"]), config.batch_size)
-    shape = {"seeds": seeds, "epochs": config.epochs, "batch_size": config.batch_size}
-    fits = {}
-    for name, model in (NETS | {"linear": NormedMLP(widths=())}).items():
-        task = classifier_task(model, rates, traced_steps=steps)
-        fitted = run.fit(f"rates-{name.replace(' ', '-')}", task, train, valid, **shape)
-        fits[name] = by_method(fitted, config.learning_rates)
-    return fits
-
-
-def variants(config: Config, run: Run, chosen, few, valid) -> dict[str, dict[str, Fitted]]:
-    """The nets on few images, at their best rate: as they are, with dropout, without biases."""
-    shares, seeds = population([*config.dropouts, 0.0], run.seeds)
-    biases, _ = population([1.0] * len(config.dropouts) + [0.0], run.seeds)
-    names = [f"dropout {share:g}" for share in config.dropouts]
-    shape = {"seeds": seeds, "epochs": config.few_epochs, "batch_size": config.few_batch}
-    fits = {}
-    for name, model in NETS.items():
-        task = classifier_task(model, chosen[name][0], shares, biases)
-        fitted = run.fit(f"variants-{name.replace(' ', '-')}", task, few, valid, **shape)
-        fits[name] = by_method(fitted, ["as it is", *names[1:], "without biases"])
-    return fits
-
-
 def main(config: Config, run: Run) -> Results:
-    data = mnist.load(run.source, "mnist", config.twin_rows)
-    run.uses(data.provenance)
-    halves = [labelled_images.examples(h.image, h.label, (784,)) for h in (data.train, data.test)]
-    aside = config.validation_rows if config.protocol == "validation" else 0
-    (train, valid, held), test = splits.hold_out(*halves, aside), halves[1]
-    few = {name: values[: config.few_rows] for name, values in train.items()}
+    if config.learning_rate not in config.learning_rates:
+        rates = ", ".join(f"{rate:g}" for rate in config.learning_rates)
+        raise UserError(
+            f"--learning-rate {config.learning_rate:g} is not among the sweep's {rates}"
+        )
+    data = load_digits(config, run)
+    few = {name: values[: config.few_rows] for name, values in data.train.items()}
 
-    rates = rate_sweeps(config, run, train, valid)
-    accuracy = {n: {r: final(f) for r, f in fits.items()} for n, fits in rates.items()}
-    best = {name: best_value(by_rate) for name, by_rate in accuracy.items()}
-    chosen = {name: (best[name], by_rate[best[name]]) for name, by_rate in rates.items()}
-    varied = variants(config, run, chosen, few, valid)
-    slide = {name: rates[name][config.learning_rate] for name in NETS}
+    # every net at every learning rate, and the rate that is best for each
+    sweeps = rate_sweeps(config, run, data)
+    accuracies = {net: final_accuracies(sweep) for net, sweep in sweeps.items()}
+    best_rates = {net: best_rate(by_rate) for net, by_rate in accuracies.items()}
+    at_best_rate = {net: sweep[best_rates[net]] for net, sweep in sweeps.items()}
 
-    curves = {name: fitted.history["valid_accuracy"] for name, fitted in slide.items()}
-    traces = {name: fitted.variables["loss_trace"]["loss"] for name, fitted in slide.items()}
-    hidden = {
-        f"{rows} test images": {
-            name: preactivations(model, slide[name].variables, test["x"][:rows], 1)
-            for name, model in NETS.items()
-        }
-        for rows in (1, SHOWN)
+    # at that rate, on few images: as they are, with dropout, without biases
+    variants = train_variants(config, run, few, data.valid, best_rates)
+    bias_row = {
+        net: bias_effect(model, at_best_rate[net].variables, data.train["x"][:SHOWN], BIAS_CHANGE)
+        for net, model in NETS.items()
     }
-    moved = {
-        name: bias_effect(model, chosen[name][1].variables, train["x"][:SHOWN], 3.0)
-        for name, model in NETS.items()
-    }
-    split = f"{len(train['y']):,} training, {len(valid['y']):,} {held} images"
-    slide_rate = f"Adam {config.learning_rate:g}"
+
+    # the slide's figures: one large rate for all
+    at_slide_rate = {net: sweeps[net][config.learning_rate] for net in NETS}
+    by_epoch = {net: fitted.history["valid_accuracy"] for net, fitted in at_slide_rate.items()}
+    by_step = {net: fitted.variables[TRACE]["loss"] for net, fitted in at_slide_rate.items()}
+    inputs = sigmoid_inputs(at_slide_rate, data.test["x"])
+
+    held_out, adam = data.held_out, f"Adam {config.learning_rate:g}"
+    sizes = f"{len(data.train['y']):,} training, {len(data.valid['y']):,} {held_out} images"
     on_few = f"{len(few['y']):,} training images, {config.few_epochs} epochs"
     tables = {
-        f"{slide_rate}, {held} accuracy by epoch; {split}": epoch_rows(curves, SLIDE),
-        f"{held} accuracy after {config.epochs} epochs; {split}": rate_rows(accuracy),
-        f"Best rate by {held} accuracy; {split}": chosen_rows(chosen, held, test),
-        f"Variants at the best rate; {on_few}": ablation_rows(varied, few, held),
-        "Largest change of a logit, in training, when all hidden biases grow by 3": [moved],
-        "Claims; paired differences ± standard error": claim_rows(accuracy, varied),
+        f"{adam}, {held_out} accuracy by epoch; {sizes}": epoch_rows(by_epoch),
+        f"{held_out} accuracy after {config.epochs} epochs; {sizes}": rate_rows(accuracies),
+        f"Best rate by {held_out} accuracy; {sizes}": chosen_rows(at_best_rate, best_rates, data),
+        f"Variants at the best rate; {on_few}": variant_rows(variants, few, held_out),
+        "Largest change of a logit, in training, when all hidden biases grow by 3": [bias_row],
+        "Claims; paired differences ± standard error": claim_rows(accuracies, variants),
+    }
+    figures = {
+        "loss_by_iteration": partial(draw_loss_by_iteration, by_step),
+        "accuracy_by_epoch": partial(draw_accuracy_by_epoch, by_epoch),
+        "learning_rates": partial(draw_learning_rates, accuracies),
+        "activations": partial(draw_sigmoid_inputs, inputs),
+        "slopes": draw_standardised_slopes,
     }
     return Results(
         tables=[Table(title, rows, digits=4) for title, rows in tables.items()],
-        figures={
-            "loss_by_iteration": partial(pictures.loss_by_step, traces),
-            "accuracy_by_epoch": partial(pictures.accuracy_by_epoch, curves, SLIDE),
-            "learning_rates": partial(pictures.sweep, accuracy, "Adam's learning rate"),
-            "activations": partial(preactivation_histograms, hidden, "input of a sigmoid"),
-            "slopes": standardised_slopes,
-        },
-        headline={f"{held} accuracy, {name}": curve[-1] for name, curve in curves.items()},
+        figures=figures,
+        headline={f"{held_out} accuracy, {net}": curve[-1] for net, curve in by_epoch.items()},
     )
 
 
-NEAR_BEST = 0.01
-
-BySeed = Float[np.ndarray, " seeds"]
+# ---- data ----------------------------------------------------------------------------------------
 
 
-def population(
-    values: Sequence[float], seeds: Sequence[int]
-) -> tuple[Float[np.ndarray, " members"], np.ndarray]:
-    """Every value with every seed, one value after the other: (values, seeds) of the members."""
-    hyper, members = cross({"value": np.asarray(values, np.float32)}, len(values), seeds)
-    return hyper["value"], members
+class Digits(NamedTuple):
+    """Rows {"x": [rows, 784] in 0..1, "y": digits}; `held_out` names what the validation rows are.
+
+    In the lecture's protocol they are the test rows, else the last training rows.
+    """
+
+    train: Rows
+    valid: Rows
+    test: Rows
+    held_out: str
 
 
-def scale_biases(params: Any, factor: Any) -> Any:
-    """The hidden layers' biases times `factor`; 0 is a net without them."""
-    return {
-        layer: values | {"bias": factor * values["bias"]} if layer.startswith("hidden") else values
-        for layer, values in params.items()
-    }
+def load_digits(config: Config, run: Run) -> Digits:
+    """MNIST as vectors, split as the protocol says."""
+    data = mnist.load(run.source, "mnist", config.twin_rows)
+    run.uses(data.provenance)
+    train = labelled_images.examples(data.train.image, data.train.label, (784,))
+    test = labelled_images.examples(data.test.image, data.test.label, (784,))
+    set_aside = config.validation_rows if config.protocol == "validation" else 0
+    train, valid, held_out = splits.hold_out(train, test, set_aside)
+    return Digits(train, valid, test, held_out)
 
 
-def classifier_task(
+# ---- model ---------------------------------------------------------------------------------------
+
+
+def classifier(
     model: NormedMLP,
-    learning_rate: Any,
-    dropout: Any = 0.0,
-    bias: Any = 1.0,
-    traced_steps: int = 0,
+    learning_rate: float | Float[np.ndarray, " members"],
+    dropout: float | Float[np.ndarray, " members"] = 0.0,
+    bias: float | Float[np.ndarray, " members"] = 1.0,
 ) -> Task:
     """Cross-entropy of {"x": rows, "y": labels}, Adam.
 
     Args:
         model: with or without batch normalisation.
-        learning_rate, dropout: a number, or one for each member.
-        bias: 1, or 0 for a net (or member) whose hidden layers have none.
-        traced_steps: keep the loss of so many steps (`probes.trace_loss`).
+        learning_rate: a number, or one for each member of the population.
+        dropout: share of hidden units that are dropped.
+        bias: factor of the hidden layers' biases: 1, or 0 for a net without them.
     """
+
+    def init(key, batch):
+        return model.init(key, batch["x"], False)
 
     def apply(variables, batch, key, train, hyper):
         variables = {**variables, "params": scale_biases(variables["params"], hyper["bias"])}
@@ -210,37 +208,134 @@ def classifier_task(
         )
         return outputs, dict(changed)
 
+    def optimizer(hyper):
+        return optim.adam(hyper["learning_rate"])
+
     rates, shares, factors = np.broadcast_arrays(learning_rate, dropout, bias)
-    task = Task(
-        init=lambda key, batch: model.init(key, batch["x"], False),
-        apply=apply,
-        loss=lambda outputs, batch, hyper: losses.softmax_cross_entropy(outputs, batch["y"]),
-        optimizer=lambda hyper: optim.adam(hyper["learning_rate"]),
-        metrics={"accuracy": lambda outputs, batch: losses.accuracy(outputs, batch["y"])},
+    return Task(
+        init,
+        apply,
+        cross_entropy,
+        optimizer,
+        metrics={"accuracy": accuracy},
         hyper={"learning_rate": rates, "dropout": shares, "bias": factors},
     )
-    return trace_loss(task, traced_steps) if traced_steps else task
 
 
-def _kept(variables: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: variables[name] for name in ("params", "batch_stats") if name in variables}
+def scale_biases(params: Mapping[str, Any], factor: float | Float[Array, ""]) -> dict[str, Any]:
+    """The parameters with the hidden layers' biases times `factor`; 0 is a net without them."""
+    return {
+        layer: values | {"bias": factor * values["bias"]} if is_hidden(layer) else values
+        for layer, values in params.items()
+    }
+
+
+def shift_biases(params: Mapping[str, Any], change: float) -> dict[str, Any]:
+    """The parameters with `change` added to the hidden layers' biases."""
+    return {
+        layer: values | {"bias": values["bias"] + change} if is_hidden(layer) else values
+        for layer, values in params.items()
+    }
+
+
+def is_hidden(layer: str) -> bool:
+    """Whether a layer of this name is a hidden dense layer: not the output, no normalisation."""
+    return layer.startswith("hidden")
+
+
+# ---- training ------------------------------------------------------------------------------------
+
+
+def rate_sweeps(config: Config, run: Run, data: Digits) -> dict[str, dict[float, Fitted]]:
+    """Net -> learning rate -> its seeds; the three nets, and a linear model as a baseline.
+
+    All rates and seeds of a net are one population.
+    """
+    rates = np.asarray(config.learning_rates, np.float32)
+    hyper, seeds = cross({"learning_rate": rates}, len(rates), run.seeds)
+    steps = config.epochs * steps_per_epoch(len(data.train["y"]), config.batch_size)
+    sweeps = {}
+    for net, model in (NETS | {"linear": LINEAR}).items():
+        fitted = run.fit(
+            f"rates-{net.replace(' ', '-')}",
+            trace_loss(classifier(model, hyper["learning_rate"]), steps),
+            data.train,
+            data.valid,
+            seeds=seeds,
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+        )
+        sweeps[net] = by_method(fitted, config.learning_rates)
+    return sweeps
+
+
+def train_variants(
+    config: Config, run: Run, few: Rows, valid: Rows, rates: Mapping[str, float]
+) -> dict[str, dict[str, Fitted]]:
+    """Net -> variant -> its seeds: the nets as they are, with dropout, without biases.
+
+    Args:
+        config, run: of the lab.
+        few: what is trained on: few enough images to be learnt by heart.
+        valid: the validation rows.
+        rates: learning rate of each net.
+    """
+    plain, *shares = config.dropouts
+    variants = ["as it is", *(f"dropout {share:g}" for share in shares), "without biases"]
+    settings = {
+        "dropout": np.float32([plain, *shares, 0.0]),
+        "bias": np.float32([1.0, *(1.0 for _ in shares), 0.0]),
+    }
+    hyper, seeds = cross(settings, len(variants), run.seeds)
+    fits = {}
+    for net, model in NETS.items():
+        fitted = run.fit(
+            f"variants-{net.replace(' ', '-')}",
+            classifier(model, rates[net], hyper["dropout"], hyper["bias"]),
+            few,
+            valid,
+            seeds=seeds,
+            epochs=config.few_epochs,
+            batch_size=config.few_batch,
+        )
+        fits[net] = by_method(fitted, variants)
+    return fits
+
+
+# ---- inside the nets -----------------------------------------------------------------------------
+
+
+def sigmoid_inputs(
+    fits: Mapping[str, Fitted], x: Float[np.ndarray, "rows 784"]
+) -> dict[int, dict[str, Float[np.ndarray, "seeds rows units"]]]:
+    """Number of images -> net -> what the sigmoids of the second hidden layer get.
+
+    One image, as in the deck, and many.
+    """
+    inputs = {}
+    for rows in (1, SHOWN):
+        inputs[rows] = {
+            net: preactivations(model, fits[net].variables, x[:rows], layer=1)
+            for net, model in NETS.items()
+        }
+    return inputs
 
 
 def preactivations(
-    model: NormedMLP, variables: Mapping[str, Any], x: Float[np.ndarray, "rows inputs"], layer: int
+    model: NormedMLP, variables: Variables, x: Float[np.ndarray, "rows inputs"], layer: int
 ) -> Float[np.ndarray, "seeds rows units"]:
     """What the sigmoids of one hidden layer get in evaluation mode, for every member."""
 
     def member(variables):
         return model.apply(variables, x, method="preactivations")[layer]
 
-    return np.asarray(jax.jit(jax.vmap(member))(_kept(variables)))
+    return np.asarray(jax.jit(jax.vmap(member))(model_variables(variables)))
 
 
 def bias_effect(
-    model: NormedMLP, variables: Mapping[str, Any], x: Float[np.ndarray, "rows inputs"], by: float
+    model: NormedMLP, variables: Variables, x: Float[np.ndarray, "rows inputs"], change: float
 ) -> BySeed:
-    """Largest change of a logit, in training mode, when all hidden biases grow by `by`.
+    """Largest change of a logit, in training mode, when all hidden biases grow by `change`.
 
     Batch normalisation right behind a layer takes its bias out again: what is left is rounding.
     """
@@ -250,30 +345,40 @@ def bias_effect(
         rngs = {"dropout": jax.random.key(0)}
         return model.apply(variables, x, True, 0.0, rngs=rngs, mutable=mutable)[0]
 
-    def change(variables):
-        params = {
-            layer: values | {"bias": values["bias"] + by * layer.startswith("hidden")}
-            for layer, values in variables["params"].items()
-        }
-        return jnp.abs(logits({**variables, "params": params}) - logits(variables)).max()
+    def member(variables):
+        shifted = {**variables, "params": shift_biases(variables["params"], change)}
+        return jnp.abs(logits(shifted) - logits(variables)).max()
 
-    return np.asarray(jax.jit(jax.vmap(change))(_kept(variables)))
+    return np.asarray(jax.jit(jax.vmap(member))(model_variables(variables)))
 
 
-def final(fitted: Fitted, split: str = "valid") -> BySeed:
-    """Accuracy after the last epoch."""
-    return fitted.history[f"{split}_accuracy"][-1]
+def model_variables(variables: Variables) -> dict[str, Any]:
+    """What the model itself knows: without the trace of losses that training keeps beside it."""
+    return {name: values for name, values in variables.items() if name != TRACE}
 
 
-def best_value(accuracy: Mapping[float, BySeed]) -> float:
-    """The value whose members are best on the mean."""
-    return max(accuracy, key=lambda value: accuracy[value].mean())
+# ---- choosing and judging ------------------------------------------------------------------------
 
 
-def usable(accuracy: Mapping[float, BySeed]) -> list[float]:
-    """The values whose mean lies within one percentage point of the best mean."""
-    best = accuracy[best_value(accuracy)].mean()
-    return [value for value, seeds in accuracy.items() if seeds.mean() >= best - NEAR_BEST]
+def final_accuracy(fitted: Fitted) -> BySeed:
+    """Accuracy on the validation rows after the last epoch."""
+    return fitted.history["valid_accuracy"][-1]
+
+
+def final_accuracies(sweep: Mapping[float, Fitted]) -> dict[float, BySeed]:
+    """Learning rate -> accuracy on the validation rows after the last epoch."""
+    return {rate: final_accuracy(fitted) for rate, fitted in sweep.items()}
+
+
+def best_rate(accuracies: Mapping[float, BySeed]) -> float:
+    """The learning rate whose mean over seeds is best."""
+    return max(accuracies, key=lambda rate: accuracies[rate].mean())
+
+
+def usable_rates(accuracies: Mapping[float, BySeed]) -> list[float]:
+    """The learning rates whose mean lies within one percentage point of the best mean."""
+    best = accuracies[best_rate(accuracies)].mean()
+    return [rate for rate, by_seed in accuracies.items() if by_seed.mean() >= best - NEAR_BEST]
 
 
 def verdict(gain: BySeed) -> str:
@@ -289,87 +394,136 @@ def verdict(gain: BySeed) -> str:
     return f"{mean:+.2f} ± {error:.2f} points: {sign if abs(mean) > 2 * error else 'no difference'}"
 
 
-def epoch_rows(
-    curves: Mapping[str, Float[np.ndarray, "epochs seeds"]], slide: Mapping[str, Sequence[float]]
-) -> list[dict[str, Any]]:
-    """Rows of a table: accuracy of each net by epoch, and what the slide shows."""
-    epochs = len(next(iter(curves.values())))
-    return [
-        {"epoch": i + 1}
-        | {name: curve[i] for name, curve in curves.items()}
-        | {f"{name}, slide": f"{curve[i]:.3f}" for name, curve in slide.items() if i < len(curve)}
-        for i in range(epochs)
-    ]
-
-
-def rate_rows(accuracy: Mapping[str, Mapping[float, BySeed]]) -> list[dict[str, Any]]:
-    """Rows of a table: a learning rate, and the accuracy of each net."""
-    return [
-        {"learning rate": f"{rate:g}"} | {name: values[rate] for name, values in accuracy.items()}
-        for rate in next(iter(accuracy.values()))
-    ]
-
-
-def chosen_rows(
-    chosen: Mapping[str, tuple[float, Fitted]], held: str, test: Mapping[str, np.ndarray]
-) -> list[dict[str, Any]]:
-    """Rows of a table: each net at its best learning rate; test accuracy where it was not used.
-
-    Args:
-        chosen: net -> learning rate and members.
-        held: what the rate was chosen on; with "test" there is no test accuracy to report.
-        test: the test rows.
-    """
-    rows = []
-    for name, (rate, fitted) in chosen.items():
-        size = parameter_count(fitted.variables) // len(fitted.seeds)
-        row = {"net": name, "parameters": size, "learning rate": f"{rate:g}"}
-        row[f"{held} accuracy"] = final(fitted)
-        if held != "test":
-            hits = fitted.predict(fitted.task.metrics["accuracy"], test)
-            row["test accuracy"] = hits.mean(axis=1)
-        rows.append(row)
-    return rows
-
-
-def ablation_rows(
-    fits: Mapping[str, Mapping[str, Fitted]], train: Mapping[str, np.ndarray], held: str
-) -> list[dict[str, Any]]:
-    """Rows of a table: accuracy on the training rows without dropout, on held-out rows, the gap.
-
-    Args:
-        fits: net -> variant -> members.
-        train: what they were trained on.
-        held: name of the validation rows.
-    """
-    rows = []
-    for name, variants in fits.items():
-        for variant, fitted in variants.items():
-            known = fitted.predict(fitted.task.metrics["accuracy"], train).mean(axis=1)
-            row = {"net": name, "variant": variant, "train accuracy": known}
-            rows.append(row | {f"{held} accuracy": final(fitted), "gap": known - final(fitted)})
-    return rows
-
-
 def claim_rows(
-    accuracy: Mapping[str, Mapping[float, BySeed]], variants: Mapping[str, Mapping[str, Fitted]]
+    accuracies: Mapping[str, Mapping[float, BySeed]], variants: Mapping[str, Mapping[str, Fitted]]
 ) -> list[dict[str, str]]:
     """The slide's three claims, a row each, a column for each net.
 
     Args:
-        accuracy: net -> learning rate -> accuracy of its seeds.
+        accuracies: net -> learning rate -> accuracy of its seeds.
         variants: net -> variant -> members: first as it is, last without biases, dropout between.
     """
-    gain = {"claim": "no dropout needed: what the best dropout adds"}
-    rate = {"claim": "larger learning rates: those within a point of the best"}
-    bias = {"claim": "no bias needed: what leaving biases out adds"}
-    for name, fits in variants.items():
-        plain, *dropped, unbiased = (final(fitted) for fitted in fits.values())
-        gain[name] = verdict(max(dropped, key=np.mean) - plain)
-        good = usable(accuracy[name])
-        rate[name] = f"{min(good):g} .. {max(good):g}"
-        bias[name] = verdict(unbiased - plain)
-    return [gain, rate, bias]
+    dropout = {"claim": "no dropout needed: what the best dropout adds"}
+    rates = {"claim": "larger learning rates: those within a point of the best"}
+    biases = {"claim": "no bias needed: what leaving biases out adds"}
+    for net, fits in variants.items():
+        plain, *dropped, unbiased = (final_accuracy(fitted) for fitted in fits.values())
+        dropout[net] = verdict(max(dropped, key=np.mean, default=plain) - plain)
+        usable = usable_rates(accuracies[net])
+        rates[net] = f"{min(usable):g} .. {max(usable):g}"
+        biases[net] = verdict(unbiased - plain)
+    return [dropout, rates, biases]
+
+
+# ---- tables --------------------------------------------------------------------------------------
+
+
+def epoch_rows(curves: Mapping[str, Float[np.ndarray, "epochs seeds"]]) -> list[dict[str, Any]]:
+    """Accuracy of each net by epoch, and what the slide shows."""
+    rows = []
+    for epoch in range(len(next(iter(curves.values())))):
+        row = {"epoch": epoch + 1} | {net: curve[epoch] for net, curve in curves.items()}
+        for net, values in SLIDE.items():
+            if epoch < len(values):
+                row[f"{net}, slide"] = f"{values[epoch]:.3f}"
+        rows.append(row)
+    return rows
+
+
+def rate_rows(accuracies: Mapping[str, Mapping[float, BySeed]]) -> list[dict[str, Any]]:
+    """Accuracy of each net by learning rate."""
+    rates = next(iter(accuracies.values()))
+    return [
+        {"learning rate": f"{rate:g}"} | {net: values[rate] for net, values in accuracies.items()}
+        for rate in rates
+    ]
+
+
+def chosen_rows(
+    fits: Mapping[str, Fitted], rates: Mapping[str, float], data: Digits
+) -> list[dict[str, Any]]:
+    """Each net at its best learning rate; its test accuracy where the rate was not chosen on it."""
+    rows = []
+    for net, fitted in fits.items():
+        row = {
+            "net": net,
+            "parameters": fitted.parameter_count,
+            "learning rate": f"{rates[net]:g}",
+            f"{data.held_out} accuracy": final_accuracy(fitted),
+        }
+        if data.held_out != "test":
+            row["test accuracy"] = fitted.predict(accuracy, data.test).mean(axis=1)
+        rows.append(row)
+    return rows
+
+
+def variant_rows(
+    variants: Mapping[str, Mapping[str, Fitted]], few: Rows, held_out: str
+) -> list[dict[str, Any]]:
+    """Accuracy on the training rows without dropout, on the validation rows, and the gap."""
+    rows = []
+    for net, fits in variants.items():
+        for variant, fitted in fits.items():
+            known = fitted.predict(accuracy, few).mean(axis=1)
+            rows.append(
+                {
+                    "net": net,
+                    "variant": variant,
+                    "train accuracy": known,
+                    f"{held_out} accuracy": final_accuracy(fitted),
+                    "gap": known - final_accuracy(fitted),
+                }
+            )
+    return rows
+
+
+# ---- figures -------------------------------------------------------------------------------------
+
+
+def draw_loss_by_iteration(losses: Mapping[str, Float[np.ndarray, "seeds steps"]]) -> Figure:
+    """Training loss of every step, on a log axis."""
+    steps = np.arange(1, next(iter(losses.values())).shape[1] + 1)
+    curves = {net: (steps, np.asarray(by_seed).T) for net, by_seed in losses.items()}
+    return curves_over_seeds(curves, "iteration", "training loss", log_y=True)
+
+
+def draw_accuracy_by_epoch(accuracies: Mapping[str, Float[np.ndarray, "epochs seeds"]]) -> Figure:
+    """Validation accuracy after each epoch; dotted: read off the slide."""
+    epochs = np.arange(1, len(next(iter(accuracies.values()))) + 1)
+    curves = {net: (epochs, values) for net, values in accuracies.items()}
+    known = min(len(epochs), 5)
+    slide = {net: (epochs[:known], np.array(values[:known])) for net, values in SLIDE.items()}
+    return curves_over_seeds(curves, "epoch", "validation accuracy", references=slide)
+
+
+def draw_learning_rates(accuracies: Mapping[str, Mapping[float, BySeed]]) -> Figure:
+    """Validation accuracy after the last epoch against the learning rate."""
+    curves = {
+        net: (np.array(list(by_rate)), np.stack(list(by_rate.values())))
+        for net, by_rate in accuracies.items()
+    }
+    return curves_over_seeds(curves, "Adam's learning rate", "validation accuracy", log_x=True)
+
+
+def draw_sigmoid_inputs(
+    inputs: Mapping[int, Mapping[str, Float[np.ndarray, "seeds rows units"]]],
+) -> Figure:
+    """Histograms: a row of panels for each number of images, a panel for each net.
+
+    Args:
+        inputs: number of images -> net -> what the sigmoids of a layer get.
+    """
+    figure, axes = subplots(len(inputs), len(NETS), width=3.2, height=2.4)
+    for line, (rows, by_net) in zip(axes, inputs.items(), strict=True):
+        limit = max(np.quantile(np.abs(values), 0.995) for values in by_net.values())
+        bins = np.linspace(-limit, limit, 61)
+        for axis, colour, (net, values) in zip(line, COLOURS, by_net.items(), strict=False):
+            axis.hist(values.ravel(), bins, color=colour, density=True)
+            spread = f"{net}: {values.mean():.1f} ± {values.std():.1f}"
+            axis.set_title(f"{spread}\n{rows} test images", fontsize=9)
+    for axis in axes[-1]:
+        axis.set_xlabel("input of a sigmoid")
+    return figure
 
 
 def standardise(x: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -377,49 +531,24 @@ def standardise(x: Float[Array, " n"]) -> Float[Array, " n"]:
     return (x - x.mean()) / x.std()
 
 
-SLIDE_ACTIVATIONS = (1.0, 3.0, 5.1, 7.5, 9.0)
-
-
-def preactivation_histograms(
-    rows: Mapping[str, Mapping[str, Float[np.ndarray, "..."]]], xlabel: str
-) -> Any:
-    """A row of panels for each kind of data, a panel for each net, on one axis of values.
-
-    Args:
-        rows: what was looked at -> net -> values.
-    """
-    nets = list(next(iter(rows.values())))
-    figure, axes = subplots(len(rows), len(nets), width=3.2, height=2.4)
-    for line, (title, values) in zip(np.atleast_2d(axes), rows.items(), strict=True):
-        limit = max(np.quantile(np.abs(v), 0.995) for v in values.values())
-        bins = np.linspace(-limit, limit, 61)
-        for axis, colour, name in zip(line, COLOURS, nets, strict=False):
-            v = values[name].reshape(-1)
-            axis.hist(v, bins, color=colour, density=True)
-            axis.set_title(f"{name}: {v.mean():.1f} ± {v.std():.1f}\n{title}", fontsize=9)
-    for axis in np.atleast_2d(axes)[-1]:
-        axis.set_xlabel(xlabel)
-    return figure
-
-
-def standardised_slopes() -> Any:
+def draw_standardised_slopes() -> Figure:
     """Slide 29: five activations in the flat tail of the slope, and the same five standardised.
 
     The slope is the sigmoid's, scaled to 1 at its top.
     """
     figure, axes = subplots(1, 2, width=4.2, height=2.8)
-    given = jnp.array(SLIDE_ACTIVATIONS)
-    grid = np.linspace(-9.5, 9.5, 400)
     slope = jax.vmap(jax.grad(lambda z: 4 * jax.nn.sigmoid(z)))
+    grid = jnp.linspace(-9.5, 9.5, 400)
+    given = jnp.array(SLIDE_ACTIVATIONS)
     panels = {"before": given, "after batch normalisation": standardise(given)}
     for axis, (title, z) in zip(axes, panels.items(), strict=True):
-        axis.plot(grid, slope(jnp.asarray(grid)), color="0.5")
-        axis.plot(z, slope(z), "o", color=COLOURS[1])
         heights = slope(z)
+        axis.plot(grid, slope(grid), color="0.5")
+        axis.plot(z, heights, "o", color=COLOURS[1])
         for value, height in zip(z.tolist(), heights.tolist(), strict=True):
-            place = {"xytext": (6, 4), "textcoords": "offset points"}
-            axis.annotate(f"{value:.2f}", (value, height), fontsize=7, **place)
-        axis.set(title=f"{title}: mean slope {heights.mean():.3f}", xlabel="z", ylim=(0, 1.25))
-        axis.title.set_fontsize(9)
+            beside = {"xytext": (6, 4), "textcoords": "offset points"}
+            axis.annotate(f"{value:.2f}", (value, height), fontsize=7, **beside)
+        axis.set(xlabel="z", ylim=(0, 1.25))
+        axis.set_title(f"{title}: mean slope {heights.mean():.3f}", fontsize=9)
     axes[0].set_ylabel("slope")
     return figure

@@ -9,41 +9,48 @@ to train all the same, and the more so the deeper it is.
     python run.py experiments/resnet.py --shortcut projection false --depths 20 56
     python run.py experiments/resnet.py --preset full --depths 20
 
-Default: 4,992 training images halved to 16x16 pixels, six passes in batches of 32, 8 minutes a
-seed on one CPU core: enough to see 56 plain layers stay behind a linear model and 56 residual ones
-pass it, not enough for good accuracy. `--preset full` is the paper's recipe, for an accelerator:
-SGD with momentum 0.9, weight decay 1e-4, batch 128, learning rate 0.1 divided by 10 after 32,000
-and 48,000 of 64,000 steps, images padded by 4 and cropped, flipped by chance; a tenth of the
-training images is set aside. Test errors of the paper (He et al. 2015, table 6): ResNet-20 8.75 %,
--32 7.51 %, -56 6.97 %, -110 6.43 %; its plain nets get worse from 20 layers on. The last step's
-weights are taken and nothing is chosen, so that the validation curve is for the eye only; the test
-images are read once. Ours: docs/results.md.
+Protocol: 4,992 training images halved to 16x16 pixels, six passes in batches of 32: enough to see
+56 plain layers stay behind a linear model and 56 residual ones pass it, not enough for good
+accuracy. `--preset full` is the paper's recipe, for an accelerator: SGD with momentum 0.9, weight
+decay 1e-4, batch 128, learning rate 0.1 divided by 10 after 32,000 and 48,000 of 64,000 steps,
+images padded by 4 and cropped, flipped by chance; a tenth of the training images is set aside. The
+last step's weights are taken and nothing is chosen, so that the validation curve is for the eye
+only; the test images are read once.
+
+Reference: test errors of the paper (He et al. 2015, table 6): ResNet-20 8.75 %, -32 7.51 %,
+-56 6.97 %, -110 6.43 %; its plain nets get worse from 20 layers on. Expected: docs/results.md.
+Runtime: 8 minutes a seed on one CPU core.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, UInt8
 
-from datasets import cifar10, labelled_images, splits
+from datasets import cifar10, splits
+from datasets.splits import Rows
 from jaxdl import optim
-from jaxdl.diagnostics import probes
-from jaxdl.figures.curves import gradients_by_layer, loss_curves
-from jaxdl.models import conv2d
+from jaxdl.figures.base import COLOURS, Figure, subplots
+from jaxdl.figures.curves import draw_curve, loss_curves
+from jaxdl.models.conv2d import pixels
 from jaxdl.models.mlp import MLP
 from jaxdl.models.resnet import ResNet, blocks_of
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-from jaxdl.training import Fitted, parameter_count
-from jaxdl.vision import augmentation, classification_task
-from jaxdl.vision.classification_task import accuracy_of, predicted_class
+from jaxdl.training import Fitted, Task
+from jaxdl.training.batch_order import steps_per_epoch
+from jaxdl.vision import augmentation
+from jaxdl.vision.classification_task import accuracy_of, image_task, predicted_class
 
 NAMES = {"identity": "residual", "projection": "residual, projections", "false": "plain"}
+WARM_UP_STEPS = 400
+WARM_UP_DEPTH = 110
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Config:
     widths: tuple[int, int, int] = (16, 32, 64)
     """Channels of the three stages."""
     train_rows: int = 5_000
-    """Training images, rounded down to whole batches: batch statistics would count padding."""
+    """Training images, rounded down to whole batches."""
     validation_share: float = 0.02
     """Part of the published training images that is set aside for the curves."""
     shrink: int = 2
@@ -84,73 +91,135 @@ PRESETS = {
 }  # fmt: skip
 
 
-def split(config: Config, data: labelled_images.Images) -> tuple[dict, dict, dict]:
-    """Training, validation and test rows; no image is in two of them."""
-    label = data.train.label
-    rest, held = splits.split_by_class(label, config.validation_share)
-    if config.train_rows < len(rest):
-        _, chosen = splits.split_by_class(label[rest], config.train_rows / len(rest), seed=1)
-        rest = rest[chosen]
-    rest = rest[: len(rest) // config.batch_size * config.batch_size]
-    train, valid = ({"x": data.train.image[rows], "y": label[rows]} for rows in (rest, held))
-    return train, valid, {"x": data.test.image, "y": data.test.label}
-
-
 def main(config: Config, run: Run) -> Results:
-    data = cifar10.load(run.source, config.twin_rows)
-    run.uses(data.provenance)
-    train, valid, test = split(config, data)
-    per_epoch = len(train["y"]) // config.batch_size
-    size = {"epochs": -(-config.steps // per_epoch), "batch_size": config.batch_size}
-    mean = train["x"].mean(axis=0, dtype=np.float64).astype(np.float32) / 255
-    ready = partial(centred, mean=mean, shrink=config.shrink)
-    change = partial(augmentation.pad_and_crop, pad=4 // config.shrink)
+    data = load_images(config, run)
+    fit = partial(run.fit, train=data.train, batch_size=config.batch_size)
+    one_batch = {name: values[: config.batch_size] for name, values in data.train.items()}
 
-    def task(module, transform):
-        return classification_task.image_task(module, transform, ready, change)
-
-    adam = task(MLP((10,)), lambda hyper: optim.adam(1e-3))
-    linear = run.fit("linear", adam, train, valid, **size)
-    rows = [{"net": "linear, on pixels"} | result_columns(linear, test)]
-    curves, starts, ends = {}, {}, {}
-    sample = {name: value[: config.batch_size] for name, value in train.items()}
+    linear = fit("linear", linear_model(config, data), valid=data.valid, steps=config.steps)
+    rows = [{"net": "linear, on pixels"} | result_columns(linear, data.test)]
+    histories, at_start, after_training, headline = {}, {}, {}, {}
     for depth in config.depths:
-        recipe = partial(optimizer, config.learning_rate, config.weight_decay, config.steps, depth)
         for shortcut in config.shortcut:
-            kind = "none" if shortcut == "false" else shortcut
-            model = ResNet(blocks_of(depth), kind, config.widths)
-            net = task(model, lambda hyper, recipe=recipe: recipe())
             name = f"{NAMES[shortcut]}, {depth} layers"
-            fitted = run.fit(f"{shortcut}_{depth}", net, train, valid, **size)
-            size0 = {"epochs": 0, "batch_size": config.batch_size}
-            untrained = run.fit(f"{shortcut}_{depth}_untrained", net, train, **size0)
-            starts[name], ends[name] = probes.layer_gradient_norms([untrained, fitted], sample)
-            curves[name] = fitted.history
-            ratios = [norms[:, 0] / norms[:, -1] for norms in (starts[name], ends[name])]
-            rows.append({"net": name} | result_columns(fitted, test, *ratios))
-    guess = classification_task.predicted_class(untrained, test)
-    rows.append({"net": f"{name}, untrained"})
-    rows[-1]["test accuracy"] = classification_task.accuracy_of(guess, test["y"])
-    side = train["x"].shape[1] // config.shrink
-    title = f"CIFAR-10 at {side}x{side}: {len(train['y']):,} training, {len(valid['y']):,} "
-    title += f"validation, {len(test['y']):,} test images, {size['epochs'] * per_epoch:,} steps"
-    panels = {"at the start": starts, "after training": ends}
+            task = deep_net(config, data, depth, shortcut)
+            untrained = fit(f"{shortcut}_{depth}_untrained", task, epochs=0)
+            fitted = fit(f"{shortcut}_{depth}", task, valid=data.valid, steps=config.steps)
+            start, end = gradient_norms([untrained, fitted], one_batch)
+
+            row = {"net": name} | result_columns(fitted, data.test, start, end)
+            rows.append(row)
+            headline[name] = row["test accuracy"]
+            histories[name] = fitted.history
+            at_start[name], after_training[name] = start, end
+    rows.append({"net": f"{name}, untrained", "test accuracy": test_accuracy(untrained, data.test)})
+
+    side = data.train["x"].shape[1] // config.shrink
+    epochs = len(linear.history["train_loss"])
+    steps = epochs * steps_per_epoch(len(data.train["y"]), config.batch_size)
+    title = f"CIFAR-10 at {side}x{side}: {len(data.train['y']):,} training, "
+    title += f"{len(data.valid['y']):,} validation, {len(data.test['y']):,} test images, "
+    title += f"{steps:,} steps"
+    gradients = {"at the start": at_start, "after training": after_training}
     return Results(
         tables=[Table(title, rows)],
         figures={
-            "loss": partial(loss_curves, curves, ylabel="cross-entropy"),
-            "accuracy": partial(loss_curves, curves, "accuracy", "accuracy"),
-            "gradients": partial(gradients_by_layer, panels),
+            "loss": partial(loss_curves, histories, ylabel="cross-entropy"),
+            "accuracy": partial(loss_curves, histories, "accuracy", "accuracy"),
+            "gradients": partial(gradients_by_layer, gradients),
         },
-        headline={row["net"]: row["test accuracy"] for row in rows[1:-1]},
+        headline=headline,
     )
 
 
-WARM_UP_STEPS = 400
-WARM_UP_DEPTH = 110
+# ---- data ----------------------------------------------------------------------------------------
 
 
-def optimizer(
+class Photographs(NamedTuple):
+    """Rows {"x": bytes [rows, 32, 32, 3], "y": classes}; no image is in two of them.
+
+    `mean` is the mean training image, 0..1.
+    """
+
+    train: Rows
+    valid: Rows
+    test: Rows
+    mean: Float[np.ndarray, "32 32 3"]
+
+
+def load_images(config: Config, run: Run) -> Photographs:
+    """CIFAR-10: some training images of each class, some set aside, the published test images."""
+    data = cifar10.load(run.source, config.twin_rows)
+    run.uses(data.provenance)
+    image, label = data.train.image, data.train.label
+    rest, held_out = splits.split_by_class(label, config.validation_share)
+    if config.train_rows < len(rest):
+        share = config.train_rows / len(rest)
+        _, chosen = splits.split_by_class(label[rest], share, seed=1)
+        rest = rest[chosen]
+    rest = rest[: len(rest) // config.batch_size * config.batch_size]
+    return Photographs(
+        train={"x": image[rest], "y": label[rest]},
+        valid={"x": image[held_out], "y": label[held_out]},
+        test={"x": data.test.image, "y": data.test.label},
+        mean=image[rest].mean(axis=0, dtype=np.float64).astype(np.float32) / 255,
+    )
+
+
+def centred(
+    images: UInt8[Array, "batch height width channels"],
+    mean: Float[Array, "height width channels"],
+    shrink: int = 1,
+) -> Float[Array, "batch height_shrink width_shrink channels"]:
+    """Bytes as numbers around 0: the mean picture taken off, squares of pixels averaged to one.
+
+    Args:
+        images: as stored.
+        mean: of the training images, 0..1.
+        shrink: side of the squares.
+    """
+    batch, height, width, channels = images.shape
+    squares = batch, height // shrink, shrink, width // shrink, shrink, channels
+    return (pixels(images) - mean).reshape(squares).mean(axis=(2, 4))
+
+
+# ---- model and training --------------------------------------------------------------------------
+
+
+def classifier(
+    module: ResNet | MLP, transform: optax.GradientTransformation, config: Config, data: Photographs
+) -> Task:
+    """Cross-entropy of centred images; in training they are padded, cropped and flipped by chance.
+
+    Args:
+        module: gives ten logits.
+        transform: the optimiser.
+        config: how far images are shrunk, and their padding with them.
+        data: the mean training image.
+    """
+
+    def optimizer(hyper):
+        return transform
+
+    prepare = partial(centred, mean=data.mean, shrink=config.shrink)
+    change = partial(augmentation.pad_and_crop, pad=4 // config.shrink)
+    return image_task(module, optimizer, prepare, change)
+
+
+def linear_model(config: Config, data: Photographs) -> Task:
+    """A linear model on pixels by Adam: what a deep net has to beat."""
+    return classifier(MLP((10,)), optim.adam(1e-3), config, data)
+
+
+def deep_net(config: Config, data: Photographs, depth: int, shortcut: str) -> Task:
+    """A net of `depth` layers by the paper's recipe; `shortcut` "false" is the plain net."""
+    kind = "none" if shortcut == "false" else shortcut
+    module = ResNet(blocks_of(depth), kind, config.widths)
+    recipe = momentum_sgd(config.learning_rate, config.weight_decay, config.steps, depth)
+    return classifier(module, recipe, config, data)
+
+
+def momentum_sgd(
     learning_rate: float, weight_decay: float, steps: int, depth: int
 ) -> optax.GradientTransformation:
     """SGD with momentum 0.9 and decay of all weights; the rate falls tenfold at 1/2 and 3/4.
@@ -168,50 +237,96 @@ def optimizer(
     schedule = optax.piecewise_constant_schedule(learning_rate, falls)
     if depth >= WARM_UP_DEPTH:
         slow = optax.constant_schedule(0.1 * learning_rate)
-        late = optax.piecewise_constant_schedule(
-            learning_rate, {step - WARM_UP_STEPS: factor for step, factor in falls.items()}
-        )
-        schedule = optax.join_schedules([slow, late], [WARM_UP_STEPS])
+        # a joined schedule counts its steps from where it begins
+        later_falls = {step - WARM_UP_STEPS: factor for step, factor in falls.items()}
+        usual = optax.piecewise_constant_schedule(learning_rate, later_falls)
+        schedule = optax.join_schedules([slow, usual], [WARM_UP_STEPS])
     return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(schedule, momentum=0.9))
 
 
-def centred(
-    images: UInt8[Array, "batch height width channels"],
-    mean: Float[Array, "height width channels"],
-    shrink: int = 1,
-) -> Float[Array, "batch height_shrink width_shrink channels"]:
-    """Bytes as numbers around 0: the mean picture taken off, squares of pixels averaged to one.
+# ---- gradients -----------------------------------------------------------------------------------
+
+
+def gradient_norms(moments: list[Fitted], batch: Rows) -> list[Float[np.ndarray, "seeds layers"]]:
+    """Norm of the mean loss's gradient for each 3x3 kernel, from the input to the output.
 
     Args:
-        images: as stored.
-        mean: of the training images, 0..1.
-        shrink: side of the squares.
+        moments: populations of one net at several moments of its training.
+        batch: rows that the loss is the mean of, in training mode (batch statistics).
     """
-    batch, height, width, channels = images.shape
-    squares = batch, height // shrink, shrink, width // shrink, shrink, channels
-    return (conv2d.pixels(images) - mean).reshape(squares).mean(axis=(2, 4))
+    task, params = moments[0].task, moments[0].variables["params"]
+    names = [name for name in params if name.startswith("conv_")]
+    in_order = sorted(names, key=lambda name: int(name.removeprefix("conv_")))
+
+    @jax.jit
+    def member_norms(variables) -> Float[Array, " layers"]:
+        def mean_loss(params):
+            now = {**variables, "params": params}
+            outputs, _ = task.apply(now, batch, jax.random.key(0), True, {})
+            return task.loss(outputs, batch, {}).mean()
+
+        gradient = jax.grad(mean_loss)(variables["params"])
+        return jnp.stack([jnp.linalg.norm(gradient[name]["kernel"].ravel()) for name in in_order])
+
+    results = []
+    for fitted in moments:
+        # one member after the other: JAX 0.7 cannot vmap a convolution's gradient
+        by_member = []
+        for i in range(len(fitted.seeds)):
+            variables = jax.tree.map(lambda x, i=i: x[i], fitted.variables)
+            by_member.append(np.asarray(member_norms(variables), np.float64))
+        results.append(np.stack(by_member))
+    return results
+
+
+# ---- what we see ---------------------------------------------------------------------------------
+
+
+def test_accuracy(fitted: Fitted, test: Rows) -> Float[np.ndarray, " seeds"]:
+    """Share of test images that each member names."""
+    return accuracy_of(predicted_class(fitted, test), test["y"])
 
 
 def result_columns(
     fitted: Fitted,
-    test: Mapping[str, np.ndarray],
-    start: Float[np.ndarray, " seeds"] | str = "-",
-    end: Float[np.ndarray, " seeds"] | str = "-",
-) -> dict[str, Array]:
-    """Columns of a table: parameters, and what the last epoch's weights reach.
+    test: Rows,
+    start: Float[np.ndarray, "seeds layers"] | None = None,
+    end: Float[np.ndarray, "seeds layers"] | None = None,
+) -> dict[str, Any]:
+    """Columns of the table: parameters, what the last epoch's weights reach, gradient ratios.
 
     Args:
         fitted: the population.
         test: rows that the test accuracy is of.
-        start, end: gradient norm of the first layer over that of the last, before and after.
+        start, end: gradient norms by layer before and after training, where there are layers.
     """
     history = fitted.history
     return {
-        "parameters": parameter_count(jax.tree.map(lambda x: x[0], fitted.variables)),
+        "parameters": fitted.parameter_count,
         "train loss": history["train_loss"][-1],
         "train accuracy": history["train_accuracy"][-1],
         "validation accuracy": history["valid_accuracy"][-1],
-        "test accuracy": accuracy_of(predicted_class(fitted, test), test["y"]),
-        "first / last gradient at the start": start,
-        "at the end": end,
+        "test accuracy": test_accuracy(fitted, test),
+        "first / last gradient at the start": "-" if start is None else start[:, 0] / start[:, -1],
+        "at the end": "-" if end is None else end[:, 0] / end[:, -1],
     }
+
+
+def gradients_by_layer(
+    norms: Mapping[str, Mapping[str, Float[np.ndarray, "seeds layers"]]],
+) -> Figure:
+    """Gradient norm of each 3x3 kernel over its place in the net.
+
+    Args:
+        norms: panel -> net -> norms.
+    """
+    figure, axes = subplots(1, len(norms))
+    for axis, (panel, nets) in zip(axes, norms.items(), strict=True):
+        for colour, (net, values) in zip(COLOURS, nets.items(), strict=False):
+            place = np.linspace(0, 1, values.shape[1])
+            draw_curve(axis, place, np.log10(values).T, color=colour, label=net)
+        axis.set(title=panel, xlabel="place (0: first layer, 1: last)")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("log10 of the kernel's gradient norm")
+    axes[0].legend(fontsize=8)
+    return figure

@@ -1,12 +1,24 @@
-"""Figures that several labs share. matplotlib is imported only when one is drawn."""
+"""What all figures share: colours and axes. matplotlib is imported only when one is drawn."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+else:
+    Axes = Figure = Any  # matplotlib takes long to import, and most runs draw nothing
 
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#7f7f7f")
 
 
-def subplots(rows: int = 1, columns: int = 1, width: float = 5.0, height: float = 3.6) -> Any:
-    """A figure and its axes, `width` x `height` inches each."""
+def subplots(
+    rows: int = 1, columns: int = 1, width: float = 5.0, height: float = 3.6
+) -> tuple[Figure, Any]:
+    """A figure and its axes, `width` x `height` inches each.
+
+    Returns:
+        The figure, and one `Axes` or, for several rows or columns, an array of them.
+    """
     from matplotlib import pyplot
 
     return pyplot.subplots(

@@ -1,107 +1,67 @@
-"""Figures of what goes on inside nets: losses by step, activations, slopes, the atlas of gradients.
+"""Curves over seeds: the mean as a line, one standard deviation around it as a band."""
 
-Most take what the functions of `jaxdl.diagnostics` return.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import cycle
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
-from jaxdl.figures.base import COLOURS, subplots
+from jaxdl.figures.base import COLOURS, Axes, Figure, subplots
 
-
-def _band(axis: Any, x: Any, curves: Float[np.ndarray, "seeds n"], **style: Any) -> None:
-    """Mean over seeds, and one standard deviation around it."""
-    mean, sd = curves.mean(axis=0), curves.std(axis=0)
-    axis.plot(x, mean, **style)
-    axis.fill_between(x, mean - sd, mean + sd, color=style["color"], alpha=0.15, lw=0)
+FEW_POINTS = 30  # up to so many are marked
 
 
-def loss_by_step(traces: Mapping[str, Float[np.ndarray, "seeds steps"]]) -> Any:
-    """Training loss of every step, on a log axis."""
-    figure, axis = subplots(width=6)
-    for colour, (name, trace) in zip(COLOURS, traces.items(), strict=False):
-        _band(axis, np.arange(1, trace.shape[1] + 1), trace, color=colour, label=name)
-    axis.set(xlabel="iteration", ylabel="training loss", yscale="log")
-    axis.legend()
-    axis.grid(alpha=0.3)
-    return figure
-
-
-def accuracy_by_epoch(
-    curves: Mapping[str, Float[np.ndarray, "epochs seeds"]],
-    references: Mapping[str, Sequence[float]],
-) -> Any:
-    """Validation accuracy after each epoch; dotted: published values of the same names."""
-    figure, axis = subplots(width=6)
-    for colour, (name, curve) in zip(COLOURS, curves.items(), strict=False):
-        epochs = np.arange(1, len(curve) + 1)
-        _band(axis, epochs, curve.T, color=colour, label=name, marker="o")
-        reference = references.get(name, ())[: len(curve)]
-        if reference:
-            label = f"{name}, read off the slide"
-            axis.plot(epochs[: len(reference)], reference, ":", color=colour, label=label)
-    axis.set(xlabel="epoch", ylabel="validation accuracy", xticks=range(1, len(curve) + 1))
-    axis.legend(fontsize=8)
-    axis.grid(alpha=0.3)
-    return figure
-
-
-def sweep(accuracy: Mapping[str, Mapping[float, Float[np.ndarray, " seeds"]]], xlabel: str) -> Any:
-    """Validation accuracy against a number on a log axis, one line for each net."""
-    figure, axis = subplots(width=6)
-    for colour, (name, by_value) in zip(COLOURS, accuracy.items(), strict=False):
-        members = np.stack(list(by_value.values()), axis=1)
-        _band(axis, list(by_value), members, color=colour, label=name, marker="o")
-    axis.set(xscale="log", xlabel=xlabel, ylabel="validation accuracy")
-    axis.legend()
-    axis.grid(alpha=0.3)
-    return figure
-
-
-def gradients_by_layer(
-    norms: Mapping[str, Mapping[str, Float[np.ndarray, "seeds layers"]]],
-) -> Any:
-    """Gradient norm of each 3x3 kernel over its place in the net, log axis; bands from min to max.
+def draw_curve(
+    axes: Axes,
+    x: Num[np.ndarray, " points"],
+    y: Float[np.ndarray, "points seeds"],
+    **style: Any,
+) -> None:
+    """Mean over seeds, and a band of one sample standard deviation: the tables' "mean ± sd".
 
     Args:
-        norms: panel -> net -> norms.
+        axes: where to draw.
+        x: places of the points.
+        y: values; NaN for a seed that has stopped before.
+        style: of the line: colour, label and the like.
     """
-    figure, axes = subplots(1, len(norms))
-    for axis, (panel, nets) in zip(np.atleast_1d(axes), norms.items(), strict=True):
-        for colour, (net, values) in zip(COLOURS, nets.items(), strict=False):
-            place = np.linspace(0, 1, values.shape[1])
-            axis.plot(place, np.median(values, axis=0), color=colour, label=net)
-            axis.fill_between(
-                place, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, lw=0
-            )
-        axis.set(title=panel, yscale="log", xlabel="place (0: first layer, 1: last)")
-        axis.grid(alpha=0.3)
-    np.atleast_1d(axes)[0].set_ylabel("gradient norm of the kernel")
-    np.atleast_1d(axes)[0].legend(fontsize=8)
-    return figure
+    mean = np.nanmean(y, axis=1)
+    (line,) = axes.plot(x, mean, **style)
+    count = np.isfinite(y).sum(axis=1)
+    sd = np.nanstd(y, axis=1) * np.sqrt(count / np.maximum(count - 1, 1))
+    if (sd > 0).any():
+        axes.fill_between(x, mean - sd, mean + sd, color=line.get_color(), alpha=0.15, lw=0)
 
 
-def curves(
-    lines: Mapping[str, tuple[np.ndarray, np.ndarray]], xlabel: str, ylabel: str, log_x: bool
-) -> Any:
-    """Lines with points, the mean over seeds with a band of one standard deviation.
+def curves_over_seeds(
+    curves: Mapping[str, tuple[Num[np.ndarray, " points"], Float[np.ndarray, "points seeds"]]],
+    xlabel: str,
+    ylabel: str,
+    *,
+    log_x: bool = False,
+    log_y: bool = False,
+    references: Mapping[str, tuple[Num[np.ndarray, " n"], Float[np.ndarray, " n"]]] | None = None,
+) -> Figure:
+    """Several curves on one pair of axes.
 
     Args:
-        lines: label -> (x [points], y [points, seeds]).
+        curves: label -> (x, y).
         xlabel, ylabel: of the axes.
-        log_x: a logarithmic axis.
+        log_x, log_y: logarithmic axes.
+        references: label of a curve -> (x, y) of published values, dotted in its colour.
     """
-    figure, axis = subplots()
-    for label, (x, y) in lines.items():
-        mean, spread = y.mean(axis=1), y.std(axis=1)
-        (line,) = axis.plot(x, mean, "o-", ms=3, label=label)
-        axis.fill_between(x, mean - spread, mean + spread, color=line.get_color(), alpha=0.15, lw=0)
-    axis.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if log_x else "linear")
-    axis.legend(fontsize=8)
-    axis.grid(alpha=0.3)
+    figure, axes = subplots(width=6)
+    for colour, (label, (x, y)) in zip(cycle(COLOURS), curves.items(), strict=False):
+        marker = "o" if len(x) <= FEW_POINTS else ""
+        draw_curve(axes, x, y, color=colour, label=label, marker=marker, ms=3)
+        if references and label in references:
+            axes.plot(*references[label], ":", color=colour, label=f"{label}, reference")
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set_xscale("log" if log_x else "linear")
+    axes.set_yscale("log" if log_y else "linear")
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.3)
     return figure
 
 
@@ -110,26 +70,24 @@ def loss_curves(
     name: str = "loss",
     ylabel: str = "loss",
     log: bool = False,
-) -> Any:
-    """Train (solid) and validation (dashed) curves, one colour per model, a band of one sd.
+) -> Figure:
+    """Training (solid) and validation (dashed) curves by epoch, one colour for each model.
 
     Args:
         histories: model -> history of its fit.
         name: which quantity of the history, "loss" or a metric.
+        ylabel: what it is.
+        log: a logarithmic axis of values.
     """
     figure, axes = subplots()
-    for colour, (label, history) in zip(COLOURS, histories.items(), strict=False):
-        for split, style in (("train", "-"), ("valid", "--")):
+    for colour, (label, history) in zip(cycle(COLOURS), histories.items(), strict=False):
+        for split, line in (("train", "-"), ("valid", "--")):
             if f"{split}_{name}" not in history:
                 continue
             curve = np.asarray(history[f"{split}_{name}"], np.float64)
-            curve = curve[np.isfinite(curve).any(axis=1)]
+            curve = curve[np.isfinite(curve).any(axis=1)]  # epochs that early stopping saved
             epochs = np.arange(1, len(curve) + 1)
-            mean = np.nanmean(curve, axis=1)
-            axes.plot(epochs, mean, style, color=colour, label=f"{label} {split}")
-            if curve.shape[1] > 1:
-                sd = np.nanstd(curve, axis=1)
-                axes.fill_between(epochs, mean - sd, mean + sd, color=colour, alpha=0.15, lw=0)
+            draw_curve(axes, epochs, curve, color=colour, ls=line, label=f"{label} {split}")
     axes.set(xlabel="epoch", ylabel=ylabel, yscale="log" if log else "linear")
     axes.legend()
     axes.grid(alpha=0.3)

@@ -4,11 +4,13 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import batch_norm as norm
+from experiments import batch_norm as lab
 from jaxdl.cli.launcher import launch
 from jaxdl.diagnostics import probes
+from jaxdl.errors import UserError
 from jaxdl.models.batch_norm_mlp import NormedMLP
 from jaxdl.training import fit, parameter_count
+from jaxdl.training.population import cross
 
 
 def rows(count=96, inputs=12, seed=0):
@@ -69,7 +71,7 @@ def test_bias_counts_for_nothing_only_where_normalisation_follows_it():
         model = small(placement)
         start = jax.vmap(lambda key, model=model: model.init(key, data["x"], False))
         variables = start(jax.random.split(jax.random.key(0), 2))
-        effect[placement] = norm.bias_effect(model, variables, data["x"], 2.0)
+        effect[placement] = lab.bias_effect(model, variables, data["x"], 2.0)
     assert (effect["before"] < 1e-4).all()
     assert (effect["none"] > 1e-2).all()
     assert (effect["after"] > 1e-2).all()
@@ -77,12 +79,12 @@ def test_bias_counts_for_nothing_only_where_normalisation_follows_it():
 
 def test_members_are_what_they_are_alone_and_losses_are_kept():
     data = rows()
-    values, seeds = norm.population([0.01, 0.1], [0, 1])
-    assert values.tolist() == pytest.approx([0.01, 0.01, 0.1, 0.1])
+    hyper, seeds = cross({"learning_rate": [0.01, 0.1]}, 2, [0, 1])
+    assert hyper["learning_rate"].tolist() == [0.01, 0.01, 0.1, 0.1]
     assert seeds.tolist() == [0, 1, 0, 1]
-    task = norm.classifier_task(small("after"), values, traced_steps=12)
+    task = probes.trace_loss(lab.classifier(small("after"), hyper["learning_rate"]), steps=12)
     together = fit(task, data, data, seeds=seeds, epochs=4, batch_size=32)
-    alone = norm.classifier_task(small("after"), 0.1)
+    alone = lab.classifier(small("after"), 0.1)
     alone = fit(alone, data, data, seeds=np.array([1]), epochs=4, batch_size=32)
     np.testing.assert_allclose(
         together.history["valid_loss"][:, 3], alone.history["valid_loss"][:, 0], rtol=1e-3
@@ -96,7 +98,7 @@ def test_members_are_what_they_are_alone_and_losses_are_kept():
 
 def test_without_biases_they_stay_where_they_started():
     data = rows()
-    task = norm.classifier_task(small("none"), 0.05, bias=np.array([1.0, 0.0]))
+    task = lab.classifier(small("none"), 0.05, bias=np.array([1.0, 0.0]))
     fitted = fit(task, data, data, seeds=np.array([4, 4]), epochs=2, batch_size=32)
     start = small("none").init(jax.random.key(4), data["x"], False)["params"]
     biases = fitted.variables["params"]["hidden_1"]["bias"]
@@ -104,7 +106,7 @@ def test_without_biases_they_stay_where_they_started():
     np.testing.assert_array_equal(biases[1], start["hidden_1"]["bias"])
     logits = fitted.predict(lambda outputs, batch: outputs, data)[1]
     params = jax.tree.map(lambda x: x[1], fitted.variables["params"])
-    bare = norm.scale_biases(params, 0.0)
+    bare = lab.scale_biases(params, 0.0)
     assert all((bare[f"hidden_{i}"]["bias"] == 0).all() for i in range(2))
     np.testing.assert_allclose(
         logits, small("none").apply({"params": bare}, data["x"], False), atol=1e-5
@@ -113,39 +115,44 @@ def test_without_biases_they_stay_where_they_started():
 
 def test_verdicts_and_usable_rates():
     clear = np.array([0.02, 0.021, 0.019])
-    assert norm.verdict(clear).endswith("helps")
-    assert norm.verdict(-clear).endswith("hurts")
-    assert norm.verdict(np.array([0.02, -0.02, 0.001])).endswith("no difference")
-    assert "one seed" in norm.verdict(np.array([0.1]))
+    assert lab.verdict(clear).endswith("helps")
+    assert lab.verdict(-clear).endswith("hurts")
+    assert lab.verdict(np.array([0.02, -0.02, 0.001])).endswith("no difference")
+    assert "one seed" in lab.verdict(np.array([0.1]))
     accuracy = {0.1: np.array([0.90, 0.91]), 0.3: np.array([0.9, 0.9]), 1.0: np.array([0.8, 0.99])}
-    assert norm.best_value(accuracy) == 0.1
-    assert norm.usable(accuracy) == [0.1, 0.3, 1.0]
+    assert lab.best_rate(accuracy) == 0.1
+    assert lab.usable_rates(accuracy) == [0.1, 0.3, 1.0]
     accuracy[1.0] -= 0.01
-    assert norm.usable(accuracy) == [0.1, 0.3]
+    assert lab.usable_rates(accuracy) == [0.1, 0.3]
 
 
 def test_standardised_slide_values():
     # recomputed by hand from the slide's five activations
     given = np.array([1, 3, 5.1, 7.5, 9])
     np.testing.assert_allclose(
-        norm.standardise(given), [-1.418, -0.730, -0.007, 0.819, 1.336], atol=1e-3
+        lab.standardise(given), [-1.418, -0.730, -0.007, 0.819, 1.336], atol=1e-3
     )
 
 
-def test_lab_runs_and_evaluates_to_the_same_tables(tmp_path, capsys):
-    lab = ["experiments/batch_norm.py", "--workdir", str(tmp_path / "run"), "--seeds", "2"]
-    results = launch([*lab, "--preset", "quick", "--source", "simulated"])[0]
-    epochs, by_rate, chosen, varied, moved, claims = results.tables
+def test_lab_answers_the_three_claims(quick_run):
+    results = quick_run("batch_norm").results
+    epochs, by_rate, chosen, variants, biases, claims = results.tables
     assert (by_rate.rows[1]["BN in front"] > by_rate.rows[1]["no BN"]).all()
     size = {row["net"]: row["parameters"] for row in chosen.rows}
     assert size == {"no BN": 89_610, "BN behind": 90_010, "BN in front": 90_010, "linear": 7_850}
     assert all(row["test accuracy"].min() > 0.7 for row in chosen.rows)
-    assert (np.asarray(moved.rows[0]["BN in front"]) < 1e-3).all()
-    assert (np.asarray(moved.rows[0]["BN behind"]) > 0.1).all()
-    assert len(varied.rows) == 9
+    assert (np.asarray(biases.rows[0]["BN in front"]) < 1e-3).all()
+    assert (np.asarray(biases.rows[0]["BN behind"]) > 0.1).all()
+    assert [row["variant"] for row in variants.rows[:3]] == [
+        "as it is", "dropout 0.5", "without biases",
+    ]  # fmt: skip
+    assert len(variants.rows) == 9
     assert len(claims.rows) == 3
     assert "BN behind, slide" in epochs.columns
-    figures = {path.stem for path in (tmp_path / "run" / "figures").iterdir()}
-    assert {"loss_by_iteration", "activations", "learning_rates", "slopes"} <= figures
-    launch(["--eval", str(tmp_path / "run")])
-    assert "identical to its results.json" in capsys.readouterr().out
+    assert {"loss_by_iteration", "activations", "learning_rates", "slopes"} <= set(results.figures)
+
+
+def test_the_slides_rate_must_be_one_of_the_sweep(tmp_path):
+    options = ["--preset", "quick", "--source", "simulated", "--learning-rate", "0.05"]
+    with pytest.raises(UserError, match=r"0\.05 is not among"):
+        launch(["experiments/batch_norm.py", "--workdir", str(tmp_path / "run"), *options])

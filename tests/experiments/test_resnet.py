@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from experiments import resnet
-from jaxdl.cli.launcher import launch
-from jaxdl.diagnostics import probes
 from jaxdl.models.resnet import ResNet, blocks_of, identity_shortcut
 from jaxdl.training import fit, parameter_count
 from jaxdl.vision import classification_task
@@ -61,7 +59,7 @@ def small(shortcut="identity", steps=18):
     net = ResNet(1, shortcut, (4, 6, 8), classes=2)
     return classification_task.image_task(
         net,
-        lambda hyper: resnet.optimizer(0.1, 1e-4, steps, 8),
+        lambda hyper: resnet.momentum_sgd(0.1, 1e-4, steps, 8),
         lambda images: resnet.centred(images, np.full((8, 8, 3), 0.35, np.float32)),
     )
 
@@ -109,7 +107,7 @@ def test_nets_learn_and_their_gradients_are_reported_by_layer(data, shortcut):
     fitted = fit(task, data, seeds=np.arange(2), epochs=6, batch_size=16)
     said = classification_task.predicted_class(fitted, data)
     assert classification_task.accuracy_of(said, data["y"]).min() > 0.9
-    first, last = probes.layer_gradient_norms([start, fitted], data)
+    first, last = resnet.gradient_norms([start, fitted], data)
     assert first.shape == last.shape == (2, 7)
 
     def loss(params):
@@ -134,7 +132,7 @@ def test_shrinking_averages_squares():
 
 @pytest.mark.parametrize(("depth", "early"), [(56, 1.0), (110, 0.1)])
 def test_rate_falls_twice_and_deep_nets_start_slowly(depth, early):
-    transform = resnet.optimizer(0.1, 0.01, 1000, depth)
+    transform = resnet.momentum_sgd(0.1, 0.01, 1000, depth)
     weights = {"w": jnp.ones(())}
 
     def step(state, _):
@@ -149,14 +147,12 @@ def test_rate_falls_twice_and_deep_nets_start_slowly(depth, early):
     np.testing.assert_allclose(updates[990], -0.0001, rtol=1e-3)
 
 
-def test_lab_runs_and_evaluates_to_the_same_tables(tmp_path, capsys):
-    lab = ["experiments/resnet.py", "--workdir", str(tmp_path / "run")]
-    table = launch([*lab, "--preset", "quick", "--source", "simulated"])[0].tables[0]
-    names = [row["net"] for row in table.rows]
-    assert names[1:3] == ["residual, 8 layers", "plain, 8 layers"]
-    assert table.rows[1]["parameters"] == table.rows[2]["parameters"]
-    assert (table.rows[1]["first / last gradient at the start"] > 0).all()
-    figures = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
-    assert figures == {"loss.png", "accuracy.png", "gradients.png"}
-    launch(["--eval", str(tmp_path / "run")])
-    assert "identical to its results.json" in capsys.readouterr().out
+def test_lab_sets_residual_beside_plain_nets_of_the_same_size(quick_run):
+    results = quick_run("resnet").results
+    linear, residual, plain, untrained = results.tables[0].rows
+    assert (residual["net"], plain["net"]) == ("residual, 8 layers", "plain, 8 layers")
+    assert residual["parameters"] == plain["parameters"]
+    assert (residual["first / last gradient at the start"] > 0).all()
+    assert linear["at the end"] == "-"
+    assert untrained["net"] == "plain, 8 layers, untrained"
+    assert set(results.figures) == {"loss", "accuracy", "gradients"}
