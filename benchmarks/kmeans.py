@@ -14,7 +14,7 @@ from harness import markdown, measure, options, publish
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_sample_image, make_blobs
 
-from jaxdl.cli.launcher import find_lab, load_lab
+from jaxdl.cli.labs import find_lab, load_lab
 from jaxdl.clustering import choose_k
 
 

@@ -10,7 +10,6 @@ Six series have a simulated twin: five days with a plateau from 9 to 18 h, and t
 """
 
 import csv
-import difflib
 import hashlib
 import io
 import json
@@ -33,6 +32,7 @@ from datasets.source import (
     find_all,
     provenance_of,
 )
+from jaxdl.errors import nearest
 from jaxdl.hashing import arrays_digest
 
 URL = "https://raw.githubusercontent.com/numenta/NAB/master/"
@@ -136,8 +136,9 @@ def _find_by_label_file(name: str, request: Request):
         return known
     names = [key.removesuffix(".csv") for key in _read_json(known[0].path)]
     if name not in names:
-        near = difflib.get_close_matches(name, names, 1)
-        hint = f"did you mean {near[0]}?" if near else "see labels/combined_labels.json of NAB"
+        stems = {each.rpartition("/")[2]: each for each in names}
+        near = nearest(name.rpartition("/")[2], stems)
+        hint = f"did you mean {stems[near]}?" if near else "see labels/combined_labels.json of NAB"
         raise DataError(f"NAB has no series {name}; {hint}")
     series = find_all([_series(name)], request)
     return series if isinstance(series, Missing) else [*known, *series]

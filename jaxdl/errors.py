@@ -1,5 +1,8 @@
 """Errors that a user can cause. The launcher prints them as one line and exits with status 2."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """A mistake the user can mend. The message is one line and says what to do."""
@@ -25,3 +28,17 @@ class Interrupted(Exception):
         self.signum = signum
         self.saved_step = saved_step
         super().__init__(f"stopped by signal {signum}; state saved at step {saved_step}")
+
+
+class Irreproducible(Exception):
+    """An evaluation gave other tables than the run stored: the program or a device is at fault."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelt one was meant to be; None where no name is near.
+
+    >>> nearest("epoks", ["epochs", "eps", "seed"])
+    'epochs'
+    >>> nearest("csv", ["epochs", "eps", "seed"])
+    """
+    return next(iter(difflib.get_close_matches(name, list(known), 1, cutoff=0.7)), None)

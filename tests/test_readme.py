@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxdl.cli import launcher
+from jaxdl.cli import labs, launcher
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "README.ko.md", "docs/labs.md")
@@ -14,8 +14,8 @@ PAGES = ("README.md", "README.ko.md", "docs/labs.md")
 def test_the_lab_of_the_readme_runs_and_evaluates(tmp_path, monkeypatch, capsys):
     program = re.search(r"```python\n(.+?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     (tmp_path / "my_lab.py").write_text(program[1], "utf-8")
-    monkeypatch.setattr(launcher, "EXPERIMENTS", tmp_path)
-    assert "my_lab.py" in launcher.list_labs()
+    monkeypatch.setattr(labs, "EXPERIMENTS", tmp_path)
+    assert "my_lab.py" in labs.list_labs()
     folder = str(tmp_path / "run")
     results = launcher.launch(["my_lab", "--seeds", "2", "--hidden", "64", "--workdir", folder])[0]
     accuracy = {row["model"]: row["test accuracy"] for row in results.tables[0].rows}

@@ -1,5 +1,5 @@
-"""The command line: typed options, and the launcher that finds and runs labs."""
+"""The command line: typed options, and the launcher that runs labs."""
 
-from jaxdl.cli.launcher import find_lab, launch, list_labs, load_lab, main, script
+from jaxdl.cli.launcher import launch, main, script
 
-__all__ = ["find_lab", "launch", "list_labs", "load_lab", "main", "script"]
+__all__ = ["launch", "main", "script"]

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import difflib
 import io
 import itertools
 import re
@@ -10,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,8 +148,8 @@ def _one_line(box: str, known: Sequence[str], argv: Sequence[str]) -> str:
         unknown = [w.split("=")[0] for w in argv if w.startswith("--")]
         unknown = [w for w in unknown if w.replace("_", "-") not in known]
         if unknown:
-            near = difflib.get_close_matches(unknown[0], known, 1)
-            hint = f"did you mean {near[0]}?" if near else "--help lists the options"
+            near = nearest(unknown[0].lstrip("-"), [option.lstrip("-") for option in known])
+            hint = f"did you mean --{near}?" if near else "--help lists the options"
             return f"unknown option {unknown[0]}; {hint}"
     return message or "the options could not be read; see --help"
 

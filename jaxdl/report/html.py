@@ -4,29 +4,29 @@ import base64
 import html
 import io
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from jaxdl.report.table import Results
 
+if TYPE_CHECKING:  # an evaluation that shows no figure never imports matplotlib
+    from matplotlib.figure import Figure
 
-def save_figures(results: Results, folder: Path) -> dict[str, bytes]:
-    """Draw every figure into `folder` as PNG; returns name -> bytes."""
+
+def draw_figures(figures: Mapping[str, Callable[[], "Figure"]]) -> dict[str, bytes]:
+    """Every figure as a PNG: name -> bytes."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    folder.mkdir(parents=True, exist_ok=True)
     pictures = {}
-    for name, draw in results.figures.items():
+    for name, draw in figures.items():
         figure = draw()
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
         pyplot.close(figure)
         pictures[name] = buffer.getvalue()
-        (folder / f"{name}.png").write_bytes(pictures[name])
     return pictures
 
 

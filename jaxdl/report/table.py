@@ -8,11 +8,16 @@ import html
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-Cell = Any
+from jaxdl.report.markdown import escaped
+
+if TYPE_CHECKING:  # an evaluation that shows no figure never imports matplotlib
+    from matplotlib.figure import Figure
+
+Cell = str | float | int | None | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,11 @@ class Table:
     def markdown(self) -> str:
         """The table for a document."""
         table = (self.columns, *self.cells())
-        lines = [[cell.replace("|", r"\|") for cell in line] for line in table]
+        lines = [[escaped(cell).replace("|", r"\|") for cell in line] for line in table]
         rows = ["| " + " | ".join(line) + " |" for line in lines]
         marks = ["---:" if _is_numeric(self.rows[0].get(c)) else "---" for c in self.columns]
         rule = "|" + "|".join(marks) + "|"
-        return "\n".join([f"**{self.title}**", "", rows[0], rule, *rows[1:]])
+        return "\n".join([f"**{escaped(self.title)}**", "", rows[0], rule, *rows[1:]])
 
     def html(self) -> str:
         """The table for the report; every text is escaped."""
@@ -96,7 +101,7 @@ class Results:
     """
 
     tables: Sequence[Table]
-    figures: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+    figures: Mapping[str, Callable[[], "Figure"]] = field(default_factory=dict)
     headline: Mapping[str, Cell] = field(default_factory=dict)
     notes: Sequence[str] = ()
     files: Mapping[str, Callable[[Mapping[str, Any]], bytes]] = field(default_factory=dict)

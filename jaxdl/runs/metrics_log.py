@@ -1,76 +1,161 @@
-"""The two logs of a run, a line for each epoch: metrics.jsonl and timing.jsonl."""
+"""The two logs of a run, a line of JSON for each epoch: metrics.jsonl and timing.jsonl.
+
+metrics.jsonl holds numbers that depend on nothing but the configuration and the data: after a kill
+and a resume it is the same file, byte for byte. Seconds go to timing.jsonl.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from jaxdl.errors import UserError
+from jaxdl.files import write_whole
 from jaxdl.runs.folder import LOGS
-from jaxdl.runs.progress import ProgressBar
-from jaxdl.training import parallel
+from jaxdl.runs.progress import ProgressBar, StopRequest
+
+if TYPE_CHECKING:  # an optional package
+    from tensorboardX import SummaryWriter
+
+
+class _Line(NamedTuple):
+    """A line of a log: which fit and epoch it is of, and its bytes."""
+
+    fit: str
+    epoch: int
+    text: bytes
+
+
+class EpochLog:
+    """A log whose lines stand in the order in which the lab trains its fits.
+
+    A resumed fit continues where its checkpoint stands, which may be before its last line, and
+    behind lines of fits that are already finished. So its lines are put back into their place.
+
+    Args:
+        path: of the file; made with the first line.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def begin(self, fit: str, epochs_done: int, order: Sequence[str]) -> None:
+        """Drop the lines of `fit` behind its checkpoint, and lines that cannot be read.
+
+        Args:
+            fit: that is about to train.
+            epochs_done: how many epochs its checkpoint has seen.
+            order: the fits that the lab has asked for so far, `fit` included.
+
+        Raises:
+            UserError: the file cannot be read or written.
+        """
+        lines = self._lines()
+        self._write([x for x in lines if x.fit != fit or x.epoch <= epochs_done], order)
+
+    def append(self, fit: str, epoch: int, values: Mapping[str, object]) -> None:
+        """One more line.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        line = json.dumps({"fit": fit, "epoch": epoch, **values}) + "\n"
+        try:
+            with self.path.open("ab") as file:
+                file.write(line.encode())
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be written ({error.strerror})") from error
+
+    def arrange(self, order: Sequence[str]) -> None:
+        """Put the lines into the order of the fits; see `begin` for it."""
+        self._write(self._lines(), order)
+
+    def _lines(self) -> list[_Line]:
+        try:
+            content = self.path.read_bytes() if self.path.exists() else b""
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be read ({error.strerror})") from error
+        return [line for text in content.splitlines() if (line := _parse(text)) is not None]
+
+    def _write(self, lines: Sequence[_Line], order: Sequence[str]) -> None:
+        place = {fit: number for number, fit in enumerate(order)}
+        ordered = sorted(lines, key=lambda line: place.get(line.fit, len(place)))  # stable
+        content = b"".join(line.text + b"\n" for line in ordered)
+        if content != (self.path.read_bytes() if self.path.exists() else b""):
+            write_whole(self.path, content)
 
 
 class RunWatcher(ProgressBar):
-    """The progress bar, and the two logs of the run.
+    """The progress bar of a fit, and its lines in the two logs.
 
-    metrics.jsonl holds numbers that depend on nothing but the configuration and the data: after a
-    kill and a resume it is the same file, byte for byte. Seconds go to timing.jsonl.
+    Args:
+        name: of the fit.
+        stop: where a request to stop arrives.
+        timing: is told the seconds of compilation and training.
+        folder: the run folder; None writes and shows nothing (processes other than the first).
+        order: the fits that the lab has asked for so far, this one included.
+        tensorboard: the curves are also written as TensorBoard events.
     """
 
-    def __init__(self, run: Any, name: str):
-        super().__init__(name, run.stop, show=parallel.is_main())
-        self.run = run
-        self.events = None
+    def __init__(
+        self,
+        name: str,
+        stop: StopRequest,
+        timing: dict[str, float],
+        folder: Path | None,
+        order: Sequence[str],
+        tensorboard: bool = False,
+    ):
+        super().__init__(name, stop, show=folder is not None)
+        self.timing, self.folder, self.order = timing, folder, order
+        self.tensorboard = tensorboard
+        self.logs: list[EpochLog] = []
+        self.events: SummaryWriter | None = None
 
     def start(self, epochs: int, rows: int, seen: int, compile_seconds: float) -> None:
         super().start(epochs, rows, seen, compile_seconds)
-        self.run.timing[self.name] = {"compile_seconds": compile_seconds, "train_seconds": 0.0}
-        if self.run.evaluating or not self.show:
+        self.timing.update(compile_seconds=compile_seconds, train_seconds=0.0)
+        if self.folder is None:
             return
-        if self.run.tensorboard:
-            self.events = _event_writer(self.run.folder / "tensorboard" / self.name)
-        for log in LOGS:
-            path = self.run.folder / log
-            lines = path.read_text("utf-8").splitlines() if path.exists() else []
-            kept = [line for line in lines if _still_true(line, self.name, seen // rows)]
-            path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        if self.tensorboard:
+            self.events = _event_writer(self.folder / "tensorboard" / self.name)
+        self.logs = [EpochLog(self.folder / name) for name in LOGS]
+        for log in self.logs:
+            log.begin(self.name, seen // rows, self.order)
 
     def epoch(self, epoch: int, metrics: Mapping[str, np.ndarray], timing: dict) -> None:
         super().epoch(epoch, metrics, timing)
-        self.run.timing[self.name]["train_seconds"] += timing["train_seconds"]
-        if not self.show:
-            return
+        self.timing["train_seconds"] += timing["train_seconds"]
         values = {name: np.asarray(value, np.float32).tolist() for name, value in metrics.items()}
         speed = {"examples_per_second": self.rows / timing["train_seconds"], **timing}
-        for log, entry in zip(LOGS, (values, speed), strict=True):
-            line = json.dumps({"fit": self.name, "epoch": epoch + 1, **entry})
-            with (self.run.folder / log).open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+        for log, entry in zip(self.logs, (values, speed), strict=False):
+            log.append(self.name, epoch + 1, entry)
         if self.events is not None:
             for name, value in metrics.items():
                 self.events.add_scalar(name, float(np.nanmean(value)), epoch + 1)
 
     def close(self) -> None:
         super().close()
+        for log in self.logs:
+            log.arrange(self.order)
         if self.events is not None:
             self.events.close()
 
 
-def _event_writer(folder: Path) -> Any:
+def _parse(text: bytes) -> _Line | None:
+    """A line of a log; None where a kill or a bad disk has left something else."""
+    try:
+        entry = json.loads(text)
+        return _Line(str(entry["fit"]), int(entry["epoch"]), text)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _event_writer(folder: Path) -> "SummaryWriter":
     try:
         from tensorboardX import SummaryWriter
     except ImportError as error:
         raise UserError('--tensorboard needs: pip install -e ".[tensorboard]"') from error
     return SummaryWriter(str(folder))
-
-
-def _still_true(line: str, fit_name: str, epochs_done: int) -> bool:
-    """Whether a log line is of another fit, or of an epoch that the checkpoint has seen."""
-    try:
-        entry = json.loads(line)
-    except ValueError:  # the process was killed while it wrote this line
-        return False
-    return entry["fit"] != fit_name or entry["epoch"] <= epochs_done

@@ -12,13 +12,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jaxdl.errors import UserError
+from jaxdl.files import read_object
 from jaxdl.hashing import digest
 from jaxdl.report import Results
-from jaxdl.report.markdown import SETTINGS, record_section, sections, settings
-from jaxdl.training import parallel
+from jaxdl.report.markdown import SETTINGS, code, escaped, record_section, sections, settings
+from jaxdl.runs.run import Run
+from jaxdl.runs.summary import refresh
 
 # Options that say where and how, not what: a reader who repeats the command chooses his own.
 _PLACES = ("--record", "--workdir", "--data-dir")
@@ -46,31 +47,32 @@ def _portable(word: str) -> str:
     return f"{option}={value}" if option else value
 
 
-def record_run(path: Path, run: Any, results: Results) -> None:
+def record_run(path: Path, run: Run, results: Results) -> None:
     """Put the tables of a finished run into a document, with data, command, n and machine.
 
     Args:
         path: the document; made if it is not there.
-        run: a `jaxdl.runs.Run`.
-        results: what its experiment returned.
-    """
-    from jaxdl.runs.folder import read_json
-    from jaxdl.runs.summary import refresh
+        run: that has finished.
+        results: what its lab returned.
 
-    if not parallel.is_main():
+    Raises:
+        UserError: the document or the figure beside it cannot be written.
+    """
+    if not run.folder.writes:
         return
-    machine, command = read_json(run.folder / "environment.json"), repeatable(run.command)
+    machine = run.folder.read("environment.json", devices=list, versions=dict)
+    command = repeatable(run.command)
     cores = f"{machine['cpu_count']} core{'s' * (machine['cpu_count'] != 1)}"
     devices = ", ".join(sorted(set(machine["devices"])))
     lines: Sequence[str] = [
-        *run.data_lines,
-        f"`{command}`",
+        *map(escaped, run.data_lines),
+        code(command),
         f"n = {run.config['seeds']} seeds; {machine['platform']} ({devices}, "
         f"{cores}), jax {machine['versions']['jax']}; "
         f"{run.timing['run_seconds']:.0f} s; {time.strftime('%Y-%m-%d')}",
         *[table.markdown() for table in results.tables],
-        *results.notes,
-        *figure_line(path, run.lab, command, run.folder / "figures"),
+        *map(escaped, results.notes),
+        *figure_line(path, run.lab, command, run.folder.path / "figures"),
     ]
     record_section(path, _key(run.lab, command), run.title, "\n\n".join(lines))
     refresh(path)
@@ -112,11 +114,9 @@ def add_figure(path: Path, folder: Path) -> None:
     Raises:
         UserError: no finished run, or the document has no section of its command.
     """
-    from jaxdl.runs.folder import read_json
-
     if not (folder / "results.json").exists():
         raise UserError(f"{folder} holds no finished run")
-    stored = read_json(folder / "results.json")
+    stored = read_object(folder / "results.json", lab=str, title=str, command=str)
     command = repeatable(stored["command"])
     key, known = _key(stored["lab"], command), sections(path)
     if key not in known:
@@ -128,8 +128,6 @@ def add_figure(path: Path, folder: Path) -> None:
 
 def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
     """The document, then run folders; status 2 and one line on a mistake."""
-    from jaxdl.runs.summary import refresh
-
     try:
         document, *folders = map(Path, arguments)
         for folder in folders:

@@ -128,7 +128,8 @@ def refresh(document: Path) -> None:
     entries = given["line"]
     recorded = [found for found in map(parse, sections(document).values()) if found]
     rows = [line(entry, recorded) for entry in entries]
-    table = [COLUMNS, ["---"] * len(COLUMNS), *([row[c] for c in COLUMNS] for row in rows)]
+    cells = [[row[column].replace("|", r"\|") for column in COLUMNS] for row in rows]
+    table = [COLUMNS, ["---"] * len(COLUMNS), *cells]
     lines = ["| " + " | ".join(cells) + " |" for cells in table]
     note = (
         "References are the course's stored runs and goals taken from published results, as named; "

@@ -7,7 +7,7 @@ import shlex
 import numpy as np
 import pytest
 
-from jaxdl.cli import launcher, options
+from jaxdl.cli import labs, launcher, options
 from tests.conftest import LABS, ROOT
 
 COMMAND = re.compile(r"python run\.py (experiments/\S+\.py.*)")
@@ -21,8 +21,8 @@ def commands_in(text: str) -> list[str]:
 def parsed(command: str):
     """(name of the lab, its options as typed by the command line)."""
     path, *words = shlex.split(command)
-    lab = launcher.find_lab(path)
-    return lab.stem, options.parse(launcher.load_lab(lab), lab.stem, words)
+    lab = labs.find_lab(path)
+    return lab.stem, options.parse(labs.load_lab(lab), lab.stem, words)
 
 
 @pytest.mark.parametrize("lab", LABS)
@@ -68,7 +68,7 @@ def test_evaluation_prints_the_same_tables_and_writes_nothing(lab, quick_run, ca
 
 @pytest.mark.parametrize("lab", LABS)
 def test_documented_commands_can_be_typed(lab):
-    module = launcher.load_lab(launcher.find_lab(lab))
+    module = labs.load_lab(labs.find_lab(lab))
     found = [command for command in commands_in(module.__doc__) if "..." not in command]
     assert found, "a lab's docstring shows its command"
     for command in found:
@@ -77,7 +77,7 @@ def test_documented_commands_can_be_typed(lab):
 
 @pytest.mark.parametrize("lab", LABS)
 def test_help_explains_every_option(lab, capsys):
-    module = launcher.load_lab(launcher.find_lab(lab))
+    module = labs.load_lab(labs.find_lab(lab))
     with pytest.raises(SystemExit) as stop:
         options.parse(module, lab, ["--help"])
     assert stop.value.code == 0

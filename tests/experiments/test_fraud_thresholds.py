@@ -3,10 +3,10 @@
 import numpy as np
 
 from jaxdl.anomaly.adaptive_threshold import recalibrated
-from jaxdl.cli import launcher
+from jaxdl.cli import labs, launcher
 
 PACE = {"window": 2000, "block": 100, "gain": 0.2}
-LAB = launcher.load_lab(launcher.EXPERIMENTS / "fraud_thresholds.py")
+LAB = labs.load_lab(labs.EXPERIMENTS / "fraud_thresholds.py")
 
 
 def test_a_recalibrated_threshold_follows_drift_that_a_fixed_one_does_not():

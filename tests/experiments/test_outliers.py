@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from datasets.toy import odd_count
-from jaxdl.cli.launcher import find_lab, launch, load_lab
+from jaxdl.cli.labs import find_lab, load_lab
+from jaxdl.cli.launcher import launch
 
 lab = load_lab(find_lab("outliers"))
 

@@ -1,0 +1,58 @@
+"""Files that are written whole or not at all, and JSON files that are read with suspicion."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from jaxdl.errors import UserError
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file in one move: it holds the old content or the new one, never a part.
+
+    Args:
+        path: of the file, whose folder is made; where it is a link, the file it leads to is
+            replaced.
+        content: all of it.
+
+    Raises:
+        UserError: it cannot be written (no room, no permission); what was there stays.
+    """
+    try:
+        path = path.resolve()
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(path)
+        finally:
+            with contextlib.suppress(OSError):  # moved, or never made
+                temporary.unlink()
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror or error})") from error
+
+
+def read_object(path: Path, **needed: type) -> dict[str, Any]:
+    """The object that a JSON file holds.
+
+    Args:
+        path: of the file.
+        needed: key -> type that its value must have, such as `tables=list`.
+
+    Raises:
+        UserError: it cannot be read, is no JSON object, or lacks a key of the right type.
+    """
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist; is {path.parent} a run folder?") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path} is damaged: it holds no JSON object")
+    for key, kind in needed.items():
+        if not isinstance(found.get(key), kind):
+            raise UserError(f"{path} is damaged: it has no proper {key!r}")
+    return found
