@@ -24,12 +24,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 
-from jaxdl.cli.options import typed
 from jaxdl.errors import UserError
+from jaxdl.serving.command import Parser
 
 MOST_MISSING_DAYS = 7
 MOST_CHARACTERS = 4096
@@ -38,16 +38,19 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Options:
-    """Options of `python -m jaxdl.live`."""
+    """Options of `python -m jaxdl.live`.
+
+    Attributes:
+        step_seconds: time between two events.
+        threshold: mean surprise (decades) that begins an alarm; None: the detector's own.
+        state: file that the detector's memory is kept in (.npz, no pickle).
+        save_every: rows between two saves of the state.
+    """
 
     step_seconds: int = 300
-    """Time between two events."""
     threshold: float | None = None
-    """Mean surprise (decades) that begins an alarm. Default: the detector's own."""
     state: Path | None = None
-    """File that the detector's memory is kept in (.npz, no pickle)."""
     save_every: int = 1000
-    """Rows between two saves of the state."""
 
 
 class Live:
@@ -230,20 +233,32 @@ class _Lines:
                 yield line
 
 
+def _options(argv: Sequence[str]) -> Options:
+    parser = Parser(
+        prog="python -m jaxdl.live",
+        usage="python -m jaxdl.live [--step-seconds N] [--state FILE] [options]",
+        description=__doc__,
+    )
+    add, usual = parser.add_argument, Options()
+    step, save = usual.step_seconds, usual.save_every
+    add("--step-seconds", type=int, default=step, metavar="N", help=f"between two events ({step})")
+    add(
+        "--threshold",
+        type=float,
+        metavar="DECADES",
+        help="mean surprise that begins an alarm; default: the detector's own",
+    )
+    add("--state", type=Path, metavar="FILE", help="the detector's memory (.npz, no pickle)")
+    add("--save-every", type=int, default=save, metavar="N", help=f"rows between saves ({save})")
+    return Options(**vars(parser.parse_args(argv)))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
-    import tyro
-
     lines = _Lines()
     rows = alarms = errors = 0
     try:
-        options = typed(
-            Annotated[Options, tyro.conf.OmitArgPrefixes],
-            sys.argv[1:] if argv is None else argv,
-            (Options,),
-            description=__doc__,
-            prog="python -m jaxdl.live",
-        )
+        options = _options(sys.argv[1:] if argv is None else argv)
         live = Live(options)
         try:
             for record in live.answers(lines):

@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 import numpy as np
 
 from jaxdl.errors import UserError
+from jaxdl.serving.command import Parser
 from jaxdl.serving.table_reader import (
     Chunk,
     Wanted,
@@ -91,20 +92,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
-        raise UserError(f"{message}; --help explains")
-
-
-def _parser() -> argparse.ArgumentParser:
-    head, _, rest = __doc__.partition("\n\n")
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m jaxdl.score",
         usage="python -m jaxdl.score RUN_OR_FILE INPUT [--output FILE] [options]",
-        description=f"{head}\n\n{rest}",
+        description=__doc__,
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("scorer", metavar="RUN_OR_FILE", type=Path, help="scorer file or run folder")

@@ -331,34 +331,6 @@ def test_rows_of_another_shape_or_not_finite_are_refused(scorer):
     assert scorer.score(np.zeros((0, 30)))[0].shape == (0,)
 
 
-def test_a_run_leaves_its_scorer_and_an_evaluation_writes_none(trained, tmp_path):
-    config = {"lab": "x", "preset": "quick", "seed": 0, "seeds": 2, "options": {}}
-    told = []
-
-    def finish(evaluating):
-        folder = tmp_path / "run"
-        run = Run(folder, "x", "X", config, "python run.py x", None, evaluating)
-        if not evaluating:
-            run.open(fresh=True)
-        run.data.append({"kind": "simulated"})
-        run.finish(Results([], scorer=lambda origin: told.append(origin) or trained.data))
-        run.close()
-        return folder / "scorer.jaxdl"
-
-    assert not finish(evaluating=True).exists()
-    file = finish(evaluating=False)
-    assert scorer_file.load(file.parent).exact
-    assert told[-1]["simulated"] is True
-    assert (told[-1]["lab"], told[-1]["n_seeds"]) == ("x", 2)
-    file.write_bytes(b"of another run")
-    finish(evaluating=True)
-    assert file.read_bytes() == b"of another run"
-    run = Run(file.parent, "x", "X", config, "", None)
-    run.open(fresh=True)
-    run.close()
-    assert not file.exists()
-
-
 def test_the_fraud_lab_exports_the_vote_of_its_seeds(tmp_path):
     folder = tmp_path / "run"
     lab = ["experiments/fraud_ae.py", "--source", "simulated", "--seeds", "3"]

@@ -264,7 +264,7 @@ CALLS = {
     "column 'id' is missing": ["t.csv", "--keep", "id"],
     "--top 0": ["t.csv", "--top", "0"],
     "invalid choice": ["t.csv", "--format", "xml"],
-    "unrecognized arguments": ["t.csv", "--out", "x"],
+    "unknown option --out": ["t.csv", "--out", "x"],
     "has the sha256": ["t.csv", "--sha256", "00"],
     "--output nowhere/o.csv cannot be written (No such": ["t.csv", "--output", "nowhere/o.csv"],
     "--output t.csv/o.csv cannot be written (Not a dir": ["t.csv", "--output", "t.csv/o.csv"],

@@ -1,0 +1,38 @@
+"""What the commands `python -m jaxdl.score` and `python -m jaxdl.live` share: their parser."""
+
+import argparse
+import re
+from typing import NoReturn
+
+from jaxdl.errors import UserError, nearest
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse for a command whose help is its module's docstring; a mistake is one line.
+
+    Args:
+        prog: the command.
+        usage: its first line of help.
+        description: the module's docstring.
+        epilog: shown below the options.
+    """
+
+    def __init__(self, prog: str, usage: str, description: str, epilog: str | None = None):
+        super().__init__(
+            prog=prog,
+            usage=usage,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UserError; names the nearest option where one is unknown."""
+        unknown = re.match(r"unrecognized arguments: --([^\s=]+)", message)
+        if unknown is None:
+            raise UserError(f"{message}; --help explains")
+        known = [option.lstrip("-") for option in self._option_string_actions]
+        near = nearest(unknown[1], known)
+        hint = f"did you mean --{near}?" if near else "--help lists the options"
+        raise UserError(f"unknown option --{unknown[1]}; {hint}")
