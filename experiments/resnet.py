@@ -36,6 +36,7 @@ from jaxtyping import Array, Float, UInt8
 from datasets import cifar10, splits
 from datasets.splits import Rows
 from jaxdl import optim
+from jaxdl.diagnostics.probes import norms_by_layer
 from jaxdl.figures.base import COLOURS, Figure, subplots
 from jaxdl.figures.curves import draw_curve, loss_curves
 from jaxdl.models.conv2d import pixels
@@ -265,8 +266,8 @@ def gradient_norms(moments: list[Fitted], batch: Rows) -> list[Float[np.ndarray,
             outputs, _ = task.apply(now, batch, jax.random.key(0), True, {})
             return task.loss(outputs, batch, {}).mean()
 
-        gradient = jax.grad(mean_loss)(variables["params"])
-        return jnp.stack([jnp.linalg.norm(gradient[name]["kernel"].ravel()) for name in in_order])
+        norms = norms_by_layer(jax.grad(mean_loss)(variables["params"]))
+        return jnp.stack([norms[f"{name}/kernel"] for name in in_order])
 
     results = []
     for fitted in moments:

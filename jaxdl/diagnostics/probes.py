@@ -4,16 +4,13 @@ Pure functions of arrays, for use inside jit and vmap; nothing here depends on a
 """
 
 import dataclasses
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
-from jaxdl.training import Fitted
 from jaxdl.training.task import Batch, Task, row_mask
 
 TRACE = "loss_trace"
@@ -111,39 +108,3 @@ def trace_loss(task: Task, steps: int) -> Task:
         return outputs, {**changed, TRACE: {"loss": losses, "step": step + 1}}
 
     return dataclasses.replace(task, init=init, apply=apply)
-
-
-def layer_gradient_norms(
-    populations: Sequence[Fitted], batch: Mapping[str, np.ndarray]
-) -> list[Float[np.ndarray, "seeds layers"]]:
-    """Norm of the mean loss's gradient for each 3x3 kernel, from the input to the output.
-
-    Args:
-        populations: of one task with a `models.resnet.ResNet`, at several moments.
-        batch: rows that the loss is the mean of, in training mode (batch statistics).
-    """
-    task = populations[0].task
-
-    @jax.jit
-    def norms(variables) -> dict[str, Array]:
-        def mean_loss(params):
-            whole = {**variables, "params": params}
-            outputs, _ = task.apply(whole, batch, jax.random.key(0), True, {})
-            return task.loss(outputs, batch, {}).mean()
-
-        return norms_by_layer(jax.grad(mean_loss)(variables["params"]))
-
-    def member_norms(fitted, member):
-        found = norms(jax.tree.map(lambda x: x[member], fitted.variables))
-        layers = {
-            int(match[1]): float(norm)
-            for path, norm in found.items()
-            if (match := re.fullmatch(r"conv_(\d+)/kernel", path))
-        }
-        return [layers[layer] for layer in sorted(layers)]
-
-    # one member after the other: JAX 0.7 cannot vmap a convolution's gradient
-    return [
-        np.array([member_norms(fitted, member) for member in range(len(fitted.seeds))])
-        for fitted in populations
-    ]
