@@ -220,7 +220,7 @@ def train_autoencoders(
     model = DenseAutoencoder(PIXELS, config.widths, jax.nn.gelu, code_activation=identity)
     size = {"epochs": config.epochs, "batch_size": config.batch_size}
     falling = optim.cosine(config.learning_rate, rows=len(train.x), **size)
-    plain = reconstruction_task(model, squared_error, falling)
+    copying = reconstruction_task(model, squared_error, falling)
     any_noise = corruptions.one_of(list(noises.values()))
     denoising = reconstruction_task(model, squared_error, falling, corrupt=any_noise)
 
@@ -228,15 +228,13 @@ def train_autoencoders(
     # denoiser's is the one that cleans held-out images best, so these are noisy, too
     fit = partial(run.fit, train={"x": train.x}, patience=config.epochs, **size)
     noisy = np.asarray(any_noise(jax.random.key(0), unit_range(held_out.x)))
-    return Nets(
-        model,
-        plain=fit("autoencoder", plain, valid={"x": held_out.x}),
-        denoiser=fit("denoiser", denoising, valid={"x": held_out.x, "input": noisy}),
-        untrained=run.fit(
-            "untrained", plain, {"x": train.x}, epochs=0, batch_size=config.batch_size
-        ),
-        pca=fit_pca(unit_range(train.x), min(MOST_COMPONENTS, len(train.x))),
+    plain = fit("autoencoder", copying, valid={"x": held_out.x})
+    denoiser = fit("denoiser", denoising, valid={"x": held_out.x, "input": noisy})
+    untrained = run.fit(
+        "untrained", copying, {"x": train.x}, epochs=0, batch_size=config.batch_size
     )
+    pca = fit_pca(unit_range(train.x), min(MOST_COMPONENTS, len(train.x)))
+    return Nets(model, plain, denoiser, untrained, pca)
 
 
 def codes_of(fitted: Fitted, images: Labelled) -> Float[np.ndarray, "seeds rows code"]:
@@ -271,6 +269,8 @@ def psnr(mse: float | Float[np.ndarray, " seeds"]) -> Float[np.ndarray, " *seeds
 
 
 # ---- 1. compression ------------------------------------------------------------------------------
+# An image can be stored as its code, since the decoder needs nothing else: 32 numbers in place of
+# 784 bytes, as float32 or rounded to a byte each.
 
 LEVELS = 255  # steps of a number that is stored in one byte
 RANGE_ROWS = 5000  # training images from which the range of a stored number is known
@@ -331,6 +331,8 @@ def in_bytes(
 
 
 # ---- 2. noise removal ----------------------------------------------------------------------------
+# A net that has learnt to give back clean images for noisy ones can clean images that it has never
+# seen. PCA cleans by leaving out small components, a median filter by looking at nine pixels.
 
 COMPONENTS_TRIED = (4, 8, 16, 32, 64, 128, 256)
 
@@ -405,6 +407,7 @@ def best_components(
 
 
 # ---- 3. search for similar images ----------------------------------------------------------------
+# Images whose codes are near should be alike. Labels play no part in the search; they judge it.
 
 NEIGHBOURS = 10
 
@@ -466,6 +469,8 @@ def images_found(nets: Nets, gallery: Labelled, queries: Labelled) -> Figure:
 
 
 # ---- 4. change and generation --------------------------------------------------------------------
+# Codes can be averaged, moved and drawn at random; the decoder makes images of the results. Is that
+# better than to do the same with pixels, or with principal components?
 
 
 class Space(NamedTuple):
@@ -600,6 +605,8 @@ def images_between(nets: Nets, test: Labelled) -> Figure:
 
 
 # ---- 5. pre-training: classifiers that see few labels --------------------------------------------
+# The encoder has seen 55,000 images, but no label. A classifier that starts from it is compared
+# with one that starts from nothing, and with logistic regression, all on the same few labels.
 
 LABELLED_BATCH = 50
 CLASSIFIER_RATE = 1e-3  # Adam's step size
@@ -774,6 +781,7 @@ def accuracy(classifier: Fitted, test: Labelled) -> Float[np.ndarray, " seeds"]:
 
 
 # ---- 6. a map of the codes -----------------------------------------------------------------------
+# PCA or t-SNE lays codes and pixels out in the plane. A good map has neighbours of the same class.
 
 
 def map_codes(
