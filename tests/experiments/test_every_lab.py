@@ -84,9 +84,7 @@ def test_help_explains_every_option(lab, capsys):
     assert stop.value.code == 0
     shown = capsys.readouterr().out
     for name in module.Config.__dataclass_fields__:
-        option = name.replace(
-            "_", "-"
-        )  # what is on by default is shown as the option to turn it off
+        option = name.replace("_", "-")  # what is on by default is shown by how to turn it off
         assert f"--{option}" in shown or f"--no-{option}" in shown
 
 
