@@ -37,7 +37,8 @@ def jaxdl_peer(data, units, batch_size, seeds):
     from jaxdl.models.text import BagMLP
     from jaxdl.text import sentiment_task
 
-    hyper, members = sentiment_task.population({"L2": {"l2": L2}}, range(seeds))
+    methods = {"L2": sentiment_task.Regularisation(l2=L2)}
+    hyper, members = sentiment_task.methods_times_seeds(methods, range(seeds))
     task = sentiment_task.sentiment_task(BagMLP(VOCABULARY, (units, units)), hyper, 1e-3)
 
     return second_epoch(task, data, members, batch_size)

@@ -1,37 +1,55 @@
 """Lab 040 - what else reads a review: word pairs, 1D-CNN, GRU, LSTM, bidirectional (IMDB)
 
-The multi-hot MLP of `imdb_regularization.py` with the proximal L1 step, the same with the most
-frequent pairs of neighbouring words beside the words, both again with naive Bayes's weights and
-sums by length (Wang and Manning, 2012), and networks that read the words in order. Each stops early
-on training reviews of films set aside; then it is trained again on all training reviews for as many
-epochs (the median of its seeds) and meets the test reviews once. A logistic regression on the same
-multi-hot vectors stands beside the MLPs. Commands (bags with ten seeds, the others with three):
+A bag of words forgets the order: "not good" and "good, not" are the same to it. Two ways to keep
+some of it are compared. Bags: the multi-hot MLP of `imdb_regularization.py` with the proximal L1
+step, the same with the most frequent pairs of neighbouring words beside the words, and both again
+with naive Bayes's weights and sums by length. Networks that read the words in order: a convolution
+over neighbouring words, GRU, LSTM, and an LSTM in both directions.
 
     python run.py experiments/imdb_sequence.py --models words pairs --seeds 10
     python run.py experiments/imdb_sequence.py --models cnn gru lstm bidirectional --seeds 3
 
+Protocol: each model stops early on training reviews of films set aside; then it is trained again on
+all training reviews for as many epochs (the median of its seeds) and meets the test reviews once. A
+logistic regression on the same multi-hot vectors stands beside the MLPs.
 Published: multi-hot MLP 0.890 (lecture, best epoch on the test half), 1D-CNN 0.864, bidirectional
-LSTM 0.878 (Keras examples). Ours: docs/results.md. One CPU core: bags 4 minutes, others 15 to 30.
+LSTM 0.878 (Keras examples). Expected: weighted words 0.889, weighted words and pairs 0.910 (n = 10
+seeds), 1D-CNN 0.882, bidirectional LSTM 0.866 (n = 3 seeds); see docs/results.md.
+Runtime on one CPU core: bags 4 minutes, others 15 to 30.
 """
 
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
-import flax.linen as nn
+import jax.numpy as jnp
 import numpy as np
+import optax
+from jaxtyping import Float, Int, UInt
+from sklearn.linear_model import LogisticRegression
 
 from datasets import imdb, splits
+from jaxdl import optim
 from jaxdl.figures.curves import loss_curves
-from jaxdl.models.text import BagMLP, TextCNN, TextRNN
+from jaxdl.models.layers import convolves
+from jaxdl.models.text import BagMLP, GRUCell, LSTMCell, TextCNN, TextRNN
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 from jaxdl.text import bag_of_words, sentiment_task
-from jaxdl.training import Task, parameter_count
+from jaxdl.text.sentiment_task import Regularisation
+from jaxdl.training import Fitted, Task, module_functions
 
 Bag = Literal["words", "pairs", "weighted_words", "weighted_pairs"]
-Model = Bag | Literal["cnn", "gru", "lstm", "bidirectional"]
+Network = Literal["cnn", "gru", "lstm", "bidirectional"]
+Model = Bag | Network
 BAGS = get_args(Bag)
+WITH_PAIRS = ("pairs", "weighted_pairs")
+WITH_WEIGHTS = ("weighted_words", "weighted_pairs")
+
+Examples = Mapping[str, np.ndarray]  # "x": what the model reads, "y": 1 for a positive review
+Pairs = Int[np.ndarray, " pairs"]  # from `bag_of_words.frequent_pairs`
 
 
 @dataclass(frozen=True)
@@ -70,85 +88,285 @@ class Config:
 
 PRESETS = {
     "quick": Config(
-        models=("pairs", "weighted_words", "cnn"), pairs=300, epochs=6, cnn_length=64,
-        num_words=2000, twin_rows=1000, bag_batch=64, bag_units=8,
+        models=("pairs", "weighted_words", "cnn"),
+        pairs=300,
+        bag_units=8,
+        bag_batch=64,
+        cnn_length=64,
+        epochs=6,
+        num_words=2000,
+        twin_rows=1000,
     )
-}  # fmt: skip
-
-
-def network(name: Model, config: Config, seeds: int, texts: dict[str, np.ndarray]) -> Task:
-    """The task of a model; `texts` are those it will learn from."""
-    words, rnn = config.num_words, partial(TextRNN, config.num_words)
-    if name in BAGS:
-        weighted, size = name.startswith("weighted"), columns(name, config)
-        strength = config.weighted_proximal if weighted else config.proximal
-        hyper, _ = sentiment_task.population({name: {"proximal": strength}}, range(seeds))
-        module = BagMLP(size, (config.bag_units, config.bag_units), by_length=weighted)
-        weights = bag_of_words.class_weights(texts["x"], texts["y"], size) if weighted else None
-        return sentiment_task.sentiment_task(module, hyper, config.learning_rate, weights)
-    modules = {
-        "cnn": TextCNN(words),
-        "gru": rnn(nn.GRUCell),
-        "lstm": rnn(nn.OptimizedLSTMCell),
-        "bidirectional": rnn(nn.OptimizedLSTMCell, bidirectional=True),
-    }
-    return sentiment_task.sequence_task(modules[name], config.learning_rate)
-
-
-def columns(name: Model, config: Config) -> int:
-    """Length of a multi-hot vector of words, or of words and pairs."""
-    return config.num_words + (config.pairs if name.endswith("pairs") else 0)
-
-
-def inputs(
-    name: Model, config: Config, pairs: np.ndarray | None, half: imdb.ReviewRows
-) -> np.ndarray:
-    """What a model reads of `half`; pairs are those frequent in the training reviews."""
-    if name not in BAGS:
-        length = config.cnn_length if name == "cnn" else config.rnn_length
-        return bag_of_words.sequences(half.tokens, half.starts, length)
-    pairs = pairs if name.endswith("pairs") else None
-    return bag_of_words.multi_hot(half.tokens, half.starts, config.num_words, pairs)
+}
 
 
 def main(config: Config, run: Run) -> Results:
     data = imdb.load(run.source, config.num_words, config.twin_rows)
     run.uses(data.provenance)
     rest, chosen = splits.split_by_group(data.train.film, config.validation_share)
-    rows, histories, pairs = [], {}, None
-    if {"pairs", "weighted_pairs"} & set(config.models):
-        text = (data.train.tokens, data.train.starts, config.num_words)
-        pairs = bag_of_words.frequent_pairs(*text, config.pairs, imdb.UNKNOWN)
+    pairs = pairs_of(data.train, config)
+
+    rows, histories = [], {}
     for name in config.models:
-        read = partial(inputs, name, config, pairs)
-        train, test = ({"x": read(h), "y": h.label.astype("f4")} for h in (data.train, data.test))
-        part, valid = ({k: v[r] for k, v in train.items()} for r in (rest, chosen))
-        task = partial(network, name, config, len(run.seeds))
-        few = config.sequence_batch // (2 if name == "cnn" else 1)
-        size = {"batch_size": config.bag_batch if name in BAGS else few}
-        limits = {"epochs": config.epochs, "patience": config.patience, **size}
-        stopped = run.fit(name, task(part), part, valid, **limits)
-        histories[name] = stopped.history
+        reader = reader_of(name, pairs, config, len(run.seeds))
+        train, test = examples(reader, data.train), examples(reader, data.test)
+        part, valid = rows_of(train, rest), rows_of(train, chosen)
+
+        stopped = train_until_best(reader, part, valid, config, run)
         epochs = round(float(np.median(stopped.best_epoch)))
-        whole = run.fit(f"{name}_whole", task(train), train, epochs=epochs, **size)
-        kept = stopped.best_epoch - 1, np.arange(len(run.seeds))
-        rows.append(
-            {
-                "model": name,
-                "parameters": parameter_count(whole.variables) // len(run.seeds),
-                "epochs": epochs,
-                "validation cross-entropy": stopped.history["valid_loss"][kept],
-                "validation accuracy": stopped.history["valid_accuracy"][kept],
-            }
-            | sentiment_task.test_columns(whole.predict(sentiment_task.judged, test), test["y"])
-        )
+        whole = train_again(reader, train, epochs, run)
+
+        histories[name] = stopped.history
+        rows.append(model_row(name, epochs, stopped, whole, test))
         if name in ("words", "pairs"):
-            linear = bag_of_words.logistic_regression(
-                columns(name, config), part, valid, train, test
-            )
+            linear = logistic_regression(columns(name, config), part, valid, train, test)
             rows.append({"model": f"logistic regression, {name}", **linear})
-    best = max((r for r in rows if "epochs" in r), key=lambda r: r["validation accuracy"].mean())
+
+    networks = [row for row in rows if "epochs" in row]
+    best = max(networks, key=lambda row: row["validation accuracy"].mean())
     split = f"{len(rest):,} + {len(chosen):,} validation, then all; {len(test['y']):,} test"
-    tables = [Table(f"Readers of reviews; {split} reviews", rows)]
-    curves = {"loss": partial(loss_curves, histories, ylabel="cross-entropy")}
-    return Results(tables, curves, {f"test accuracy ({best['model']})": best["test accuracy"]})
+    return Results(
+        tables=[Table(f"Readers of reviews; {split} reviews", rows)],
+        figures={"loss": partial(loss_curves, histories, ylabel="cross-entropy")},
+        headline={f"test accuracy ({best['model']})": best["test accuracy"]},
+    )
+
+
+# ---- data ----------------------------------------------------------------------------------------
+
+
+def pairs_of(train: imdb.ReviewRows, config: Config) -> Pairs | None:
+    """The most frequent pairs of the training reviews, if a model reads pairs."""
+    if not set(WITH_PAIRS) & set(config.models):
+        return None
+    return bag_of_words.frequent_pairs(
+        train.tokens, train.starts, config.num_words, config.pairs, imdb.UNKNOWN
+    )
+
+
+def columns(name: Bag, config: Config) -> int:
+    """Length of a multi-hot vector of words, or of words and pairs."""
+    return config.num_words + (config.pairs if name in WITH_PAIRS else 0)
+
+
+def last_words(
+    tokens: Int[np.ndarray, " words"], starts: Int[np.ndarray, " bounds"], length: int
+) -> UInt[np.ndarray, "rows length"]:
+    """The last `length` words of each text, zeros in front of a shorter one (Keras's default)."""
+    position = starts[1:, None] - length + np.arange(length)
+    inside = position >= starts[:-1, None]
+    chosen = tokens[np.where(inside, position, 0)]
+    return np.where(inside, chosen, 0).astype(np.uint16 if tokens.max() < 1 << 16 else np.uint32)
+
+
+def rows_of(examples: Examples, rows: Int[np.ndarray, " chosen"]) -> Examples:
+    """Some of the reviews."""
+    return {name: values[rows] for name, values in examples.items()}
+
+
+# ---- models --------------------------------------------------------------------------------------
+
+
+class Reader(NamedTuple):
+    """A model: what it reads of a review, and how it is trained.
+
+    Attributes:
+        name: of the model.
+        inputs: reviews -> what the model reads of them.
+        task: training reviews -> the task; word weights depend on these reviews.
+        batch_size: reviews in a step.
+    """
+
+    name: Model
+    inputs: Callable[[imdb.ReviewRows], UInt[np.ndarray, "rows widest"]]
+    task: Callable[[Examples], Task]
+    batch_size: int
+
+
+def examples(reader: Reader, half: imdb.ReviewRows) -> Examples:
+    """What the reader sees of these reviews, and their labels."""
+    return {"x": reader.inputs(half), "y": half.label.astype(np.float32)}
+
+
+def reader_of(name: Model, pairs: Pairs | None, config: Config, seeds: int) -> Reader:
+    """The model of this name; `pairs` for those that read pairs."""
+    if name in BAGS:
+        return bag_reader(name, pairs, config, seeds)
+    return network_reader(name, config)
+
+
+def bag_reader(name: Bag, pairs: Pairs | None, config: Config, seeds: int) -> Reader:
+    """The multi-hot MLP with the proximal L1 step, on words or on words and pairs."""
+
+    def inputs(half):
+        own = pairs if name in WITH_PAIRS else None
+        return bag_of_words.multi_hot(half.tokens, half.starts, config.num_words, own)
+
+    def task(train):
+        weighted, size = name in WITH_WEIGHTS, columns(name, config)
+        strength = config.weighted_proximal if weighted else config.proximal
+        method = {name: Regularisation(proximal=strength)}
+        hyper, _ = sentiment_task.methods_times_seeds(method, range(seeds))
+        model = BagMLP(size, (config.bag_units, config.bag_units), by_length=weighted)
+        plain = sentiment_task.sentiment_task(model, hyper, config.learning_rate)
+        if not weighted:
+            return plain
+        return with_word_weights(plain, naive_bayes_weights(train["x"], train["y"], size))
+
+    return Reader(name, inputs, task, config.bag_batch)
+
+
+def naive_bayes_weights(
+    words: UInt[np.ndarray, "rows widest"], label: Float[np.ndarray, " rows"], columns: int
+) -> Float[np.ndarray, " columns"]:
+    """How unevenly each word stands in the two classes: twice |log of the ratio of its shares|.
+
+    Wang and Manning, "Baselines and bigrams" (2012): naive Bayes's log-count ratio as a fixed
+    weight of the features, with their smoothing of one. Twice, so that an average word of film
+    reviews has a weight near 1. Call it on training texts only.
+
+    Args:
+        words: from `bag_of_words.multi_hot`.
+        label: 0 or 1.
+        columns: length of the multi-hot vector.
+    """
+    matrix = bag_of_words.sparse_matrix(words, columns)
+    negative, positive = (1.0 + matrix[label == kind].getnnz(axis=0) for kind in (0, 1))
+    ratio = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
+    return 2 * np.abs(ratio)
+
+
+def with_word_weights(task: Task, weights: Float[np.ndarray, " columns"]) -> Task:
+    """The task of a `BagMLP` on multi-hot vectors with these weights in place of the ones."""
+
+    def apply(variables, batch, key, train, hyper):
+        # a weight times a row of the kernel is a one times the weighted row
+        params = variables["params"]
+        first = params["hidden_0"]
+        kernel = first["kernel"] * jnp.asarray(weights, jnp.float32)[:, None]
+        params = {**params, "hidden_0": {**first, "kernel": kernel}}
+        return task.apply({**variables, "params": params}, batch, key, train, hyper)
+
+    return dataclasses.replace(task, apply=apply)
+
+
+def network_reader(name: Network, config: Config) -> Reader:
+    """A network that reads the last words of a review in order."""
+    words = config.num_words
+    module = {
+        "cnn": TextCNN(words),
+        "gru": TextRNN(words, GRUCell),
+        "lstm": TextRNN(words, LSTMCell),
+        "bidirectional": TextRNN(words, LSTMCell, bidirectional=True),
+    }[name]
+    length = config.cnn_length if name == "cnn" else config.rnn_length
+    batch_size = config.sequence_batch // 2 if name == "cnn" else config.sequence_batch
+
+    def inputs(half):
+        return last_words(half.tokens, half.starts, length)
+
+    def task(train):
+        del train
+        return sequence_task(module, config.learning_rate)
+
+    return Reader(name, inputs, task, batch_size)
+
+
+def sequence_task(module: TextCNN | TextRNN, learning_rate: float) -> Task:
+    """Binary cross-entropy on {"x": sequences of words, "y": 0 or 1}, Adam as in Keras.
+
+    The gradient is clipped at norm 1: one long review must not undo a recurrent layer.
+    """
+    init, apply = module_functions(module)
+
+    def optimizer(hyper):
+        del hyper
+        return optax.chain(optax.clip_by_global_norm(1.0), optim.adam(learning_rate))
+
+    return Task(
+        init,
+        apply,
+        sentiment_task.cross_entropy,
+        optimizer,
+        metrics={"accuracy": sentiment_task.accuracy},
+        convolves=convolves(module),
+    )
+
+
+# ---- training ------------------------------------------------------------------------------------
+
+
+def train_until_best(
+    reader: Reader, part: Examples, valid: Examples, config: Config, run: Run
+) -> Fitted:
+    """On a part of the training reviews, with early stopping on the others."""
+    return run.fit(
+        reader.name,
+        reader.task(part),
+        part,
+        valid,
+        epochs=config.epochs,
+        batch_size=reader.batch_size,
+        patience=config.patience,
+    )
+
+
+def train_again(reader: Reader, train: Examples, epochs: int, run: Run) -> Fitted:
+    """On all training reviews, for a number of epochs that is known by now."""
+    return run.fit(
+        f"{reader.name}_whole",
+        reader.task(train),
+        train,
+        epochs=epochs,
+        batch_size=reader.batch_size,
+    )
+
+
+# ---- what we see ---------------------------------------------------------------------------------
+
+
+def model_row(
+    name: Model, epochs: int, stopped: Fitted, whole: Fitted, test: Examples
+) -> dict[str, Any]:
+    """A model's validation scores in the epoch it stopped at, and its test scores afterwards."""
+    kept = stopped.best_epoch - 1, np.arange(len(stopped.seeds))
+    judged = whole.predict(sentiment_task.judge, test)
+    return {
+        "model": name,
+        "parameters": whole.parameter_count,
+        "epochs": epochs,
+        "validation cross-entropy": stopped.history["valid_loss"][kept],
+        "validation accuracy": stopped.history["valid_accuracy"][kept],
+    } | sentiment_task.scores_on_test(judged, test["y"])
+
+
+def logistic_regression(
+    columns: int,
+    part: Examples,
+    valid: Examples,
+    train: Examples,
+    test: Examples,
+    strengths: Sequence[float] = (0.01, 0.03, 0.1),
+) -> dict[str, float]:
+    """The linear baseline (scikit-learn's, with L2) on multi-hot vectors.
+
+    Args:
+        columns: length of the multi-hot vector.
+        part, valid: the strength C is chosen by the accuracy on `valid` after training on `part`.
+        train, test: then it is trained on `train` and tested once.
+        strengths: values of C.
+
+    Returns:
+        "validation accuracy" and "test accuracy".
+    """
+
+    def on_matrix(examples):
+        return bag_of_words.sparse_matrix(examples["x"], columns), examples["y"]
+
+    def accuracy(strength, learn, judge):
+        return LogisticRegression(C=strength, max_iter=300).fit(*learn).score(*judge)
+
+    part, valid, train, test = (on_matrix(each) for each in (part, valid, train, test))
+    scores = {strength: accuracy(strength, part, valid) for strength in strengths}
+    best = max(scores, key=scores.__getitem__)
+    return {"validation accuracy": scores[best], "test accuracy": accuracy(best, train, test)}

@@ -1,4 +1,4 @@
-"""Networks for texts: a multi-hot MLP whose first layer is an embedding sum, and sequence models.
+"""Networks for texts: an MLP on bags of words, a convolutional and a recurrent network.
 
 A dense layer on a multi-hot vector adds up the kernel's rows of the words that occur. `bag_sum`
 does just that, one column of the list of words after the other, with the same value and gradient
@@ -10,62 +10,88 @@ from collections.abc import Callable, Sequence
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.custom_batching import sequential_vmap
 from jaxtyping import Array, Float, Integer
 
 from jaxdl.models.conv1d import Conv1D
 from jaxdl.models.layers import dropout, glorot, keras_embedding
 
+# the recurrent cells of a `TextRNN`, so that a lab can name one without Flax
+GRUCell = nn.GRUCell
+LSTMCell = nn.OptimizedLSTMCell
+
+Words = Integer[np.ndarray | Array, "batch widest"]  # from `jaxdl.text.bag_of_words.multi_hot`
+Tokens = Integer[np.ndarray | Array, "batch length"]  # words in order; 0 is padding
+
 USUAL_WORDS = 100  # distinct words; near the median of the film reviews
 
 
+# ---- the sum of a kernel's rows ------------------------------------------------------------------
+
+
 @jax.custom_vjp
-def bag_sum(
-    kernel: Float[Array, "vocabulary units"], words: Integer[Array, "batch widest"]
-) -> Float[Array, "batch units"]:
+def bag_sum(kernel: Float[Array, "vocabulary units"], words: Words) -> Float[Array, "batch units"]:
     """`multi_hot(words) @ kernel`: the sum of the kernel's rows named by each text.
 
     Members of a vmapped population are computed one after the other, so that each may stop at its
     own longest text.
 
+    >>> kernel = jnp.array([[1.0], [10.0], [100.0]])
+    >>> bag_sum(kernel, jnp.array([[0, 2], [1, 3]]))  # 3 stands for nothing
+    Array([[101.],
+           [ 10.]], dtype=float32)
+
     Args:
         kernel: of the layer.
-        words: distinct row numbers; those from `vocabulary` on stand for nothing
-            (`jaxdl.text.bag_of_words.multi_hot` makes such lists).
+        words: distinct row numbers; those from `vocabulary` on stand for nothing.
     """
     return _sum_rows(kernel, words)
 
 
-def _longest(words: Array, vocabulary: int) -> Array:
-    """Columns that hold a word at all."""
-    columns = jnp.arange(1, words.shape[1] + 1)
-    return jnp.where(words < vocabulary, columns, 0).max()
+def _bag_sum_forward(kernel, words):
+    return _sum_rows(kernel, words), (kernel, words)
+
+
+def _bag_sum_backward(saved, gradient):
+    kernel, words = saved
+    return _scatter_rows(kernel, words, gradient), None
+
+
+bag_sum.defvjp(_bag_sum_forward, _bag_sum_backward)
 
 
 @sequential_vmap
-def _sum_rows(kernel: Array, words: Array) -> Array:
+def _sum_rows(kernel, words):
+    """[batch, units]: the sum of the rows."""
+
     def add_column(j, total):
         column = jax.lax.dynamic_index_in_dim(words, j, 1, keepdims=False).astype(jnp.int32)
         return total + kernel.at[column].get(mode="fill", fill_value=0)
 
     start = jnp.zeros((words.shape[0], kernel.shape[1]), kernel.dtype)
-    return jax.lax.fori_loop(0, _longest(words, kernel.shape[0]), add_column, start)
+    return jax.lax.fori_loop(0, _columns_in_use(words, kernel.shape[0]), add_column, start)
 
 
 @sequential_vmap
-def _scatter_rows(kernel: Array, words: Array, gradient: Array) -> Array:
+def _scatter_rows(kernel, words, gradient):
+    """[vocabulary, units]: each text's gradient added to the rows that it named."""
+
     def add_column(j, total):
         column = jax.lax.dynamic_index_in_dim(words, j, 1, keepdims=False).astype(jnp.int32)
         return total.at[column].add(gradient, mode="drop")
 
-    longest = _longest(words, kernel.shape[0])
-    return jax.lax.fori_loop(0, longest, add_column, jnp.zeros_like(kernel))
+    start = jnp.zeros_like(kernel)
+    return jax.lax.fori_loop(0, _columns_in_use(words, kernel.shape[0]), add_column, start)
 
 
-bag_sum.defvjp(
-    lambda kernel, words: (_sum_rows(kernel, words), (kernel, words)),
-    lambda saved, gradient: (_scatter_rows(*saved, gradient), None),
-)
+def _columns_in_use(words, vocabulary):
+    """The number of the last column that holds a word."""
+    columns = jnp.arange(1, words.shape[1] + 1)
+    return jnp.where(words < vocabulary, columns, 0).max()
+
+
+# ---- networks on bags of words -------------------------------------------------------------------
 
 
 class MultiHotDense(nn.Module):
@@ -75,7 +101,7 @@ class MultiHotDense(nn.Module):
         features: units.
         vocabulary: length of the multi-hot vector.
         by_length: divide the sum by the square root of the number of distinct words, so that a
-            long text does not speak louder; a text of `USUAL_WORDS` is left as it is.
+            long text does not weigh more; a text of `USUAL_WORDS` is left as it is.
     """
 
     features: int
@@ -83,7 +109,7 @@ class MultiHotDense(nn.Module):
     by_length: bool = False
 
     @nn.compact
-    def __call__(self, words: Integer[Array, "batch widest"]) -> Float[Array, "batch units"]:
+    def __call__(self, words: Words) -> Float[Array, "batch units"]:
         kernel = self.param("kernel", glorot, (self.vocabulary, self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         total = bag_sum(kernel, words)
@@ -109,7 +135,7 @@ class BagMLP(nn.Module):
     @nn.compact
     def __call__(
         self,
-        words: Integer[Array, "batch widest"],
+        words: Words,
         train: bool,
         rate: float | Float[Array, ""] = 0.0,
     ) -> Float[Array, " batch"]:
@@ -121,6 +147,9 @@ class BagMLP(nn.Module):
                 x = nn.Dense(width, kernel_init=glorot, name=f"hidden_{layer}")(x)
             x = dropout(nn.relu(x), rate, self.make_rng("dropout") if train else None)
         return nn.Dense(1, kernel_init=glorot, name="output")(x)[:, 0]
+
+
+# ---- networks that read words in order -----------------------------------------------------------
 
 
 class TextCNN(nn.Module):
@@ -143,9 +172,7 @@ class TextCNN(nn.Module):
     dropout_rate: float = 0.3
 
     @nn.compact
-    def __call__(
-        self, tokens: Integer[Array, "batch length"], train: bool
-    ) -> Float[Array, " batch"]:
+    def __call__(self, tokens: Tokens, train: bool) -> Float[Array, " batch"]:
         drop = nn.Dropout(self.dropout_rate, deterministic=not train)
         embed = nn.Embed(self.vocabulary, self.embedding, embedding_init=keras_embedding)
         x = drop(embed(tokens.astype(jnp.int32)))
@@ -159,7 +186,7 @@ class TextRNN(nn.Module):
 
     Attributes:
         vocabulary: as in `TextCNN`.
-        cell: makes the recurrent cell from its number of units (`nn.GRUCell`, say).
+        cell: makes the recurrent cell from its number of units: `GRUCell` or `LSTMCell`.
         embedding, units: widths; `units` in each direction.
         bidirectional: a second layer reads from the end.
         dropout_rate: of the embedded words and of the pooled features.
@@ -173,9 +200,7 @@ class TextRNN(nn.Module):
     dropout_rate: float = 0.3
 
     @nn.compact
-    def __call__(
-        self, tokens: Integer[Array, "batch length"], train: bool
-    ) -> Float[Array, " batch"]:
+    def __call__(self, tokens: Tokens, train: bool) -> Float[Array, " batch"]:
         drop = nn.Dropout(self.dropout_rate, deterministic=not train)
         embed = nn.Embed(self.vocabulary, self.embedding, embedding_init=keras_embedding)
         x = drop(embed(tokens.astype(jnp.int32)))

@@ -1,1 +1,1 @@
-"""Text: bags of words and n-grams, and the task of telling good reviews from bad."""
+"""Texts: bags of words and word pairs, and the task that tells positive from negative texts."""

@@ -1,142 +1,160 @@
-"""Tasks that tell a positive text from a negative one, and how their answers are judged."""
+"""The task of telling a positive text from a negative one, with regularisers as numbers.
 
+How one program trains every regulariser: each training step contains all of them, and a strength of
+0 turns one off. L1 and L2 with strength 0 add nothing to the gradient, the soft threshold at 0
+moves no weight, dropout with rate 0 drops no unit. So two methods differ in four numbers only, and
+numbers may differ between the members of a vmapped population. `methods_times_seeds` lays the
+members out, `sentiment_task` puts the four numbers to work, and one compiled program trains all
+methods with all seeds.
+"""
+
+import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxdl import losses, optim
-from jaxdl.models.layers import convolves
 from jaxdl.models.text import BagMLP
-from jaxdl.training import Task, module_functions
+from jaxdl.training import Task
 from jaxdl.training.population import cross
+from jaxdl.training.task import Batch, Hyper, Variables
 
-METRICS = {"accuracy": lambda outputs, batch: losses.binary_accuracy(outputs, batch["y"])}
+# ---- regularisers --------------------------------------------------------------------------------
 
 
-def cross_entropy(outputs: Float[Array, " batch"], batch: Mapping[str, Any], hyper: Any = None):
-    """Binary cross-entropy of each text; no penalty is part of it."""
-    return losses.binary_cross_entropy(outputs, batch["y"])
+@dataclass(frozen=True)
+class Regularisation:
+    """How strongly each regulariser acts; 0 turns it off.
+
+    Attributes:
+        l1: factor of sum|w|, whose gradient is added to the loss's.
+        l2: factor of sum(w ** 2), likewise; Keras's convention, without 1/2.
+        proximal: L1 as a soft threshold behind Adam's step, which gives exact zeros
+            (`jaxdl.optim.soft_threshold`); not on the scale of `l1`.
+        dropout: share of the hidden units that each training step drops.
+    """
+
+    l1: float = 0.0
+    l2: float = 0.0
+    proximal: float = 0.0
+    dropout: float = 0.0
+
+
+def methods_times_seeds(
+    methods: Mapping[str, Regularisation], seeds: Sequence[int] | Int[np.ndarray, " seeds"]
+) -> tuple[dict[str, Float[np.ndarray, " members"]], Int[np.ndarray, " members"]]:
+    """Strengths and seeds of a population: every method with every seed, method by method.
+
+    `jaxdl.training.population.by_method` takes the trained population apart again.
+
+    >>> methods = {"none": Regularisation(), "L2": Regularisation(l2=0.001)}
+    >>> hyper, seeds = methods_times_seeds(methods, [0, 1, 2])
+    >>> hyper["l2"].tolist()
+    [0.0, 0.0, 0.0, 0.001, 0.001, 0.001]
+    >>> seeds.tolist()
+    [0, 1, 2, 0, 1, 2]
+    """
+    strengths = [dataclasses.asdict(method) for method in methods.values()]
+    columns = {
+        field.name: [strength[field.name] for strength in strengths]
+        for field in dataclasses.fields(Regularisation)
+    }
+    return cross(columns, len(methods), seeds)
 
 
 def hidden_kernel(names: tuple[str, ...]) -> bool:
-    """The layers that lab 040 penalises: all kernels but the output's."""
+    """The weights that are penalised: all kernels but the output layer's, and no biases.
+
+    >>> hidden_kernel(("hidden_0", "kernel")), hidden_kernel(("output", "kernel"))
+    (True, False)
+    """
     return names[-1] == "kernel" and names[0] != "output"
 
 
-def sentiment_task(
-    model: BagMLP,
-    hyper: Mapping[str, Any],
-    learning_rate: float,
-    word_weights: Float[np.ndarray, " vocabulary"] | None = None,
-) -> Task:
-    """Binary cross-entropy on {"x": lists of words, "y": 0 or 1}; the penalty is not part of it.
+# ---- task ----------------------------------------------------------------------------------------
 
-    The penalty enters as a gradient transform in front of Adam (as Keras adds it to the loss), the
-    proximal L1 step behind it, the dropout rate goes into the model.
+
+def sentiment_task(
+    model: BagMLP, hyper: Mapping[str, Float[np.ndarray, " members"]], learning_rate: float
+) -> Task:
+    """Binary cross-entropy on {"x": lists of words, "y": 0 or 1}, regularised as `hyper` says.
+
+    The penalties are no part of the loss that is reported: their gradient is a transform in front
+    of Adam (as if Keras had added them to the loss), the soft threshold one behind it, and the
+    dropout rate goes into the model.
 
     Args:
         model: on lists of words.
-        hyper: the strengths, as `jaxdl.text.sentiment_task.population` returns them.
+        hyper: the strengths of each member, from `methods_times_seeds`.
         learning_rate: Adam's.
-        word_weights: fixed factor of each word's one in the multi-hot vector, 1 by default.
     """
 
-    def optimizer(hyper):
+    def init(key: PRNGKeyArray, batch: Batch) -> Variables:
+        return model.init(key, batch["x"], False)
+
+    def apply(variables, batch, key, train, hyper):
+        rngs = {"dropout": key} if train else {}
+        return model.apply(variables, batch["x"], train, hyper["dropout"], rngs=rngs), {}
+
+    def optimizer(hyper: Hyper) -> optax.GradientTransformation:
         return optax.chain(
             optim.elastic_net(hyper["l1"], hyper["l2"], hidden_kernel),
             optim.adam(learning_rate),
             optim.soft_threshold(hyper["proximal"], learning_rate, hidden_kernel),
         )
 
-    def apply(variables, batch, key, train, hyper):
-        params = variables["params"]
-        if word_weights is not None:
-            # a weighted one times a row of the kernel is a one times the weighted row
-            rows = jnp.asarray(word_weights, jnp.float32)[:, None]
-            first = params["hidden_0"]
-            params = {**params, "hidden_0": {**first, "kernel": first["kernel"] * rows}}
-        rngs = {"dropout": key} if train else {}
-        outputs = model.apply({"params": params}, batch["x"], train, hyper["dropout"], rngs=rngs)
-        return outputs, {}
-
-    return Task(
-        init=lambda key, batch: model.init(key, batch["x"], False),
-        apply=apply,
-        loss=cross_entropy,
-        optimizer=optimizer,
-        metrics=METRICS,
-        hyper=hyper,
-    )
+    return Task(init, apply, cross_entropy, optimizer, {"accuracy": accuracy}, hyper)
 
 
-def sequence_task(module: nn.Module, learning_rate: float) -> Task:
-    """Binary cross-entropy on {"x": sequences of words, "y": 0 or 1}, Adam as in Keras.
-
-    The gradient is clipped at norm 1: one long review must not undo a recurrent layer.
-    """
-    init, apply = module_functions(module)
-    return Task(
-        init=init,
-        apply=apply,
-        loss=cross_entropy,
-        optimizer=lambda hyper: optax.chain(
-            optax.clip_by_global_norm(1.0), optim.adam(learning_rate)
-        ),
-        metrics=METRICS,
-        convolves=convolves(module),
-    )
+def cross_entropy(
+    logits: Float[Array, " batch"], batch: Batch, hyper: Hyper | None = None
+) -> Float[Array, " batch"]:
+    """Binary cross-entropy of each text, in nats; no penalty is part of it."""
+    del hyper
+    return losses.binary_cross_entropy(logits, batch["y"])
 
 
-def judged(outputs: Any, batch: Mapping[str, Any]) -> dict[str, Array]:
+def accuracy(logits: Float[Array, " batch"], batch: Batch) -> Float[Array, " batch"]:
+    """1 where the sign of the logit is right, else 0."""
+    return losses.binary_accuracy(logits, batch["y"])
+
+
+# ---- scores on test texts ------------------------------------------------------------------------
+
+
+def judge(logits: Float[Array, " batch"], batch: Batch) -> dict[str, Float[Array, " batch"]]:
     """Cross-entropy, hit and probability of each text, for `Fitted.predict`."""
     return {
-        "cross-entropy": cross_entropy(outputs, batch),
-        "accuracy": losses.binary_accuracy(outputs, batch["y"]),
-        "probability": jax.nn.sigmoid(outputs),
+        "cross-entropy": cross_entropy(logits, batch),
+        "accuracy": accuracy(logits, batch),
+        "probability": jax.nn.sigmoid(logits),
     }
 
 
-def test_columns(answers: Mapping[str, Array], label: Float[np.ndarray, " rows"]) -> dict[str, Any]:
-    """What a population reaches on test texts: columns of a table, the vote of its seeds last.
+def scores_on_test(
+    judged: Mapping[str, Float[np.ndarray, "seeds rows"]], label: Float[np.ndarray, " rows"]
+) -> dict[str, float | Float[np.ndarray, " seeds"]]:
+    """What the seeds reach on test texts, each for itself and together: columns of a table.
 
     Args:
-        answers: `judged` of every member, arrays [seeds, rows].
+        judged: what `judge` gives for every seed.
         label: 0 or 1.
     """
     return {
-        "test cross-entropy": answers["cross-entropy"].mean(axis=1),
-        "test accuracy": answers["accuracy"].mean(axis=1),
-        "vote of the seeds": vote(answers["probability"], label),
+        "test cross-entropy": judged["cross-entropy"].mean(axis=1),
+        "test accuracy": judged["accuracy"].mean(axis=1),
+        "vote of the seeds": vote(judged["probability"], label),
     }
 
 
 def vote(probability: Float[np.ndarray, "seeds rows"], label: Float[np.ndarray, " rows"]) -> float:
-    """Accuracy of the seeds' mean probability."""
-    return float(np.mean((probability.mean(axis=0) > 0.5) == (label > 0.5)))
+    """Accuracy of the seeds' mean probability.
 
-
-STRENGTHS = ("l1", "l2", "proximal", "dropout")
-
-
-def population(
-    methods: Mapping[str, Mapping[str, float]], seeds: Sequence[int]
-) -> tuple[dict[str, Float[np.ndarray, " members"]], np.ndarray]:
-    """Strengths and seeds of every method with every seed, the methods one after the other.
-
-    Args:
-        methods: name -> its strengths (`STRENGTHS`); what is not named is 0.
-
-    Raises:
-        ValueError: a strength that does not exist.
+    >>> vote(np.array([[0.9, 0.1], [0.2, 0.7]]), np.array([1.0, 1.0]))  # means 0.55 and 0.4
+    0.5
     """
-    unknown = {name for given in methods.values() for name in given} - set(STRENGTHS)
-    if unknown:
-        raise ValueError(f"unknown strengths {sorted(unknown)}: there are {STRENGTHS}")
-    columns = {name: [given.get(name, 0.0) for given in methods.values()] for name in STRENGTHS}
-    return cross(columns, len(methods), seeds)
+    return float(np.mean((probability.mean(axis=0) > 0.5) == (label > 0.5)))

@@ -1,22 +1,24 @@
-"""Lab 040: one population of all regularisers does what each does alone; the labs run."""
+"""Lab 040: one population of all regularisers does what each does alone; the protocols."""
 
 import jax
 import numpy as np
 import pytest
 
-from experiments import imdb_regularization
+from experiments import imdb_regularization as lab
 from jaxdl.cli.launcher import launch
 from jaxdl.models.text import BagMLP
 from jaxdl.text import bag_of_words, sentiment_task
-from jaxdl.training import Task, fit, population
+from jaxdl.text.sentiment_task import Regularisation
+from jaxdl.training import Fitted, fit
+from jaxdl.training.population import by_method
 
 VOCABULARY = 30
 METHODS = {
-    "none": {},
-    "L1": {"l1": 3e-2},
-    "proximal": {"proximal": 0.5},
-    "L2": {"l2": 3e-2},
-    "dropout": {"dropout": 0.5},
+    "none": Regularisation(),
+    "L1": Regularisation(l1=3e-2),
+    "proximal": Regularisation(proximal=0.5),
+    "L2": Regularisation(l2=3e-2),
+    "dropout": Regularisation(dropout=0.5),
 }
 
 
@@ -30,15 +32,15 @@ def data():
     return {"x": words, "y": (words == 3).any(axis=1).astype(np.float32)}
 
 
-def train(data, methods, seeds, epochs=60) -> imdb_regularization.Fitted:
-    hyper, members = sentiment_task.population(methods, seeds)
-    task: Task = sentiment_task.sentiment_task(BagMLP(VOCABULARY, (4, 4)), hyper, 1e-2)
+def train(data, methods, seeds, epochs=60) -> Fitted:
+    hyper, members = sentiment_task.methods_times_seeds(methods, seeds)
+    task = sentiment_task.sentiment_task(BagMLP(VOCABULARY, (4, 4)), hyper, 1e-2)
     return fit(task, data, data, seeds=members, epochs=epochs, batch_size=25)
 
 
 @pytest.fixture(scope="module")
 def together(data):
-    return population.by_method(train(data, METHODS, [0, 1]), list(METHODS))
+    return by_method(train(data, METHODS, [0, 1]), list(METHODS))
 
 
 @pytest.mark.parametrize("method", ["L1", "dropout"])
@@ -56,18 +58,16 @@ def test_a_member_of_the_population_is_the_method_alone(data, together, method):
 
 
 def test_each_method_leaves_its_mark_on_the_weights(together):
-    norm = {
-        name: imdb_regularization.weight_norms(group).mean() for name, group in together.items()
-    }
+    norm = {name: lab.weight_norms(group).mean() for name, group in together.items()}
     assert norm["L2"] < 0.7 * norm["none"]
     assert norm["L1"] < norm["none"]
-    zeros = {name: imdb_regularization.sparsity(group) for name, group in together.items()}
+    zeros = {name: lab.sparsity(group) for name, group in together.items()}
     for name in ("none", "L1", "L2", "dropout"):
         assert zeros[name]["exact zeros"].max() == 0, name
         assert (zeros[name]["words left"] == VOCABULARY).all()
     assert zeros["proximal"]["exact zeros"].min() > 0.3
     assert zeros["proximal"]["words left"].max() < VOCABULARY
-    near = f"|w| < {imdb_regularization.NEAR_ZERO:g}"
+    near = f"|w| < {lab.NEAR_ZERO:g}"
     assert zeros["L1"][near].mean() > zeros["none"][near].mean()
 
 
@@ -77,67 +77,43 @@ def test_penalty_is_reported_apart_from_the_cross_entropy(data, together):
     squares = sum(
         np.square(params[layer]["kernel"]).sum(axis=(1, 2)) for layer in ("hidden_0", "hidden_1")
     )
-    np.testing.assert_allclose(imdb_regularization.penalties(group), 3e-2 * squares, rtol=1e-5)
-    assert (imdb_regularization.penalties(together["none"]) == 0).all()
-    judged = group.predict(sentiment_task.judged, data)
+    np.testing.assert_allclose(lab.penalties(group), 3e-2 * squares, rtol=1e-5)
+    assert (lab.penalties(together["none"]) == 0).all()
+    judged = group.predict(sentiment_task.judge, data)
     p, y = judged["probability"], data["y"]
     plain = -(y * np.log(p) + (1 - y) * np.log(1 - p)).mean(axis=1)
-    row = imdb_regularization.learning_row(group, "validation")
+    row = lab.learning_columns(group, "validation")
     np.testing.assert_allclose(row["validation cross-entropy"], plain, rtol=1e-3)
     assert row["epoch"].tolist() == [60, 60]
 
 
 def test_effect_of_a_word_is_what_it_adds_to_an_empty_text(together):
-    effects = imdb_regularization.word_effects(together["none"], VOCABULARY)
+    population = lab.Population(4, ("none",), together["none"])
+    effects = lab.word_effects(population, VOCABULARY)["none"]
     assert effects.shape == (2, VOCABULARY)
     words = [f"w{i}" for i in range(VOCABULARY)]
-    strongest = list(imdb_regularization.strongest_words(effects, words, 2))
+    strongest = list(lab.strongest_words(effects, words, 2))
     assert len(strongest) == 4
     assert strongest[2] == "w3"
 
 
-def test_unknown_strength_is_refused():
-    with pytest.raises(ValueError, match="unknown strengths"):
-        sentiment_task.population({"x": {"l3": 1.0}}, [0])
-
-
-def test_vote_is_the_accuracy_of_the_mean_probability():
-    probability = np.array([[0.9, 0.1, 0.4], [0.2, 0.2, 0.9]])
-    assert sentiment_task.vote(probability, np.array([1, 0, 0])) == pytest.approx(2 / 3)
-
-
-def test_lab_runs_and_evaluates_to_the_same_tables(tmp_path, capsys):
-    lab = ["experiments/imdb_regularization.py", "--workdir", str(tmp_path / "run")]
-    results = launch([*lab, "--preset", "quick", "--source", "simulated", "--seeds", "2"])[0]
-    rows = {row["method"]: row for row in results.tables[0].rows}
+def test_regularisers_hold_the_network_back(quick_run):
+    learning, _, weights, _ = quick_run("imdb_regularization").results.tables
+    rows = {row["method"]: row for row in learning.rows}
     assert rows["L1, proximal"]["test accuracy"].mean() > 0.65
     assert rows["none"]["train accuracy"].mean() > 0.9
     early, late = rows["early stopping"], rows["none"]
     assert early["test cross-entropy"].mean() < late["test cross-entropy"].mean()
     assert (early["epoch"] < late["epoch"]).all()
-    zeros = {row["method"]: row["exact zeros"].mean() for row in results.tables[2].rows}
+    zeros = {row["method"]: row["exact zeros"].mean() for row in weights.rows}
     assert zeros["L1"] == 0
     assert zeros["L1, proximal"] > 0.01
-    figures = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
-    assert {"learning_curves.png", "norm_balls.png", "weights.png", "zeros.png"} <= figures
-    launch(["--eval", str(tmp_path / "run")])
-    assert "identical to its results.json" in capsys.readouterr().out
 
 
 def test_lecture_protocol_validates_on_the_test_half(tmp_path):
-    lab = ["experiments/imdb_regularization.py", "--workdir", str(tmp_path / "run")]
     options = ["--preset", "quick", "--source", "simulated", "--protocol", "lecture"]
-    table = launch([*lab, *options])[0].tables[0]
+    folder = ["--workdir", str(tmp_path / "run")]
+    table = launch(["experiments/imdb_regularization.py", *options, *folder])[0].tables[0]
     assert [row["method"] for row in table.rows] == ["none", "L2", "dropout"]
     assert "2,000 training, 2,000 test reviews" in table.title
     assert "highest test accuracy" in table.rows[0]
-
-
-def test_readers_run_and_beat_chance(tmp_path):
-    lab = ["experiments/imdb_sequence.py", "--workdir", str(tmp_path / "run")]
-    table = launch([*lab, "--preset", "quick", "--source", "simulated"])[0].tables[0]
-    accuracy = {row["model"]: float(np.mean(row["test accuracy"])) for row in table.rows}
-    assert accuracy["pairs"] > 0.65
-    assert accuracy["weighted_words"] > 0.65
-    assert accuracy["logistic regression, pairs"] > 0.65
-    assert accuracy["cnn"] > 0.55

@@ -1,6 +1,4 @@
-"""Texts as bags and sequences, and networks on them: equal to the dense multi-hot layer."""
-
-import itertools
+"""Networks for texts: the embedding sum is the dense multi-hot layer; sizes are Keras's."""
 
 import flax.linen as nn
 import jax
@@ -9,42 +7,14 @@ import numpy as np
 import pytest
 
 from jaxdl.models import layers, text
-from jaxdl.text import bag_of_words, sentiment_task
-
-VOCABULARY = 50
-
-
-@pytest.fixture
-def texts():
-    """20 texts of 1 to 40 words, some of them often; one holds every word there is."""
-    rng = np.random.default_rng(0)
-    lengths = rng.integers(1, 40, 20)
-    rows = [rng.zipf(1.5, n) % VOCABULARY for n in lengths] + [np.arange(VOCABULARY)]
-    return np.concatenate(rows).astype(np.int32), np.cumsum([0, *map(len, rows)])
-
-
-def dense(tokens, starts):
-    matrix = np.zeros((len(starts) - 1, VOCABULARY), np.float32)
-    for row, (a, b) in enumerate(itertools.pairwise(starts)):
-        matrix[row, tokens[a:b]] = 1
-    return matrix
-
-
-def test_lists_of_words_are_the_multi_hot_matrix(texts):
-    words = bag_of_words.multi_hot(*texts, VOCABULARY)
-    matrix = np.zeros((len(words), VOCABULARY + 1), np.float32)
-    for row, listed in enumerate(words):
-        real = listed[listed < VOCABULARY]
-        assert (np.diff(real.astype(int)) > 0).all()
-        matrix[row, listed] = 1
-    np.testing.assert_array_equal(matrix[:, :VOCABULARY], dense(*texts))
-    with pytest.raises(ValueError, match="outside"):
-        bag_of_words.multi_hot(*texts, VOCABULARY - 1)
+from jaxdl.text import bag_of_words
+from tests.texts import VOCABULARY, multi_hot_matrix, some_texts
 
 
 @pytest.mark.parametrize("members", [None, 3])
-def test_embedding_sum_equals_the_dense_layer_in_value_and_gradient(texts, members):
-    words, matrix = bag_of_words.multi_hot(*texts, VOCABULARY), dense(*texts)
+def test_embedding_sum_equals_the_dense_layer_in_value_and_gradient(members):
+    words = bag_of_words.multi_hot(*some_texts(), VOCABULARY)
+    matrix = multi_hot_matrix(*some_texts())
     shape = (VOCABULARY, 7) if members is None else (members, VOCABULARY, 7)
     kernel = jax.random.normal(jax.random.key(0), shape)
     weight = jax.random.normal(jax.random.key(1), (len(matrix), 7))
@@ -65,8 +35,8 @@ def test_embedding_sum_equals_the_dense_layer_in_value_and_gradient(texts, membe
     assert (np.asarray(ours[1])[..., matrix.sum(axis=0) == 0, :] == 0).all()
 
 
-def test_members_with_batches_of_their_own_are_not_mixed_up(texts):
-    words = bag_of_words.multi_hot(*texts, VOCABULARY)
+def test_members_with_batches_of_their_own_are_not_mixed_up():
+    words = bag_of_words.multi_hot(*some_texts(), VOCABULARY)
     kernel = jax.random.normal(jax.random.key(0), (2, VOCABULARY, 3))
     batches = jnp.stack([words[:5], words[-5:]])
     together = jax.vmap(text.bag_sum)(kernel, batches)
@@ -74,8 +44,9 @@ def test_members_with_batches_of_their_own_are_not_mixed_up(texts):
         np.testing.assert_array_equal(together[i], text.bag_sum(kernel[i], batches[i]))
 
 
-def test_bag_mlp_is_the_dense_network_of_the_lab(texts):
-    words, matrix = bag_of_words.multi_hot(*texts, VOCABULARY), dense(*texts)
+def test_bag_mlp_is_the_dense_network_of_the_lab():
+    words = bag_of_words.multi_hot(*some_texts(), VOCABULARY)
+    matrix = multi_hot_matrix(*some_texts())
     model = text.BagMLP(VOCABULARY, (8, 8))
     params = model.init(jax.random.key(0), words, False)["params"]
     x = matrix
@@ -105,8 +76,8 @@ def test_dropout_rate_may_be_traced_and_keeps_the_mean():
     np.testing.assert_array_equal(run(x, 0.5, None), x)
 
 
-def test_gaps_between_words_stand_for_nothing(texts):
-    words = bag_of_words.multi_hot(*texts, VOCABULARY)
+def test_gaps_between_words_stand_for_nothing():
+    words = bag_of_words.multi_hot(*some_texts(), VOCABULARY)
     kernel = jax.random.normal(jax.random.key(0), (VOCABULARY, 3))
     gaps = np.where(np.arange(words.shape[1]) % 2, words, VOCABULARY).astype(words.dtype)
     matrix = np.zeros((len(words), VOCABULARY + 1), np.float32)
@@ -115,8 +86,8 @@ def test_gaps_between_words_stand_for_nothing(texts):
     np.testing.assert_allclose(text.bag_sum(kernel, gaps), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_sum_by_length_is_the_dense_layer_on_scaled_vectors(texts):
-    words = bag_of_words.multi_hot(*texts, VOCABULARY)
+def test_sum_by_length_is_the_dense_layer_on_scaled_vectors():
+    words = bag_of_words.multi_hot(*some_texts(), VOCABULARY)
     matrix = bag_of_words.sparse_matrix(words, VOCABULARY).toarray()
     kernel = np.asarray(jax.random.normal(jax.random.key(0), (VOCABULARY, 3)))
     params = {"kernel": kernel, "bias": np.array([1.0, 2.0, 3.0])}
@@ -124,59 +95,6 @@ def test_sum_by_length_is_the_dense_layer_on_scaled_vectors(texts):
     expected = (matrix * np.sqrt(text.USUAL_WORDS / count)) @ kernel + params["bias"]
     layer = text.MultiHotDense(3, VOCABULARY, by_length=True)
     np.testing.assert_allclose(layer.apply({"params": params}, words), expected, rtol=1e-4)
-
-
-def test_class_weights_are_log_ratios_of_smoothed_shares():
-    words = np.array([[0, 1], [0, 3], [1, 2]], np.uint16)  # 3 stands for nothing
-    weights = bag_of_words.class_weights(words, np.array([1.0, 1.0, 0.0]), 3)
-    shares_for, shares_against = np.array([3, 2, 1]) / 6, np.array([1, 2, 2]) / 5
-    np.testing.assert_allclose(weights, 2 * np.abs(np.log(shares_for / shares_against)))
-
-
-def test_word_weights_scale_the_ones_of_the_vector(texts):
-    words = bag_of_words.multi_hot(*texts, VOCABULARY)
-    weights = np.random.default_rng(0).uniform(0, 2, VOCABULARY)
-    hyper, _ = sentiment_task.population({"plain": {}}, [0])
-    model = text.BagMLP(VOCABULARY, (4, 4))
-    task = sentiment_task.sentiment_task(model, hyper, 1e-3, weights)
-    variables = task.init(jax.random.key(1), {"x": words})
-    params = variables["params"]
-    x = bag_of_words.sparse_matrix(words, VOCABULARY).toarray() * weights
-    for layer in ("hidden_0", "hidden_1"):
-        x = np.maximum(x @ params[layer]["kernel"] + params[layer]["bias"], 0)
-    expected = x @ params["output"]["kernel"] + params["output"]["bias"]
-    logits, _ = task.apply(variables, {"x": words}, None, False, {"dropout": 0.0})
-    np.testing.assert_allclose(logits, expected[:, 0], rtol=1e-4, atol=1e-5)
-
-
-def test_pairs_are_neighbours_inside_one_text():
-    tokens = np.array([1, 7, 8, 7, 8, 9, 1, 7, 8, 2, 9, 1, 9, 7], np.int32)
-    starts = np.array([0, 6, 11, 14])
-    pairs = bag_of_words.frequent_pairs(tokens, starts, 10, most=2, ignore=2)
-    # (7, 8) stands in two texts, the others in one: the lower code comes first
-    assert pairs.tolist() == [78, 87]
-    words = bag_of_words.multi_hot(tokens, starts, 10, pairs)
-    assert [[int(n) for n in row if n < 12] for row in words] == [
-        [1, 7, 8, 9, 10, 11],
-        [1, 2, 7, 8, 9, 10],
-        [1, 7, 9],
-    ]
-    everything = bag_of_words.frequent_pairs(tokens, starts, 10, most=100, ignore=0)
-    assert 91 not in everything  # the end of one text and the start of the next
-
-
-def test_sequences_keep_the_end_and_pad_in_front():
-    tokens, starts = np.array([5, 6, 7, 8, 9], np.int32), np.array([0, 2, 5])
-    assert bag_of_words.sequences(tokens, starts, 3).tolist() == [[0, 5, 6], [7, 8, 9]]
-    assert bag_of_words.sequences(tokens, starts, 2).tolist() == [[5, 6], [8, 9]]
-
-
-def test_subset_of_texts(texts):
-    tokens, starts = texts
-    some, bounds = bag_of_words.subset(tokens, starts, np.array([4, 2]))
-    expected = [tokens[starts[i] : starts[i + 1]] for i in (4, 2)]
-    np.testing.assert_array_equal(some, np.concatenate(expected))
-    assert bounds.tolist() == [0, len(expected[0]), len(some)]
 
 
 def test_cnn_is_convolution_and_maximum_over_time():
@@ -196,7 +114,7 @@ def test_cnn_is_convolution_and_maximum_over_time():
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_recurrent_layer_has_the_size_and_directions_asked_for(bidirectional):
     tokens = np.array([[3, 1, 4, 1, 5]], np.uint16)
-    model = text.TextRNN(7, nn.OptimizedLSTMCell, bidirectional=bidirectional)
+    model = text.TextRNN(7, text.LSTMCell, bidirectional=bidirectional)
     params = model.init(jax.random.key(0), tokens, False)["params"]
     sizes = {name: sum(x.size for x in jax.tree.leaves(params[name])) for name in params}
     directions = 2 if bidirectional else 1

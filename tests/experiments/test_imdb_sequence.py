@@ -1,0 +1,49 @@
+"""Lab 040, readers of reviews: they beat chance; what they read; words with weights."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import imdb_sequence as lab
+from jaxdl.models.text import BagMLP
+from jaxdl.text import bag_of_words, sentiment_task
+from tests.texts import VOCABULARY, some_texts
+
+
+def test_readers_beat_chance(quick_run):
+    (table,) = quick_run("imdb_sequence").results.tables
+    accuracy = {row["model"]: float(np.mean(row["test accuracy"])) for row in table.rows}
+    assert accuracy["pairs"] > 0.65
+    assert accuracy["weighted_words"] > 0.65
+    assert accuracy["logistic regression, pairs"] > 0.65
+    assert accuracy["cnn"] > 0.55
+
+
+def test_naive_bayes_weights_are_log_ratios_of_smoothed_shares():
+    words = np.array([[0, 1], [0, 3], [1, 2]], np.uint16)  # 3 stands for nothing
+    weights = lab.naive_bayes_weights(words, np.array([1.0, 1.0, 0.0]), 3)
+    shares_for, shares_against = np.array([3, 2, 1]) / 6, np.array([1, 2, 2]) / 5
+    np.testing.assert_allclose(weights, 2 * np.abs(np.log(shares_for / shares_against)))
+
+
+def test_word_weights_scale_the_ones_of_the_vector():
+    words = bag_of_words.multi_hot(*some_texts(), VOCABULARY)
+    weights = np.random.default_rng(0).uniform(0, 2, VOCABULARY)
+    hyper, _ = sentiment_task.methods_times_seeds({"none": sentiment_task.Regularisation()}, [0])
+    plain = sentiment_task.sentiment_task(BagMLP(VOCABULARY, (4, 4)), hyper, 1e-3)
+    task = lab.with_word_weights(plain, weights)
+    batch = {"x": jnp.asarray(words)}
+    variables = task.init(jax.random.key(1), batch)
+    params = variables["params"]
+    x = bag_of_words.sparse_matrix(words, VOCABULARY).toarray() * weights
+    for layer in ("hidden_0", "hidden_1"):
+        x = np.maximum(x @ params[layer]["kernel"] + params[layer]["bias"], 0)
+    expected = x @ params["output"]["kernel"] + params["output"]["bias"]
+    logits, _ = task.apply(variables, batch, None, False, {"dropout": 0.0})
+    np.testing.assert_allclose(logits, expected[:, 0], rtol=1e-4, atol=1e-5)
+
+
+def test_last_words_keep_the_end_and_pad_in_front():
+    tokens, starts = np.array([5, 6, 7, 8, 9], np.int32), np.array([0, 2, 5])
+    assert lab.last_words(tokens, starts, 3).tolist() == [[0, 5, 6], [7, 8, 9]]
+    assert lab.last_words(tokens, starts, 2).tolist() == [[5, 6], [8, 9]]
