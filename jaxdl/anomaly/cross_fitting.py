@@ -1,37 +1,33 @@
-"""Classifiers that learn from a budget of labelled frauds, cross-fitted (lab 165, slide 90).
+"""Classifiers taught a budget of labels, and scores of every labelled row by one not taught it.
 
-With few frauds a validation part of its own is a luxury: a quarter of ten frauds cannot place a
-threshold. So every labelled row is scored by the one of several classifiers that has not been
-taught it. These scores place the threshold and say which kind of classifier is best; new rows get
-the mean of all of them, which is on the same scale (one classifier taught every label is not).
-Features come from a member's own encoder, frozen or tuned with the labels of the same folds.
+With few labelled anomalies a validation part of its own is a luxury: a quarter of ten cannot place
+a threshold. So the labelled rows are cut into folds, and a member is a classifier that is taught
+all folds but one. The row's held-out score, by the member that was not taught it, places thresholds
+and says which kind of classifier is best; new rows get the mean of all members of a seed, which is
+on the same scale (one classifier taught every label is not).
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from sklearn.base import ClassifierMixin, clone
+from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
-from jaxdl.anomaly import metrics, thresholds
-
-OUTSIDE = -1  # fold of the frauds that nobody has labelled
-
-
-HELD_OUT = "F1, held out"
+OUTSIDE = -1  # fold of the anomalies that nobody has labelled
 Rows = Float[np.ndarray, "n columns"]
 Weigh = Callable[[Int[np.ndarray, " n"]], Float[np.ndarray, " n"]]
 
 
 @dataclass(frozen=True)
-class Budget:
-    """Which rows a population of seeds has labels of, and in which fold each one is held out.
+class LabelBudget:
+    """Which rows have labels, and in which fold each one is held out, for each seed.
 
     Attributes:
-        label: 1 = fraud. Normal rows all count as labelled: an unlabelled row is taken for one.
-        fold: of each seed; `OUTSIDE` for frauds beyond the budget.
+        label: 1 = anomaly. Normal rows all count as labelled: an unlabelled row is taken for one.
+        fold: of each row; `OUTSIDE` for anomalies beyond the budget.
         folds: how many.
     """
 
@@ -40,166 +36,173 @@ class Budget:
     folds: int
 
     @property
-    def owner(self) -> Int[np.ndarray, " members"]:
-        """The seed (counted from 0) of each member; a seed has one member for each fold."""
-        return np.repeat(np.arange(len(self.fold)), self.folds)
-
-    def taught(self, seed: int) -> list[Bool[np.ndarray, " n"]]:
-        """What each member of a seed is taught: all labelled rows but those of its fold."""
-        fold = self.fold[seed]
-        return [(fold != OUTSIDE) & (fold != k) for k in range(self.folds)]
+    def seeds(self) -> int:
+        """How many times the budget was drawn."""
+        return len(self.fold)
 
     @property
-    def keep(self) -> Bool[np.ndarray, "n members"]:
-        """`taught` of all members, as `network` wants it."""
-        return np.stack([rows for s in range(len(self.fold)) for rows in self.taught(s)], axis=1)
+    def members(self) -> list[tuple[int, int]]:
+        """(seed, fold that is held out) of each member, seeds counted from 0."""
+        return [(seed, fold) for seed in range(self.seeds) for fold in range(self.folds)]
+
+    def held_out(self, seed: int, fold: int) -> Bool[np.ndarray, " n"]:
+        """The labelled rows that a member is not taught."""
+        return self.fold[seed] == fold
+
+    def taught(self, seed: int, fold: int) -> Bool[np.ndarray, " n"]:
+        """The labelled rows that a member is taught."""
+        return (self.fold[seed] != OUTSIDE) & (self.fold[seed] != fold)
 
 
 def draw_budget(
-    label: Int[np.ndarray, " n"], frauds: int, folds: int, seeds: Iterable[int]
-) -> Budget:
-    """Frauds and stratified folds by seed.
+    label: Int[np.ndarray, " n"], anomalies: int, folds: int, seeds: Iterable[int]
+) -> LabelBudget:
+    """Draws the labelled anomalies, and deals them and the normal rows out over the folds.
 
     Args:
-        label: 1 = fraud.
-        frauds: how many are labelled; more than there are means all.
+        label: 1 = anomaly.
+        anomalies: how many are labelled; more than there are means all.
         folds: how many.
         seeds: of the draws.
 
     Raises:
-        ValueError: fewer frauds or normal rows than folds.
+        ValueError: fewer anomalies or normal rows than folds.
     """
     drawn = []
     for seed in seeds:
         rng, fold = np.random.default_rng(seed), np.full(len(label), OUTSIDE)
-        for kind, most in ((0, None), (1, frauds)):
-            rows = rng.permutation(np.flatnonzero(label == kind))[:most]
+        for kind, at_most in ((0, None), (1, anomalies)):
+            rows = rng.permutation(np.flatnonzero(label == kind))[:at_most]
             if len(rows) < folds:
                 raise ValueError(f"{len(rows)} rows of label {kind} do not fill {folds} folds")
             fold[rows] = np.arange(len(rows)) % folds
         drawn.append(fold)
-    return Budget(label, np.stack(drawn), folds)
+    return LabelBudget(label, np.stack(drawn), folds)
 
 
-class Scored(NamedTuple):
-    """Scores by the classifiers of one seed.
+@dataclass(frozen=True)
+class CrossFitted:
+    """Scores by the members of one kind of classifier, higher is worse.
 
     Attributes:
-        known: of labelled rows, by the one that was not taught them; NaN outside of the budget.
-        new: of other rows, by each of them.
+        held_out: of the labelled rows, each by the member that was not taught it; NaN for the
+            anomalies outside of the budget.
+        new: of other rows, by each member.
     """
 
-    known: Float[np.ndarray, " n"]
-    new: Float[np.ndarray, "folds m"]
+    held_out: Float[np.ndarray, "seeds n"]
+    new: Float[np.ndarray, "seeds folds m"]
 
 
 def cross_fit(
-    make: Callable[[], Any],
-    of: Callable[[int, Rows], Rows],
+    classifier: ClassifierMixin,
+    features: Callable[[int, Rows], Rows],
     known: Rows,
     new: Rows,
-    budget: Budget,
-    name: str = "classifier",
-) -> list[Scored]:
-    """Scores by a scikit-learn classifier, for each seed.
+    budget: LabelBudget,
+    title: str = "classifier",
+) -> CrossFitted:
+    """Scores by a scikit-learn classifier, taught afresh for each member.
 
     Args:
-        make: a fresh classifier with `decision_function` or `predict_proba`.
-        of: (member, rows) -> features.
-        known, new: rows, those of the budget and those to be scored.
-        name: for the progress bar.
+        classifier: not fitted; has `decision_function` or `predict_proba`.
+        features: (number of the member, rows) -> what the classifier gets.
+        known: the rows of the budget.
+        new: other rows.
+        budget: gives the members.
+        title: for the progress bar.
     """
-    found = []
-    for seed, fold in enumerate(tqdm(budget.fold, name, leave=False)):
-        held_out, others = np.full(len(fold), np.nan), []
-        for k, rows in enumerate(budget.taught(seed)):
-            member = seed * budget.folds + k
-            x = of(member, known)
-            score = _scorer(make().fit(x[rows], budget.label[rows]))
-            held_out[fold == k] = score(x[fold == k])
-            others.append(score(of(member, new)))
-        found.append(Scored(held_out, np.stack(others)))
-    return found
+    held_out, of_new = np.full(budget.fold.shape, np.nan), []
+    members = tqdm(budget.members, title, leave=False, disable=None)
+    for member, (seed, fold) in enumerate(members):
+        x, taught, own = (
+            features(member, known),
+            budget.taught(seed, fold),
+            budget.held_out(seed, fold),
+        )
+        fitted = clone(classifier).fit(x[taught], budget.label[taught])
+        held_out[seed, own] = _decision(fitted, x[own])
+        of_new.append(_decision(fitted, features(member, new)))
+    return CrossFitted(held_out, _by_seed_and_fold(of_new, budget))
 
 
-def cross_fitted_logits(
-    known: Float[np.ndarray, "members n"], new: Float[np.ndarray, "members m"], budget: Budget
-) -> list[Scored]:
-    """The same out of the logits of `network`'s population."""
-    found = []
-    for fold, own, other in zip(
-        budget.fold, np.split(known, len(budget.fold)), np.split(new, len(budget.fold)), strict=True
-    ):
-        held_out = np.take_along_axis(own, np.maximum(fold, 0)[None], axis=0)[0]
-        found.append(Scored(np.where(fold == OUTSIDE, np.nan, held_out), other))
-    return found
+def _decision(fitted: ClassifierMixin, x: Rows) -> Float[np.ndarray, " n"]:
+    if hasattr(fitted, "decision_function"):
+        return fitted.decision_function(x)
+    return fitted.predict_proba(x)[:, 1]
 
 
-def random_scores(budget: Budget, new: int, seeds: Iterable[int]) -> list[Scored]:
-    """A classifier that knows nothing, for each seed; `new` is the number of new rows."""
-    found = []
+def cross_fitted_population(
+    known: Float[np.ndarray, "members n"], new: Float[np.ndarray, "members m"], budget: LabelBudget
+) -> CrossFitted:
+    """The scores of a population that was trained at once, where each member has scored all rows.
+
+    Args:
+        known: of the rows of the budget, in the order of `LabelBudget.members`.
+        new: of other rows.
+        budget: says which member was not taught a row.
+    """
+    held_out = np.full(budget.fold.shape, np.nan, known.dtype)
+    for member, (seed, fold) in enumerate(budget.members):
+        own = budget.held_out(seed, fold)
+        held_out[seed, own] = known[member, own]
+    return CrossFitted(held_out, _by_seed_and_fold(new, budget))
+
+
+def _by_seed_and_fold(
+    members: Sequence[Float[np.ndarray, " m"]], budget: LabelBudget
+) -> Float[np.ndarray, "seeds folds m"]:
+    return np.stack(members).reshape(budget.seeds, budget.folds, -1)
+
+
+def random_scores(budget: LabelBudget, new: int, seeds: Iterable[int]) -> CrossFitted:
+    """A classifier that knows nothing, one member for each seed.
+
+    Args:
+        budget: says which rows are labelled.
+        new: number of other rows.
+        seeds: as many as the budget has.
+    """
+    held_out, of_new = [], []
     for fold, seed in zip(budget.fold, seeds, strict=True):
         rng = np.random.default_rng(seed)
-        known = np.where(fold == OUTSIDE, np.nan, rng.random(len(fold)))
-        found.append(Scored(known, rng.random((1, new))))
-    return found
+        held_out.append(np.where(fold == OUTSIDE, np.nan, rng.random(len(fold))))
+        of_new.append(rng.random((1, new)))
+    return CrossFitted(np.stack(held_out), np.stack(of_new))
 
 
-def vote(members: Sequence[Sequence[Scored]], budget: Budget, weigh: Weigh) -> list[Scored]:
-    """Mean of the kinds' probabilities, each calibrated on its held-out scores (Platt 1999).
+def vote(kinds: Sequence[CrossFitted], budget: LabelBudget, weigh: Weigh) -> CrossFitted:
+    """The mean of what several kinds of classifiers say, each as a probability.
 
     Args:
-        members: for each classifier the scores for each seed.
-        weigh: label -> row weights that give it the true prevalence.
+        kinds: scores in any units.
+        budget, weigh: see `calibrated`.
     """
-    found = []
-    for voters in zip(*members, strict=True):
-        chances = [_calibrated(one, budget.label, weigh) for one in voters]
-        found.append(Scored(*(np.mean(side, axis=0) for side in zip(*chances, strict=True))))
-    return found
+    chances = [calibrated(scores, budget, weigh) for scores in kinds]
+    return CrossFitted(
+        held_out=np.mean([chance.held_out for chance in chances], axis=0),
+        new=np.mean([chance.new for chance in chances], axis=0),
+    )
 
 
-def _calibrated(scored: Scored, label: np.ndarray, weigh: Weigh) -> Scored:
-    from sklearn.linear_model import LogisticRegression
+def calibrated(scores: CrossFitted, budget: LabelBudget, weigh: Weigh) -> CrossFitted:
+    """Scores as probabilities of an anomaly: logistic regression on the held-out ones.
 
-    seen = np.isfinite(scored.known)
-    centre, spread = scored.known[seen].mean(), scored.known[seen].std() or 1.0
-    known, new = ((s.reshape(-1, 1) - centre) / spread for s in (scored.known[seen], scored.new))
-    model = LogisticRegression().fit(known, label[seen], weigh(label[seen]))
-    chance = np.full(len(seen), np.nan)
-    chance[seen] = model.predict_proba(known)[:, 1]
-    return Scored(chance, model.predict_proba(new)[:, 1].reshape(scored.new.shape))
+    Platt, "Probabilistic outputs for support vector machines" (1999).
 
-
-def _scorer(model: Any) -> Callable[[Rows], Float[np.ndarray, " n"]]:
-    if hasattr(model, "decision_function"):
-        return model.decision_function
-    return lambda x: model.predict_proba(x)[:, 1]
-
-
-def judge(
-    scored: Sequence[Scored], budget: Budget, new_label: Int[np.ndarray, " m"], weigh: Weigh
-) -> dict[str, Float[np.ndarray, " seeds"]]:
-    """Quality on new rows at the threshold of the largest F1 on the held-out scores.
-
-    Returns:
-        "F1, held out" of the known rows, which choices may look at; precision, recall, F1 and AUPRC
-        of the new rows; one value for each seed.
+    Args:
+        scores: in any units.
+        budget: gives the labels.
+        weigh: labels -> row weights that give them the true prevalence.
     """
-    cells = []
-    for one in scored:
-        seen = np.isfinite(one.known)
-        known, truth = one.known[seen], budget.label[seen]
-        mass, new_mass = weigh(truth), weigh(new_label)
-        on = {"fitted_on": "held-out scores of labelled rows", "weights": mass, "resamples": 0}
-        limit = thresholds.f_beta(known, truth, 1.0, **on).value
-        own = metrics.confusion(known, truth, limit, mass)
-        score = one.new.mean(axis=0)
-        hit = metrics.confusion(score, new_label, limit, new_mass)
-        area = metrics.average_precision(score, new_label, new_mass)
-        cells.append((own.f_beta(), hit.precision(), hit.recall(), hit.f_beta(), area))
-    names = (HELD_OUT, "precision", "recall", "F1", "AUPRC")
-    return {
-        name: np.array(cell, float)
-        for name, cell in zip(names, zip(*cells, strict=True), strict=True)
-    }
+    held_out, of_new = np.full(scores.held_out.shape, np.nan), []
+    for seed in range(budget.seeds):
+        labelled = np.isfinite(scores.held_out[seed])
+        known, label = scores.held_out[seed, labelled], budget.label[labelled]
+        centre, spread = known.mean(), known.std() or 1.0
+        known = ((known - centre) / spread)[:, None]
+        new = ((scores.new[seed] - centre) / spread).reshape(-1, 1)
+        platt = LogisticRegression().fit(known, label, weigh(label))
+        held_out[seed, labelled] = platt.predict_proba(known)[:, 1]
+        of_new.append(platt.predict_proba(new)[:, 1].reshape(scores.new[seed].shape))
+    return CrossFitted(held_out, np.stack(of_new))
