@@ -53,7 +53,7 @@ def find_lab(name: str) -> Path:
 
 def check_there_are_labs() -> None:
     """Raises UserError where the package was installed without the checkout it comes from."""
-    if not EXPERIMENTS.is_dir():
+    if not (EXPERIMENTS.is_dir() and (ROOT / "run.py").is_file()):
         raise UserError(
             "jaxdl is installed here without its labs: get a checkout of the project and run "
             "`python run.py` in it (python -m jaxdl.score and jaxdl.live need none)"
