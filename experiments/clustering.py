@@ -21,7 +21,7 @@ Runtime on two CPU cores: about 10 s for one seed. All numbers: docs/results.md.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -36,7 +36,7 @@ from sklearn.neighbors import NearestNeighbors
 from datasets import toy
 from datasets.source import Provenance
 from jaxdl.clustering import choose_k
-from jaxdl.figures.base import COLOURS, subplots
+from jaxdl.figures.base import COLOURS, Figure, subplots
 from jaxdl.hashing import arrays_digest
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
@@ -249,7 +249,7 @@ def cluster_colours(clusters: Int[np.ndarray, " n"]) -> list[str]:
     return [COLOURS[k % len(COLOURS)] if k >= 0 else "0.75" for k in clusters]
 
 
-def draw_kmeans_steps(x: Float[np.ndarray, "n 2"], k: int) -> Any:
+def draw_kmeans_steps(x: Float[np.ndarray, "n 2"], k: int) -> Figure:
     """The steps of K-means side by side, centres as crosses."""
     steps = kmeans_steps(x, k)
     figure, axes = subplots(1, len(steps), width=3, height=3)
@@ -260,7 +260,7 @@ def draw_kmeans_steps(x: Float[np.ndarray, "n 2"], k: int) -> Any:
     return figure
 
 
-def draw_dendrograms(x: Float[np.ndarray, "n features"], name: str) -> Any:
+def draw_dendrograms(x: Float[np.ndarray, "n features"], name: str) -> Figure:
     """Ward's and single linkage of the same points, the last 40 merges of each."""
     figure, axes = subplots(1, 2, width=6)
     for axis, method in zip(axes, ("ward", "single"), strict=True):
@@ -269,7 +269,7 @@ def draw_dendrograms(x: Float[np.ndarray, "n features"], name: str) -> Any:
     return figure
 
 
-def draw_partitions(shapes: Shapes, config: Config) -> Any:
+def draw_partitions(shapes: Shapes, config: Config) -> Figure:
     """What each method (a column) makes of each shape (a row)."""
     columns = len(clusterers(2, config))
     figure, axes = subplots(len(shapes), columns, width=2.6, height=2.4)
@@ -281,7 +281,7 @@ def draw_partitions(shapes: Shapes, config: Config) -> Any:
     return figure
 
 
-def draw_counts(answers: Mapping[str, Counts]) -> Any:
+def draw_counts(answers: Mapping[str, Counts]) -> Figure:
     """Inertia, silhouette and gap against k, a row for each data set; answers dashed."""
     figure, axes = subplots(len(answers), 3, width=4, height=2.8)
     for line, (name, found) in zip(axes, answers.items(), strict=True):
@@ -295,7 +295,7 @@ def draw_counts(answers: Mapping[str, Counts]) -> Any:
     return figure
 
 
-def draw_neighbour_distances(x: Float[np.ndarray, "n 2"], config: Config, name: str) -> Any:
+def draw_neighbour_distances(x: Float[np.ndarray, "n 2"], config: Config, name: str) -> Figure:
     """Sorted distance of each point to its `min_points`-th neighbour: eps belongs at the bend."""
     neighbour = config.min_points
     distance, _ = NearestNeighbors(n_neighbors=neighbour).fit(x).kneighbors(x)

@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +37,7 @@ from datasets import pictures
 from datasets.source import Provenance
 from jaxdl.clustering.kmeans import kmeans, lloyd, nearest_centre, used_centres
 from jaxdl.errors import UserError
-from jaxdl.figures.base import subplots
+from jaxdl.figures.base import Figure, subplots
 from jaxdl.hashing import arrays_digest
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
@@ -243,7 +243,7 @@ def palette_table(name: str, segmented: Segmented, ks: Sequence[int]) -> Table:
     return Table(f"{name}: palette and sizes", rows)
 
 
-def draw_segmentations(pixels: Pixels, segmented: Segmented, ks: Sequence[int]) -> Any:
+def draw_segmentations(pixels: Pixels, segmented: Segmented, ks: Sequence[int]) -> Figure:
     """The picture, and beside it the same in each number of colours."""
     columns = min(len(ks) + 1, 5)
     height = 3.2 * pixels.shape[0] / pixels.shape[1] + 0.3

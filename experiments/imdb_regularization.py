@@ -29,7 +29,7 @@ Runtime on two CPU cores: ten seeds ten minutes a protocol.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -37,9 +37,11 @@ from jaxtyping import Float, Num
 
 from datasets import imdb, splits
 from jaxdl import optim
-from jaxdl.figures.base import COLOURS, subplots
+from jaxdl.figures.base import COLOURS, Figure, subplots
+from jaxdl.figures.curves import draw_curve
 from jaxdl.models.text import BagMLP
 from jaxdl.report import Results, Table
+from jaxdl.report.table import Cell
 from jaxdl.runs import Run
 from jaxdl.text import bag_of_words
 from jaxdl.text.sentiment_task import (
@@ -254,7 +256,7 @@ def train(
 # ---- what was learnt -----------------------------------------------------------------------------
 
 
-def learning_rows(populations: Sequence[Population], split: Split) -> list[dict[str, Any]]:
+def learning_rows(populations: Sequence[Population], split: Split) -> list[dict[str, Cell]]:
     """A row for each size and method, with a value for each seed."""
     rows = []
     for population in populations:
@@ -313,7 +315,7 @@ def weight_norms(fitted: Fitted) -> Float[np.ndarray, " seeds"]:
     return np.sqrt(np.asarray(jax.vmap(sum_of_squares)(fitted.variables["params"])))
 
 
-def choice_table(best: Mapping[str, Any], test: Reviews) -> Table:
+def choice_table(best: Mapping[str, Cell], test: Reviews) -> Table:
     """The method and size with the highest validation accuracy, and what it reaches on test."""
     columns = ("method", "units", "validation accuracy", "test accuracy", "vote of the seeds")
     title = f"Chosen by validation accuracy; {len(test['y']):,} test reviews"
@@ -391,7 +393,7 @@ def words_table(strongest: Mapping[str, Mapping[str, float]], units: int, epochs
 # ---- what we see ---------------------------------------------------------------------------------
 
 
-def draw_learning_curves(groups: Groups, config: Config, held_out: str) -> Any:
+def draw_learning_curves(groups: Groups, config: Config, held_out: str) -> Figure:
     """Cross-entropy by epoch: a panel for each method, a colour for each size, train solid.
 
     Where the method was also trained with early stopping, a triangle marks the mean epoch whose
@@ -404,13 +406,13 @@ def draw_learning_curves(groups: Groups, config: Config, held_out: str) -> Any:
     for axis, method in zip(axes, methods, strict=False):
         for colour, units in zip(COLOURS, config.sizes, strict=False):
             history = groups[method, units].history
-            draw_band(axis, history["train_loss"], "-", colour, label=str(units))
-            draw_band(axis, history["valid_loss"], "--", colour)
+            epochs = np.arange(1, len(history["train_loss"]) + 1)
+            draw_curve(axis, epochs, history["train_loss"], color=colour, label=str(units))
+            draw_curve(axis, epochs, history["valid_loss"], color=colour, ls="--")
             stopped = groups.get((WITH_EARLY_STOPPING.get(method, ""), units))
             if stopped is not None:
-                curve = history["valid_loss"].mean(axis=1)
                 epoch = stopped.best_epoch.mean()
-                loss = np.interp(epoch, np.arange(1, len(curve) + 1), curve)
+                loss = np.interp(epoch, epochs, history["valid_loss"].mean(axis=1))
                 axis.plot(epoch, loss, "v", color=colour, ms=8, mec="k")
         axis.set(title=method, xlabel="epoch", ylim=(0, 1.2))
         axis.grid(alpha=0.3)
@@ -421,21 +423,7 @@ def draw_learning_curves(groups: Groups, config: Config, held_out: str) -> Any:
     return figure
 
 
-def draw_band(
-    axis: Any,
-    curves: Float[np.ndarray, "epochs seeds"],
-    style: str,
-    colour: str,
-    label: str | None = None,
-) -> None:
-    """Mean of the seeds by epoch, and a band of one standard deviation."""
-    epochs = np.arange(1, len(curves) + 1)
-    mean, sd = curves.mean(axis=1), curves.std(axis=1)
-    axis.plot(epochs, mean, style, color=colour, label=label)
-    axis.fill_between(epochs, mean - sd, mean + sd, color=colour, alpha=0.15, lw=0)
-
-
-def draw_weight_histograms(kernels: Mapping[str, Float[np.ndarray, "..."]]) -> Any:
+def draw_weight_histograms(kernels: Mapping[str, Float[np.ndarray, "..."]]) -> Figure:
     """Histogram of the first layer's weights by method, counts on a log axis."""
     figure, axes = subplots(1, len(kernels), width=2.6, height=2.8)
     limit = max(np.quantile(np.abs(kernel), 0.999) for kernel in kernels.values())
@@ -452,7 +440,7 @@ def draw_weight_histograms(kernels: Mapping[str, Float[np.ndarray, "..."]]) -> A
     return figure
 
 
-def draw_zeros_by_threshold(kernels: Mapping[str, Float[np.ndarray, "..."]]) -> Any:
+def draw_zeros_by_threshold(kernels: Mapping[str, Float[np.ndarray, "..."]]) -> Figure:
     """Share of weights that are at most so large, by method: a step at the left means real zeros.
 
     The dotted line is where a weight counts as nearly zero.
@@ -472,7 +460,7 @@ def draw_zeros_by_threshold(kernels: Mapping[str, Float[np.ndarray, "..."]]) -> 
     return figure
 
 
-def draw_word_effects(effects: Mapping[str, Mapping[str, float]]) -> Any:
+def draw_word_effects(effects: Mapping[str, Mapping[str, float]]) -> Figure:
     """Bars of the strongest words by method: green speaks for, red against a positive review.
 
     Args:
@@ -488,7 +476,7 @@ def draw_word_effects(effects: Mapping[str, Mapping[str, float]]) -> Any:
     return figure
 
 
-def draw_norm_balls() -> Any:
+def draw_norm_balls() -> Figure:
     """Why L1 gives zeros: the first point of the ball that the loss's ellipses touch.
 
     The deck's picture with a quadratic loss, its minimum constrained to |w|_1 <= 1 (left), to

@@ -22,7 +22,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -36,6 +36,7 @@ from jaxdl.figures.curves import loss_curves
 from jaxdl.models.layers import convolves
 from jaxdl.models.text import BagMLP, GRUCell, LSTMCell, TextCNN, TextRNN
 from jaxdl.report import Results, Table
+from jaxdl.report.table import Cell
 from jaxdl.runs import Run
 from jaxdl.text import bag_of_words, sentiment_task
 from jaxdl.text.sentiment_task import Regularisation
@@ -327,7 +328,7 @@ def train_again(reader: Reader, train: Examples, epochs: int, run: Run) -> Fitte
 
 def model_row(
     name: Model, epochs: int, stopped: Fitted, whole: Fitted, test: Examples
-) -> dict[str, Any]:
+) -> dict[str, Cell]:
     """A model's validation scores in the epoch it stopped at, and its test scores afterwards."""
     kept = stopped.best_epoch - 1, np.arange(len(stopped.seeds))
     judged = whole.predict(sentiment_task.judge, test)

@@ -25,7 +25,7 @@ Runtime on two CPU cores: about 40 s for one seed, a quarter of an hour for twen
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -39,10 +39,11 @@ from tqdm import tqdm
 
 from datasets.source import Provenance
 from jaxdl.clustering.label_propagation import neighbour_graph, spread, spreading_matrix
-from jaxdl.figures.base import COLOURS, subplots
+from jaxdl.figures.base import COLOURS, Figure, subplots
 from jaxdl.figures.images import image_grid
 from jaxdl.hashing import arrays_digest
 from jaxdl.report import Results, Table
+from jaxdl.report.table import Cell
 from jaxdl.runs import Run
 
 CLASSES = 10
@@ -170,7 +171,7 @@ def majority_labels(clusters: Labels, known: Rows, known_labels: KnownLabels, k:
 
 def lecture_row(
     known: int, x: Digits, y: Labels, config: Config, seeds: Sequence[int]
-) -> dict[str, Any]:
+) -> dict[str, Cell]:
     """The lecture's procedure with so many known labels: its seed 42, then the run's seeds."""
 
     def accuracy(seed, starts):
@@ -342,7 +343,7 @@ def one_trial(data: HoldOut, graphs: Graphs, config: Config, seed: int) -> Trial
     return Trial(scores, graph, chosen)
 
 
-def method_rows(trials: Sequence[Trial], data: HoldOut, config: Config) -> list[dict[str, Any]]:
+def method_rows(trials: Sequence[Trial], data: HoldOut, config: Config) -> list[dict[str, Cell]]:
     """A row for each method, with a value for each seed; then what no seed changes."""
     rows = [
         method_row(name, config.known, [trial.scores[name] for trial in trials])
@@ -359,7 +360,7 @@ def method_rows(trials: Sequence[Trial], data: HoldOut, config: Config) -> list[
     ]
 
 
-def method_row(name: str, labels: int, scores: Sequence[Score]) -> dict[str, Any]:
+def method_row(name: str, labels: int, scores: Sequence[Score]) -> dict[str, Cell]:
     """A method, how many true labels it was given, and its score with each seed."""
     right, accuracy = np.array(scores).T
     return {
@@ -376,7 +377,7 @@ def method_row(name: str, labels: int, scores: Sequence[Score]) -> dict[str, Any
 
 def budget_rows(
     data: HoldOut, graphs: Graphs, config: Config, seeds: Sequence[int]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Cell]]:
     """A row for each number of labels: hold-out accuracy by method, a value for each seed."""
     rows = []
     for labels in tqdm(config.budgets, "budgets", disable=None):
@@ -411,12 +412,12 @@ def accuracy_with(
 # ---- what we see ---------------------------------------------------------------------------------
 
 
-def draw_representatives(x: Digits, y: Labels) -> Any:
+def draw_representatives(x: Digits, y: Labels) -> Figure:
     """The digits that were labelled, dark on white, with their labels."""
     return image_grid(1 - x.reshape(-1, 8, 8) / 16, [str(label) for label in y], columns=10)
 
 
-def draw_budgets(rows: Sequence[Mapping[str, Any]]) -> Any:
+def draw_budgets(rows: Sequence[Mapping[str, Cell]]) -> Figure:
     """Mean accuracy by number of labels, a line for each method, the band from worst to best seed.
 
     Args:
