@@ -1,42 +1,58 @@
-"""Lab 030 - an atlas of vanishing gradients (기울기 소실: 활성화, 초기값, 정규화, 지름길)
+"""Lab 030 - vanishing gradients (기울기 소실: 활성화, 초기값, 정규화, 지름길)
 
-Five activation functions x five initial scales x no, batch or layer normalisation x plain nets or
-shortcuts = 150 nets, at depths from 2 to 50, each with every seed: how large is the gradient that
-arrives at the first layer, before and after some steps of gradient descent, and does the net learn
-at all? Beside every measurement stands what mean-field theory says without looking at a net. All
-nets of one depth are one population: one program trains them, one measures them, one predicts.
+How large is the gradient that arrives at the first layer of a deep net, before and after some steps
+of gradient descent, and does the net learn at all? Mapped over five activation functions x five
+initial scales x no, batch or layer normalisation x plain nets or shortcuts = 150 nets, at depths
+from 2 to 50, each with every seed. Beside every measurement stands what mean-field theory says
+without looking at a net. All nets of one depth are one population: one program trains them, one
+measures them, one predicts.
 
     python run.py experiments/vanishing_gradient.py --seeds 3
 
-Data: MNIST, reduced to 24 whitened principal components (fitted on the training rows used), so that
-the input has the variance the theory assumes. Plain gradient descent with the norm clipped at 1;
-nothing is chosen, so the validation rows (the last training images) are read once and the test
+Protocol: MNIST, reduced to 24 whitened principal components (fitted on the training rows used), so
+that the input has the variance the theory assumes. Plain gradient descent with the norm clipped at
+1; nothing is chosen, so the validation rows (the last training images) are read once and the test
 images not at all. A net "learns" when it names at least half of them; guessing names a tenth.
 
-The deck (slides 22-25): the sigmoid's slope is at most 1/4, so early layers hardly move; ReLU,
-careful initial values, batch normalisation and residual nets help. It stores no numbers.
-Ours: docs/results.md. Runtime: about 2 minutes a seed on one CPU core.
+Reference: the deck (slides 22-25): the sigmoid's slope is at most 1/4, so early layers hardly move;
+ReLU, careful initial values, batch normalisation and residual nets help. It stores no numbers.
+Expected: docs/results.md. Runtime: about 2 minutes a seed on one CPU core.
 """
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+import optax
+from jaxtyping import Array, Bool, Float
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
-from datasets import labelled_images, mnist
-from jaxdl.diagnostics import signal_propagation as at
-from jaxdl.diagnostics.signal_propagation import AXES, COMBINATIONS, Depth, chosen, kinds, names
-from jaxdl.figures.base import COLOURS, subplots
+from datasets import mnist
+from datasets.splits import Rows
+from jaxdl.diagnostics import mean_field, signal_propagation
+from jaxdl.diagnostics.signal_propagation import Propagation
+from jaxdl.figures.base import COLOURS, Figure, subplots
 from jaxdl.models import traced_mlp
+from jaxdl.models.traced_mlp import ACTIVATIONS, INITIALISERS, NORMS, SHORTCUTS, Params, Setting
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
+from jaxdl.training import Task
+from jaxdl.training.batch_order import steps_per_epoch
+from jaxdl.training.population import cross
+from jaxdl.training.task import row_mask
+from jaxdl.vision.classification_task import accuracy, cross_entropy
+
+CLASSES = 10
+LEARNT = 0.5  # a net whose validation accuracy reaches this counts as trained; chance is 0.1
+MEMBERS_AT_ONCE = 50  # that are measured together: all layers' values are kept
+SMALLEST_LOG = -30  # a gradient ratio below 1e-30 is left out: float32 does not hold it any more
+COLOUR_LIMIT = 8  # decades where the colours of the gradient maps end
 
 
 @dataclass(frozen=True)
@@ -70,142 +86,515 @@ PRESETS = {
 }
 
 
-def components(config: Config, half: labelled_images.ImageRows):
-    """Training and held-out rows as whitened principal components."""
-    x = half.image.reshape(len(half.image), -1).astype(np.float32) / 255
-    y = half.label.astype(np.int32)
-    train, valid = slice(0, config.train_rows), slice(len(y) - config.valid_rows, len(y))
-    pca = PCA(config.narrow, whiten=True, svd_solver="full").fit(x[train])
-    rows = {"x": pca.transform(x).astype(np.float32), "y": y}
-    return tuple({name: values[part] for name, values in rows.items()} for part in (train, valid))
-
-
-def explore(config: Config, run: Run, layers: int, train, valid) -> at.Depth:
-    """Train, measure and predict all combinations at one depth."""
-    hyper, seeds = at.population(at.COMBINATIONS, run.seeds)
-    task = at.task(hyper, layers // 2, config.wide, 10, config.learning_rate)
-    fit = partial(run.fit, train=train, seeds=seeds, batch_size=config.batch_size)
-    start = fit(f"start-{layers}", task, epochs=0).variables["params"]
-    fitted = fit(f"depth-{layers}", task, valid=valid, epochs=config.epochs)
-    end = fitted.variables["params"]
-    batch = {name: values[: config.probe_rows] for name, values in valid.items()}
-    of = partial(at.by_combination, combinations=len(at.COMBINATIONS))
-    return at.Depth(
-        layers=layers,
-        start=at.measure(start, hyper, batch, len(at.COMBINATIONS)),
-        end=at.measure(end, hyper, batch, len(at.COMBINATIONS)),
-        theory=at.predict(at.COMBINATIONS, layers // 2, config.narrow, config.wide),
-        loss=of(fitted.history["valid_loss"][-1]),
-        accuracy=of(fitted.history["valid_accuracy"][-1]),
-        moved=of(at.weight_change(end, start)),
-    )
-
-
 def main(config: Config, run: Run) -> Results:
-    data = mnist.load(run.source, "mnist", config.twin_rows)
-    run.uses(data.provenance)
-    train, valid = components(config, data.train)
-    atlas = [explore(config, run, layers, train, valid) for layers in config.depths]
-    shown = next((depth for depth in atlas if depth.layers == config.shown), atlas[-1])
+    train, valid = load_components(config, run)
 
-    steps = config.epochs * -(-len(train["y"]) // config.batch_size)
-    split = f"{len(train['y']):,} training, {len(valid['y']):,} held-out images, {steps} steps"
-    plain = f"Plain nets of {shown.layers} layers without normalisation; {split}"
-    maps = {"gradients": gradient_map, "gradients_theory": theory_map}
-    maps |= {"accuracy": accuracy_map, "theory_scatter": theory_scatter}
+    depths = [explore(config, run, layers, train, valid) for layers in config.depths]
+    shown = next((depth for depth in depths if depth.layers == config.shown), depths[-1])
+
+    steps = config.epochs * steps_per_epoch(len(train["y"]), config.batch_size)
+    sizes = f"{len(train['y']):,} training, {len(valid['y']):,} held-out images, {steps} steps"
+    tables = {
+        f"Plain nets of {shown.layers} layers without normalisation; {sizes}": plain_rows(shown),
+        "Theory against measurement before training, all depths": theory_rows(depths),
+        f"Share of the 25 nets that learn; {sizes}": learning_rows(depths),
+        f"Deepest nets that learn, any initial scale; {sizes}": deepest_rows(depths),
+        f"What tells which nets learn; {sizes}": prediction_rows(depths),
+    }
+    first_seed = int(run.seeds[0])
     return Results(
-        tables=[
-            Table(plain, plain_rows(shown)),
-            Table("Theory against measurement before training, all depths", theory_rows(atlas)),
-            Table(f"Share of the 25 nets that learn; {split}", trained_rows(atlas)),
-            Table(f"Deepest nets that learn, any initial scale; {split}", deepest_rows(atlas)),
-            Table(f"What tells which nets learn; {split}", foresight_rows(atlas)),
-        ],
+        tables=[Table(title, rows) for title, rows in tables.items()],
         figures={
-            "functions_and_slopes": functions_and_slopes,
-            **{name: partial(draw, atlas) for name, draw in maps.items()},
-            "gradients_by_layer": partial(profiles, shown),
+            "functions_and_slopes": draw_functions_and_slopes,
+            "gradients": partial(draw_measured_gradients, depths),
+            "gradients_theory": partial(draw_predicted_gradients, depths),
+            "accuracy": partial(draw_accuracies, depths),
+            "theory_scatter": partial(draw_theory_against_measurement, depths),
+            "gradients_by_layer": partial(draw_gradients_by_layer, shown),
             "activations": partial(
-                activation_histograms,
-                *(valid["x"], int(run.seeds[0]), shown.layers, config.wide),
+                draw_activations, valid["x"], first_seed, shown.layers, config.wide
             ),
         },
-        headline={"learn": np.mean([learnt(depth).mean(axis=0) for depth in atlas], axis=0)},
+        headline={"learn": np.mean([learns(depth).mean(axis=0) for depth in depths], axis=0)},
     )
 
 
-DECADES = 8  # where the colours of the gradient maps end
+# ---- the nets ------------------------------------------------------------------------------------
 
 
-def heat_maps(
-    atlas: Sequence[at.Depth], value: Callable[[at.Depth], Any], label: str, low: float, high: float
-) -> Any:
-    """A panel for each normalisation and shortcut: activation and initial scale against depth.
+class Net(NamedTuple):
+    """One of the combinations, by name."""
+
+    activation: str
+    initialiser: str
+    norm: str
+    shortcut: str
+
+
+NETS = [Net(*names) for names in itertools.product(ACTIVATIONS, INITIALISERS, NORMS, SHORTCUTS)]
+ARCHITECTURES = [(norm, shortcut) for shortcut in SHORTCUTS for norm in NORMS]
+
+
+def chosen(**wanted: str) -> Bool[np.ndarray, " nets"]:
+    """Mask of the nets with these names: chosen(norm="none", activation="relu"), say."""
+    mask = []
+    for net in NETS:
+        mask.append(all(getattr(net, field) == name for field, name in wanted.items()))
+    return np.array(mask)
+
+
+def index_of(**wanted: str) -> int:
+    """Place of the one net with these names."""
+    (index,) = np.flatnonzero(chosen(**wanted))
+    return int(index)
+
+
+def settings(nets: Sequence[Net]) -> dict[str, Float[np.ndarray, " nets"]]:
+    """The nets as numbers, a column for each field of `Setting`."""
+    numbers = np.array([traced_mlp.setting(*net) for net in nets], np.float32)
+    return dict(zip(Setting._fields, numbers.T, strict=True))
+
+
+# ---- data ----------------------------------------------------------------------------------------
+
+
+def load_components(config: Config, run: Run) -> tuple[Rows, Rows]:
+    """Training and validation rows {"x": whitened principal components, "y": digits}."""
+    data = mnist.load(run.source, "mnist", config.twin_rows)
+    run.uses(data.provenance)
+    image, label = data.train.image, data.train.label
+    pixels = image.reshape(len(image), -1).astype(np.float32) / 255
+    pca = PCA(config.narrow, whiten=True, svd_solver="full").fit(pixels[: config.train_rows])
+    x, y = pca.transform(pixels).astype(np.float32), label.astype(np.int32)
+    train = {"x": x[: config.train_rows], "y": y[: config.train_rows]}
+    valid = {"x": x[-config.valid_rows :], "y": y[-config.valid_rows :]}
+    return train, valid
+
+
+# ---- training ------------------------------------------------------------------------------------
+
+
+class Depth(NamedTuple):
+    """All that is known of the nets of one depth.
+
+    Attributes:
+        layers: hidden layers.
+        start, end: measured before and after training; arrays [nets, seeds, ...].
+        theory: predicted gradient profile, log10, relative to the last state.
+        accuracy: on the validation rows after training.
+        moved: relative change of each layer's kernel in training.
+    """
+
+    layers: int
+    start: Propagation
+    end: Propagation
+    theory: Float[np.ndarray, "nets states"]
+    accuracy: Float[np.ndarray, "nets seeds"]
+    moved: Float[np.ndarray, "nets seeds layers"]
+
+    @property
+    def measured_ratio(self) -> Float[np.ndarray, "nets seeds"]:
+        """log10 of the gradient at the first state over that at the last, before training."""
+        return first_over_last(self.start)
+
+    @property
+    def predicted_ratio(self) -> Float[np.ndarray, " nets"]:
+        """The same as theory has it."""
+        return self.theory[:, 0]
+
+
+def explore(config: Config, run: Run, layers: int, train: Rows, valid: Rows) -> Depth:
+    """Measure all nets of one depth, train them, measure again, and predict."""
+    hyper, seeds = cross(settings(NETS), len(NETS), run.seeds)
+    task = descent_task(config, layers, hyper)
+    untrained = run.fit(
+        f"start-{layers}", task, train, seeds=seeds, epochs=0, batch_size=config.batch_size
+    )
+    fitted = run.fit(
+        f"depth-{layers}",
+        task,
+        train,
+        valid,
+        seeds=seeds,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+    )
+    start, end = untrained.variables["params"], fitted.variables["params"]
+    probe = {name: values[: config.probe_rows] for name, values in valid.items()}
+    return Depth(
+        layers=layers,
+        start=by_net(measure_members(start, hyper, probe)),
+        end=by_net(measure_members(end, hyper, probe)),
+        theory=predict(config, layers),
+        accuracy=by_net(fitted.history["valid_accuracy"][-1]),
+        moved=by_net(weight_change(start, end)),
+    )
+
+
+def descent_task(config: Config, layers: int, hyper: Mapping[str, Array]) -> Task:
+    """Classify {"x": components, "y": class} by plain gradient descent, clipped to norm 1.
+
+    Descent shows what a gradient's size does, which Adam would hide; clipping keeps nets whose
+    gradients explode finite, as one would in practice.
 
     Args:
-        atlas: the depths, columns of the panels.
-        value: [combinations, seeds] of a depth; the mean over seeds is drawn and written.
+        config: widths and learning rate.
+        layers: of the hidden ones, an even number.
+        hyper: the members' settings.
+    """
+
+    def init(key, batch):
+        params = traced_mlp.init(key, layers // 2, config.narrow, config.wide, CLASSES)
+        return {"params": params}
+
+    def apply(variables, batch, key, train, hyper):
+        setting, mask = Setting(**hyper), row_mask(batch)
+        logits, _ = traced_mlp.apply(variables["params"], batch["x"], setting, mask=mask)
+        return logits, {}
+
+    def optimizer(hyper):
+        scales = traced_mlp.weight_scales(hyper["initialiser"], config.narrow, config.wide)
+        return descent_on_weights(config.learning_rate, *scales)
+
+    return Task(init, apply, cross_entropy, optimizer, {"accuracy": accuracy}, hyper)
+
+
+def descent_on_weights(
+    learning_rate: float, first_scale: Float[Array, ""], second_scale: Float[Array, ""]
+) -> optax.GradientTransformation:
+    """Gradient descent on a net's real weights, the norm of their gradient clipped at 1.
+
+    The kernels of the blocks are not kept as the weights w that the net uses, but as p = w / scale
+    (`traced_mlp.init`), so that all initial scales start from the same p. The gradient must be
+    clipped, and descended along, as that of w. By the chain rule the gradient of w is that of p
+    divided by the scale; and the step of w that comes out is made with a step of p that is the same
+    divided by the scale. So the kernels are divided by their scales twice, before and after.
+
+    Args:
+        learning_rate: step size for the weights.
+        first_scale, second_scale: of the kernels narrow -> wide and wide -> narrow.
+    """
+
+    def divide_kernels(tree, params=None):
+        del params
+        first, second = tree["first"] / first_scale, tree["second"] / second_scale
+        return {**tree, "first": first, "second": second}
+
+    gradient_of_weights = optax.stateless(divide_kernels)
+    step_of_parameters = optax.stateless(divide_kernels)
+    descent = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(learning_rate))
+    return optax.chain(gradient_of_weights, descent, step_of_parameters)
+
+
+# ---- measuring and predicting --------------------------------------------------------------------
+
+
+@jax.jit
+def measure_members(params: Params, hyper: Mapping[str, Array], probe: Rows) -> Propagation:
+    """`signal_propagation.measure` for every member on the probe's rows."""
+
+    def measure_member(member):
+        params, hyper = member
+        return signal_propagation.measure(params, Setting(**hyper), probe["x"], probe["y"])
+
+    return jax.lax.map(measure_member, (params, dict(hyper)), batch_size=MEMBERS_AT_ONCE)
+
+
+def predict(config: Config, layers: int) -> Float[np.ndarray, "nets states"]:
+    """Theory's gradient profile of every net, log10, relative to the last state."""
+
+    def profile(setting):
+        return mean_field.gradient_profile(setting, layers // 2, config.narrow, config.wide)
+
+    columns = {name: values.astype(np.int32) for name, values in settings(NETS).items()}
+    return np.asarray(jax.jit(jax.vmap(profile))(Setting(**columns)))
+
+
+@jax.jit
+def weight_change(start: Params, end: Params) -> Float[Array, "members layers"]:
+    """How far each layer's kernel has moved, relative to its norm at the start."""
+
+    def change_of(name):
+        change = jnp.linalg.norm(end[name] - start[name], axis=-1)
+        return change / jnp.linalg.norm(start[name], axis=-1)
+
+    both = jnp.stack([change_of("first"), change_of("second")], axis=-1)
+    return both.reshape(len(both), -1)
+
+
+def by_net(values: Any) -> Any:
+    """[members, ...] -> [nets, seeds, ...], for every array of a tree."""
+
+    def split(x):
+        return np.asarray(x).reshape(len(NETS), -1, *x.shape[1:])
+
+    return jax.tree.map(split, values)
+
+
+def first_over_last(measured: Propagation) -> Float[np.ndarray, "nets seeds"]:
+    """log10 of the gradient at the first state over that at the last."""
+    return measured.state_gradient[..., 0] - measured.state_gradient[..., -1]
+
+
+def learns(depth: Depth) -> Float[np.ndarray, "nets seeds"]:
+    """1 for a net whose validation accuracy reaches `LEARNT`, else 0."""
+    return (depth.accuracy >= LEARNT).astype(np.float64)
+
+
+def activations_at_start(
+    x: Float[np.ndarray, "rows narrow"], seed: int, layers: int, wide: int
+) -> dict[str, dict[int, Float[np.ndarray, "rows units"]]]:
+    """Activations of six plain nets in six layers before training: net -> layer -> values.
+
+    Args:
+        x: components of images.
+        seed: of the weights.
+        layers, wide: sizes of the nets.
+    """
+    nets = {
+        "sigmoid, glorot": traced_mlp.setting("sigmoid", "glorot"),
+        "sigmoid, glorot, batch": traced_mlp.setting("sigmoid", "glorot", norm="batch"),
+        "tanh, glorot": traced_mlp.setting("tanh", "glorot"),
+        "tanh, too large": traced_mlp.setting("tanh", "too large"),
+        "relu, too small": traced_mlp.setting("relu", "too small"),
+        "relu, he": traced_mlp.setting("relu", "he"),
+    }
+    params = traced_mlp.init(jax.random.key(seed), layers // 2, x.shape[1], wide, CLASSES)
+    shown = np.unique(np.linspace(0, layers - 1, 6).astype(int))
+    values = {}
+    for name, setting in nets.items():
+        _, trace = traced_mlp.apply(params, jnp.asarray(x), setting)
+        values[name] = {}
+        for layer in shown:
+            of_block = trace.inner_value if layer % 2 else trace.outer_value
+            values[name][int(layer) + 1] = np.asarray(of_block[layer // 2])
+    return values
+
+
+# ---- tables --------------------------------------------------------------------------------------
+
+
+def plain_rows(depth: Depth) -> list[dict[str, Any]]:
+    """Plain nets of one depth without normalisation: theory, measurement, what became of them."""
+    rows = []
+    for i in np.flatnonzero(chosen(norm="none", shortcut="plain")):
+        predicted = depth.predicted_ratio[i]
+        rows.append(
+            {
+                "activation": NETS[i].activation,
+                "initialiser": NETS[i].initialiser,
+                "chi, theory": float(10 ** (2 * predicted / depth.layers)),
+                "log10 gradient ratio, theory": float(np.round(predicted, 4)),
+                "measured": depth.measured_ratio[i],
+                "after training": first_over_last(depth.end)[i],
+                "log10 of the first kernel's move": log10(depth.moved[i, :, 0]),
+                "of the last one's": log10(depth.moved[i, :, -1]),
+                "validation accuracy": depth.accuracy[i],
+            }
+        )
+    return rows
+
+
+def log10(x: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """log10, also of what has not moved at all."""
+    return np.log10(np.maximum(x, 1e-12))
+
+
+def theory_rows(depths: Sequence[Depth]) -> list[dict[str, Any]]:
+    """Theory against measurement over all depths, one row for each normalisation and shortcut.
+
+    Nets whose gradient float32 does not hold any more are left out and counted.
+    """
+    rows = []
+    for norm, shortcut in ARCHITECTURES:
+        mask = chosen(norm=norm, shortcut=shortcut)
+        theory = np.concatenate([depth.predicted_ratio[mask] for depth in depths])
+        measured = np.concatenate([depth.measured_ratio[mask].mean(axis=1) for depth in depths])
+        kept = theory > SMALLEST_LOG
+        error = np.abs(theory - measured)[kept]
+        rows.append(
+            {
+                "normalisation": norm,
+                "net": shortcut,
+                "nets": int(kept.sum()),
+                "left out": int((~kept).sum()),
+                "correlation": float(np.corrcoef(theory[kept], measured[kept])[0, 1]),
+                "median error, decades": float(np.median(error)),
+                "95 % below": float(np.quantile(error, 0.95)),
+            }
+        )
+    return rows
+
+
+def learning_rows(depths: Sequence[Depth]) -> list[dict[str, Any]]:
+    """Share of (activation, initialiser) that learn, by normalisation, shortcut and depth."""
+    rows = []
+    for norm, shortcut in ARCHITECTURES:
+        mask = chosen(norm=norm, shortcut=shortcut)
+        row = {"normalisation": norm, "net": shortcut}
+        for depth in depths:
+            row[f"{depth.layers} layers"] = learns(depth)[mask].mean(axis=0)
+        rows.append(row)
+    return rows
+
+
+def deepest_rows(depths: Sequence[Depth]) -> list[dict[str, Any]]:
+    """For each activation the deepest nets that learn with most seeds, over all initial scales."""
+    rows = []
+    for activation in ACTIVATIONS:
+        row = {"activation": activation}
+        for norm, shortcut in ARCHITECTURES:
+            mask = chosen(activation=activation, norm=norm, shortcut=shortcut)
+            learnt = [d.layers for d in depths if (learns(d)[mask].mean(axis=1) > 0.5).any()]
+            row[architecture_name(norm, shortcut)] = max(learnt, default=0)
+        rows.append(row)
+    return rows
+
+
+def prediction_rows(depths: Sequence[Depth]) -> list[dict[str, Any]]:
+    """How well numbers known before training tell which nets will learn: areas under the ROC curve.
+
+    Depth alone is the weak baseline.
+    """
+    by_depth, by_theory, by_gradient, by_living = [], [], [], []
+    for depth in depths:
+        shape = depth.accuracy.shape
+        by_depth.append(np.full(shape, -depth.layers))
+        by_theory.append(np.broadcast_to(-np.abs(depth.predicted_ratio[:, None]), shape))
+        by_gradient.append(-np.abs(depth.measured_ratio))
+        by_living.append(1 - depth.start.flat.max(axis=-1))
+    scores = {
+        "depth alone": by_depth,
+        "theory: distance of the gradient ratio from 1": by_theory,
+        "measured: distance of the gradient ratio from 1": by_gradient,
+        "measured: smallest share of living activations": by_living,
+    }
+    truth = np.concatenate([learns(depth).ravel() for depth in depths])
+    rows = []
+    for name, values in scores.items():
+        score = np.concatenate([np.asarray(value, np.float64).ravel() for value in values])
+        some_learn_some_not = 0 < truth.sum() < len(truth)
+        area = roc_auc_score(truth, score) if some_learn_some_not else float("nan")
+        rows.append({"known before training": name, "area under the ROC curve": float(area)})
+    return rows
+
+
+def architecture_name(norm: str, shortcut: str) -> str:
+    """("none", "plain") -> "plain, no norm"."""
+    return f"{shortcut}, {'no' if norm == 'none' else norm} norm"
+
+
+# ---- figures -------------------------------------------------------------------------------------
+
+
+def architecture_panels(width: float, height: float) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes [2, 3], one for each of `ARCHITECTURES`: plain nets on top."""
+    figure, axes = subplots(2, 3, width=width, height=height)
+    for axis, (norm, shortcut) in zip(axes.flat, ARCHITECTURES, strict=True):
+        axis.set_title(architecture_name(norm, shortcut), fontsize=10)
+    return figure, axes
+
+
+def draw_heat_maps(
+    layers: Sequence[int],
+    values: Float[np.ndarray, "nets depths"],
+    label: str,
+    low: float,
+    high: float,
+) -> Figure:
+    """A number for every net, drawn and written: activation and initial scale against depth.
+
+    Args:
+        layers: the depths, columns of the panels.
+        values: the numbers.
         label: of the colour bar.
         low, high: ends of the colours; a diverging map where they are opposite.
     """
-    figure, axes = subplots(2, 3, width=4.3, height=6.2)
-    colours = "RdBu" if low == -high else "viridis"
-    columns = np.stack([value(depth).mean(axis=1) for depth in atlas], axis=1)
-    rows = [f"{f}, {i}" for f in at.AXES[0] for i in at.AXES[1]]
-    for axis, (norm, shortcut) in zip(axes.flat, at.kinds(), strict=True):
-        values = columns[at.chosen(norm=norm, shortcut=shortcut)]
-        image = axis.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto")
-        for (i, j), number in np.ndenumerate(values):
-            strong = (number - low) / (high - low)
-            dark = abs(strong - 0.5) > 0.35 if low == -high else strong < 0.6
+    figure, axes = architecture_panels(width=4.3, height=6.2)
+    diverging = low == -high
+    names = [f"{net.activation}, {net.initialiser}" for net in NETS]
+    for axis, (norm, shortcut) in zip(axes.flat, ARCHITECTURES, strict=True):
+        lines = np.flatnonzero(chosen(norm=norm, shortcut=shortcut))
+        colours = "RdBu" if diverging else "viridis"
+        image = axis.imshow(values[lines], cmap=colours, vmin=low, vmax=high, aspect="auto")
+        for (i, j), number in np.ndenumerate(values[lines]):
+            place = (number - low) / (high - low)
+            dark = abs(place - 0.5) > 0.35 if diverging else place < 0.6
+            style = {"ha": "center", "va": "center", "fontsize": 6}
             text = f"{np.clip(number, -99, 99):.1f}"
-            colour = "white" if dark else "black"
-            axis.text(j, i, text, ha="center", va="center", fontsize=6, color=colour)
-        axis.set_title(f"{shortcut}, {'no' if norm == 'none' else norm} norm", fontsize=10)
-        axis.set_xticks(range(len(atlas)), [d.layers for d in atlas])
-        axis.set_yticks(range(len(rows)), rows if axis in axes[:, 0] else [], fontsize=7)
+            axis.text(j, i, text, color="white" if dark else "black", **style)
+        axis.set_xticks(range(len(layers)), layers)
+        axis.set_yticks(range(len(lines)), [names[i] for i in lines], fontsize=7)
+    for axis in axes[:, 1:].flat:
+        axis.set_yticklabels([])
     for axis in axes[1]:
         axis.set_xlabel("hidden layers")
     figure.colorbar(image, ax=axes, label=label, shrink=0.5, extend="both")
     return figure
 
 
-def gradient_map(atlas: Sequence[at.Depth]) -> Any:
-    """Measured log10 of the gradient at the first state over that at the last, at the start."""
+def draw_measured_gradients(depths: Sequence[Depth]) -> Figure:
+    """Heat maps of the measured gradient ratio before training."""
+    values = np.stack([depth.measured_ratio.mean(axis=1) for depth in depths], axis=1)
     label = "log10 (gradient at the first / at the last state), start"
-    return heat_maps(atlas, lambda depth: depth.ratio, label, -DECADES, DECADES)
+    layers = [depth.layers for depth in depths]
+    return draw_heat_maps(layers, values, label, -COLOUR_LIMIT, COLOUR_LIMIT)
 
 
-def theory_map(atlas: Sequence[at.Depth]) -> Any:
-    """The same as predicted."""
+def draw_predicted_gradients(depths: Sequence[Depth]) -> Figure:
+    """Heat maps of the gradient ratio as theory has it."""
+    values = np.stack([depth.predicted_ratio for depth in depths], axis=1)
     label = "log10 (gradient at the first / at the last state), theory"
-    return heat_maps(atlas, lambda depth: depth.theory[:, :1], label, -DECADES, DECADES)
+    layers = [depth.layers for depth in depths]
+    return draw_heat_maps(layers, values, label, -COLOUR_LIMIT, COLOUR_LIMIT)
 
 
-def accuracy_map(atlas: Sequence[at.Depth]) -> Any:
-    """Validation accuracy after training."""
-    label = "validation accuracy after training"
-    return heat_maps(atlas, lambda depth: depth.accuracy, label, 0.1, 1.0)
+def draw_accuracies(depths: Sequence[Depth]) -> Figure:
+    """Heat maps of the validation accuracy after training."""
+    values = np.stack([depth.accuracy.mean(axis=1) for depth in depths], axis=1)
+    layers = [depth.layers for depth in depths]
+    return draw_heat_maps(layers, values, "validation accuracy after training", 0.1, 1.0)
 
 
-def profiles(depth: at.Depth, initialiser: str = "he") -> Any:
-    """Weight gradient by layer, plain net on top, shortcut below; a panel for each normalisation.
+def draw_theory_against_measurement(depths: Sequence[Depth]) -> Figure:
+    """Every net: predicted against measured gradient ratio before training."""
+    figure, axes = architecture_panels(width=3.6, height=3.2)
+    for axis, (norm, shortcut) in zip(axes.flat, ARCHITECTURES, strict=True):
+        mask = chosen(norm=norm, shortcut=shortcut)
+        for colour, depth in zip(COLOURS, depths, strict=False):
+            measured = depth.measured_ratio[mask]
+            theory = np.repeat(depth.predicted_ratio[mask, None], measured.shape[1], axis=1)
+            axis.plot(theory, measured, ".", color=colour, ms=4)
+            axis.plot([], [], ".", color=colour, label=f"{depth.layers} layers")
+        low, high = axis.get_xlim()
+        low = max(low, SMALLEST_LOG)
+        margin = 0.15 * (high - low)
+        axis.plot([low, high], [low, high], color="0.5", lw=0.8)
+        axis.set(xlim=(low, high), ylim=(low - margin, high + margin))
+        axis.grid(alpha=0.3)
+    axes[1, 1].set_xlabel("log10 gradient ratio, theory")
+    axes[1, 0].set_ylabel("measured at the start")
+    axes[0, 0].legend(fontsize=7)
+    return figure
 
-    The band holds the middle 80 % of single examples at the start; dotted: the batch's gradient
-    after training.
+
+def draw_gradients_by_layer(depth: Depth, initialiser: str = "he") -> Figure:
+    """Weight gradient by layer, before training (solid) and after it (dotted, the whole batch).
+
+    The line is the median of single examples, the band holds their middle 80 %.
     """
-    figure, axes = subplots(2, 3, width=4.2, height=3.2)
+    figure, axes = architecture_panels(width=4.2, height=3.2)
     layers = np.arange(1, depth.layers + 1)
-    for axis, (norm, shortcut) in zip(axes.flat, at.kinds(), strict=True):
-        for colour, activation in zip(COLOURS, at.AXES[0], strict=False):
-            wanted = {"norm": norm, "shortcut": shortcut, "activation": activation}
-            i = int(np.flatnonzero(at.chosen(initialiser=initialiser, **wanted))[0])
-            low, middle, high = depth.start.examples[i].mean(axis=0).T
+    for axis, (norm, shortcut) in zip(axes.flat, ARCHITECTURES, strict=True):
+        for colour, activation in zip(COLOURS, ACTIVATIONS, strict=False):
+            i = index_of(
+                activation=activation, initialiser=initialiser, norm=norm, shortcut=shortcut
+            )
+            low, middle, high = depth.start.example_gradients[i].mean(axis=0).T
             axis.fill_between(layers, low, high, color=colour, alpha=0.15, lw=0)
             axis.plot(layers, middle, color=colour, label=activation)
-            axis.plot(layers, depth.end.weights[i].mean(axis=0), ":", color=colour)
+            axis.plot(layers, depth.end.weight_gradient[i].mean(axis=0), ":", color=colour)
         axis.set_ylim(max(axis.get_ylim()[0], -16), None)
-        axis.set_title(f"{shortcut}, {'no' if norm == 'none' else norm} norm", fontsize=10)
         axis.grid(alpha=0.3)
     for axis in axes[1]:
         axis.set_xlabel("layer, from the input")
@@ -215,61 +604,39 @@ def profiles(depth: at.Depth, initialiser: str = "he") -> Any:
     return figure
 
 
-def theory_scatter(atlas: Sequence[at.Depth]) -> Any:
-    """Every net of the atlas: predicted against measured gradient ratio."""
-    figure, axes = subplots(2, 3, width=3.6, height=3.2)
-    for axis, (norm, shortcut) in zip(axes.flat, at.kinds(), strict=True):
-        mask = at.chosen(norm=norm, shortcut=shortcut)
-        for colour, depth in zip(COLOURS, atlas, strict=False):
-            theory = np.repeat(depth.theory[mask, :1], depth.ratio.shape[1], axis=1)
-            label = f"{depth.layers} layers"
-            axis.plot(theory, depth.ratio[mask], ".", color=colour, ms=4)
-            axis.plot([], [], ".", color=colour, label=label)
-        low, high = axis.get_xlim()
-        low = max(low, -30)
-        axis.plot([low, high], [low, high], color="0.5", lw=0.8)
-        margin = 0.15 * (high - low)
-        axis.set(xlim=(low, high), ylim=(low - margin, high + margin))
-        axis.set_title(f"{shortcut}, {'no' if norm == 'none' else norm} norm", fontsize=10)
-        axis.grid(alpha=0.3)
-    axes[1, 1].set_xlabel("log10 gradient ratio, theory")
-    axes[1, 0].set_ylabel("measured at the start")
-    axes[0, 0].legend(fontsize=7)
-    return figure
-
-
-def activation_histograms(
-    x: Float[np.ndarray, "batch narrow"], seed: int, layers: int, wide: int
-) -> Any:
-    """Activations of some plain nets before training: a row for each net, panels by layer.
+def draw_activations(
+    x: Float[np.ndarray, "rows narrow"], seed: int, layers: int, wide: int
+) -> Figure:
+    """Histograms of activations before training: a row of panels for each net, panels by layer.
 
     Args:
-        x, seed, layers, wide: see `atlas.activations_at_start`.
+        x, seed, layers, wide: see `activations_at_start`.
     """
-    values = at.activations_at_start(x, seed, layers, wide)
+    values = activations_at_start(x, seed, layers, wide)
     columns = len(next(iter(values.values())))
     figure, axes = subplots(len(values), columns, width=2.3, height=1.7)
-    for line, colour, (name, layers) in zip(axes, COLOURS, values.items(), strict=False):
-        for axis, (layer, x) in zip(line, layers.items(), strict=True):
-            axis.hist(x.reshape(-1), 50, color=colour, density=True)
-            axis.set_title(f"layer {layer}: {x.mean():.2g} ± {x.std():.2g}", fontsize=8)
+    for line, colour, (net, by_layer) in zip(axes, COLOURS, values.items(), strict=False):
+        for axis, (layer, activations) in zip(line, by_layer.items(), strict=True):
+            axis.hist(activations.ravel(), 50, color=colour, density=True)
+            spread = f"{activations.mean():.2g} ± {activations.std():.2g}"
+            axis.set_title(f"layer {layer}: {spread}", fontsize=8)
             axis.set_yticks([])
             axis.tick_params(labelsize=6)
             axis.locator_params(axis="x", nbins=3)
             axis.ticklabel_format(axis="x", scilimits=(-2, 3))
             axis.xaxis.get_offset_text().set_fontsize(6)
-        line[0].set_ylabel(name, fontsize=8)
+        line[0].set_ylabel(net, fontsize=8)
     return figure
 
 
-def functions_and_slopes() -> Any:
+def draw_functions_and_slopes() -> Figure:
     """Slide 24: sigmoid on -10..10, tanh and ReLU on -3..3, each with its slope; all on -2..2."""
     figure, axes = subplots(1, 4, width=3.2, height=2.8)
     limits = {"sigmoid": 10, "tanh": 3, "relu": 3}
     for axis, colour, (name, limit) in zip(axes, COLOURS, limits.items(), strict=False):
-        number = traced_mlp.ACTIVATIONS.index(name)
+        number = ACTIVATIONS.index(name)
         x = jnp.linspace(-limit, limit, 401)
-        slopes = jax.vmap(jax.grad(lambda x, number=number: traced_mlp.activate(x, number)))(x)
+        slopes = traced_mlp.slope(x, number)
         axis.plot(x, traced_mlp.activate(x, number), color=colour, label=name)
         axis.plot(x, slopes, "--", color="0.3", label=f"slope, at most {slopes.max():.2f}")
         near = jnp.linspace(-2, 2, 401)
@@ -279,111 +646,3 @@ def functions_and_slopes() -> Any:
         axis.legend(fontsize=7)
     axes[3].set_title("together")
     return figure
-
-
-LEARNT = 0.5  # a net whose validation accuracy reaches this counts as trained; chance is 0.1
-
-
-def theory_rows(atlas: Sequence[Depth]) -> list[dict[str, Any]]:
-    """Theory against measurement over all depths, one row for each normalisation and shortcut.
-
-    Combinations whose gradient float32 does not hold any more are left out and counted.
-    """
-    rows = []
-    for norm, shortcut in kinds():
-        mask = chosen(norm=norm, shortcut=shortcut)
-        theory = np.concatenate([d.theory[mask, 0] for d in atlas])
-        found = np.concatenate([d.ratio[mask].mean(axis=1) for d in atlas])
-        kept = theory > -30
-        apart = np.abs(theory - found)[kept]
-        rows.append(
-            {
-                "normalisation": norm,
-                "net": shortcut,
-                "nets": int(kept.sum()),
-                "left out": int((~kept).sum()),
-                "correlation": float(np.corrcoef(theory[kept], found[kept])[0, 1]),
-                "median error, decades": float(np.median(apart)),
-                "95 % below": float(np.quantile(apart, 0.95)),
-            }
-        )
-    return rows
-
-
-def plain_rows(depth: Depth) -> list[dict[str, Any]]:
-    """Plain nets of one depth without normalisation: theory, measurement, what became of them."""
-    rows = []
-    for i in np.flatnonzero(chosen(norm="none", shortcut="plain")):
-        activation, initialiser, _, _ = names(COMBINATIONS[i])
-        rows.append(
-            {
-                "activation": activation,
-                "initialiser": initialiser,
-                "chi, theory": float(10 ** (2 * depth.theory[i, 0] / depth.layers)),
-                "log10 gradient ratio, theory": float(np.round(depth.theory[i, 0], 4)),
-                "measured": depth.ratio[i],
-                "after training": depth.end.signal[i, :, 0] - depth.end.signal[i, :, -1],
-                "log10 of the first kernel's move": _log(depth.moved[i, :, 0]),
-                "of the last one's": _log(depth.moved[i, :, -1]),
-                "validation accuracy": depth.accuracy[i],
-            }
-        )
-    return rows
-
-
-def _log(x: Array) -> Array:
-    return np.log10(np.maximum(x, 1e-12))
-
-
-def trained_rows(atlas: Sequence[Depth]) -> list[dict[str, Any]]:
-    """Share of (activation, initialiser) that learn, by remedy and depth."""
-    rows = []
-    for norm, shortcut in kinds():
-        mask = chosen(norm=norm, shortcut=shortcut)
-        row = {"normalisation": norm, "net": shortcut}
-        rows.append(row | {f"{d.layers} layers": learnt(d)[mask].mean(axis=0) for d in atlas})
-    return rows
-
-
-def learnt(depth: Depth) -> Float[np.ndarray, "combinations seeds"]:
-    """1 for a net whose validation accuracy reaches `LEARNT`, else 0."""
-    return (depth.accuracy >= LEARNT).astype(np.float64)
-
-
-def deepest_rows(atlas: Sequence[Depth]) -> list[dict[str, Any]]:
-    """For each activation the deepest nets that learn with most seeds, over all initial scales."""
-    rows = []
-    for activation in AXES[0]:
-        row = {"activation": activation}
-        for norm, shortcut in kinds():
-            mask = chosen(activation=activation, norm=norm, shortcut=shortcut)
-            deep_enough = [d.layers for d in atlas if (learnt(d)[mask].mean(axis=1) > 0.5).any()]
-            remedy = {"none": "no norm"}.get(norm, f"{norm} norm")
-            row[f"{shortcut}, {remedy}"] = max(deep_enough, default=0)
-        rows.append(row)
-    return rows
-
-
-def foresight_rows(atlas: Sequence[Depth]) -> list[dict[str, Any]]:
-    """How well numbers known before training tell which nets will learn: areas under the ROC curve.
-
-    Depth alone is the weak baseline.
-    """
-    truth = np.concatenate([learnt(d).reshape(-1) for d in atlas])
-    shape = [d.accuracy.shape for d in atlas]
-    scores = {
-        "depth alone": [np.full(s, -d.layers) for d, s in zip(atlas, shape, strict=True)],
-        "theory: distance of the gradient ratio from 1": [
-            np.broadcast_to(-np.abs(d.theory[:, :1]), s) for d, s in zip(atlas, shape, strict=True)
-        ],
-        "measured: distance of the gradient ratio from 1": [-np.abs(d.ratio) for d in atlas],
-        "measured: smallest share of living activations": [
-            1 - d.start.flat.max(axis=-1) for d in atlas
-        ],
-    }
-    rows = []
-    for name, values in scores.items():
-        flat = np.concatenate([np.asarray(v, np.float64).reshape(-1) for v in values])
-        area = roc_auc_score(truth, flat) if 0 < truth.sum() < len(truth) else float("nan")
-        rows.append({"known before training": name, "area under the ROC curve": float(area)})
-    return rows
