@@ -42,26 +42,3 @@ def shapes(
         "no clusters": box,
     }
     return {name: ((x - x.mean(0)) / x.std(0), y) for name, (x, y) in made.items()}
-
-
-def shapes_and_blob(n: int = 400, seed: int = 0) -> dict[str, Float[np.ndarray, "n 2"]]:
-    """One round blob and three of `shapes`, for anomalies to hide among.
-
-    Returns:
-        Name -> points, each axis with mean 0 and standard deviation 1.
-    """
-    one, _ = make_blobs(n, centers=1, random_state=seed)
-    made = shapes(n, seed)
-    return {"one blob": (one - one.mean(0)) / one.std(0)} | {
-        name: made[name][0] for name in ("unlike widths", "moons", "rings")
-    }
-
-
-def mix(normal: np.ndarray, odd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of both kinds and their labels, 1 for an anomaly."""
-    return np.concatenate([normal, odd]), np.repeat([0, 1], [len(normal), len(odd)])
-
-
-def odd_count(normal: int, share: float) -> int:
-    """How many anomalies make up `share` of all rows, at least one."""
-    return max(1, round(normal * share / (1 - share)))

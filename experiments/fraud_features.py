@@ -27,7 +27,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -53,11 +52,12 @@ from jaxdl.anomaly.cross_fitting import (
     vote,
 )
 from jaxdl.anomaly.reconstruction import squared_error
-from jaxdl.figures import base
+from jaxdl.figures.base import COLOURS, Figure, subplots
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.models.mlp import MLP
 from jaxdl.pca import PCA, fit_pca
 from jaxdl.report import Results, Table
+from jaxdl.report.table import Cell
 from jaxdl.runs import Run
 from jaxdl.training import Task, module_functions
 
@@ -450,17 +450,17 @@ def judge(
     return {column: np.array([row[column] for row in per_seed], float) for column in per_seed[0]}
 
 
-def largest(column: str, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def largest(column: str, rows: Sequence[Mapping[str, Cell]]) -> Mapping[str, Cell]:
     """The row with the largest mean over the seeds."""
     return max(rows, key=lambda row: row[column].mean())
 
 
-def name_of(row: Mapping[str, Any]) -> str:
+def name_of(row: Mapping[str, Cell]) -> str:
     """Classifier and features of a row."""
     return f"{row['classifier']}, {row['features']}"
 
 
-def draw_f1_by_budget(rows: Sequence[Mapping[str, Any]], goal: float) -> Any:
+def draw_f1_by_budget(rows: Sequence[Mapping[str, Cell]], goal: float) -> Figure:
     """F1 over the number of labelled frauds: one panel for each classifier, one line for features.
 
     Args:
@@ -471,9 +471,9 @@ def draw_f1_by_budget(rows: Sequence[Mapping[str, Any]], goal: float) -> Any:
     first = [row for row in rows if row["frauds"] == rows[0]["frauds"]]
     kinds = list(dict.fromkeys(row["features"] for row in first))
     names = list(dict.fromkeys(row["classifier"] for row in first))
-    figure, axes = base.subplots(1, len(names), width=3.2, height=3.2)
+    figure, axes = subplots(1, len(names), width=3.2, height=3.2)
     for axis, name in zip(axes, names, strict=True):
-        for colour, kind in zip(base.COLOURS, kinds, strict=False):
+        for colour, kind in zip(COLOURS, kinds, strict=False):
             own = [row for row in rows if (row["classifier"], row["features"]) == (name, kind)]
             if own:
                 heights = [float(np.mean(row["F1"])) for row in own]

@@ -21,7 +21,6 @@ Runtime on two CPU cores: under a minute.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Num
@@ -33,9 +32,10 @@ from jaxdl.anomaly import detectors, tables
 from jaxdl.anomaly.metrics import MemberScores
 from jaxdl.anomaly.reconstruction import squared_error
 from jaxdl.anomaly.rules import Rule, fired
-from jaxdl.figures import base
+from jaxdl.figures.base import COLOURS, Figure, subplots
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.report import Results, Table
+from jaxdl.report.table import Cell
 from jaxdl.runs import Run
 from jaxdl.training import Task, module_functions
 
@@ -324,7 +324,7 @@ def rules_first(rules_fired: Float[np.ndarray, " n"], scores: MemberScores) -> M
 # ---- what we see ---------------------------------------------------------------------------------
 
 
-def alerts_of_rule(number: int, data: Data) -> dict[str, Any]:
+def alerts_of_rule(number: int, data: Data) -> dict[str, Cell]:
     """A row of the table of rules."""
     rule, fires = RULES[number], data.fires[:, number]
     precision = float(data.label[fires].mean()) if fires.any() else 0.0
@@ -336,7 +336,7 @@ def alerts_of_rule(number: int, data: Data) -> dict[str, Any]:
     }
 
 
-def share_caught(name: str, alerts: Bool[np.ndarray, "seeds n"], data: Data) -> dict[str, Any]:
+def share_caught(name: str, alerts: Bool[np.ndarray, "seeds n"], data: Data) -> dict[str, Cell]:
     """A row of the table of patterns: which share of its payments a detector's alerts catch."""
 
     def caught(payments_of: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " seeds"]:
@@ -353,16 +353,16 @@ def share_caught(name: str, alerts: Bool[np.ndarray, "seeds n"], data: Data) -> 
     return row
 
 
-def draw_caught_by_pattern(rows: Sequence[Mapping[str, Any]]) -> Any:
+def draw_caught_by_pattern(rows: Sequence[Mapping[str, Cell]]) -> Figure:
     """One group of bars for each pattern, one colour for each detector; known patterns first.
 
     Args:
         rows: of `share_caught`.
     """
-    figure, axis = base.subplots(width=11, height=4)
+    figure, axis = subplots(width=11, height=4)
     patterns = payments.PATTERNS[1:]
     shown = [row for row in rows if row["detector"] not in ("random", "untrained autoencoder")]
-    for i, (colour, row) in enumerate(zip(base.COLOURS, shown, strict=False)):
+    for i, (colour, row) in enumerate(zip(COLOURS, shown, strict=False)):
         heights = [float(np.mean(row[pattern])) for pattern in patterns]
         left = np.arange(len(patterns)) + 0.1 * i
         axis.bar(left, heights, 0.1, color=colour, label=row["detector"])

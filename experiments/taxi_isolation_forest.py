@@ -29,7 +29,7 @@ Runtime on two CPU cores: 12 s, twenty seeds 4 to 8 minutes.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -39,9 +39,10 @@ from tqdm import tqdm
 from datasets import nab
 from jaxdl.anomaly.isolation_forest import from_sklearn, isolation_score
 from jaxdl.anomaly.metrics import average_precision
-from jaxdl.figures.base import subplots
+from jaxdl.figures.base import Figure, subplots
 from jaxdl.figures.series import ORANGE, RED
 from jaxdl.report import Results, Table
+from jaxdl.report.table import Cell
 from jaxdl.runs import Run
 
 
@@ -475,7 +476,7 @@ def windows_and_false_days(flags: Flags, event: Int[np.ndarray, " days"]) -> dic
     }
 
 
-def against_windows(detector: DayDetector, event: Int[np.ndarray, " days"]) -> dict[str, Any]:
+def against_windows(detector: DayDetector, event: Int[np.ndarray, " days"]) -> dict[str, Cell]:
     """A row of the table of detectors."""
     judged = np.isfinite(detector.scores[0])  # the same days for every seed
     auprc = [average_precision(scores[judged], event[judged] >= 0) for scores in detector.scores]
@@ -492,7 +493,7 @@ def against_windows(detector: DayDetector, event: Int[np.ndarray, " days"]) -> d
 
 def flagged_hours(
     taxi: Taxi, decision: Float[np.ndarray, " hours"], cut: float
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Cell]]:
     """The hours that a forest calls outliers (decision below 0), and which stay below `cut`."""
     rows = []
     for i in np.flatnonzero(decision < 0):
@@ -511,7 +512,7 @@ def flagged_hours(
 
 def hour_threshold_sweep(
     score: Float[np.ndarray, " hours"], contamination: float, event: Int[np.ndarray, " hours"]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Cell]]:
     """The lecture's forest under other thresholds: the scores stay, only the cut moves.
 
     Args:
@@ -533,7 +534,7 @@ def hour_threshold_sweep(
 
 def hour_threshold(
     name: str, cut: float, flags: Bool[np.ndarray, " hours"], event: Int[np.ndarray, " hours"]
-) -> dict[str, Any]:
+) -> dict[str, Cell]:
     """A row of the sweep over thresholds of hours."""
     hits = count_hits(flags, event)
     return {
@@ -547,7 +548,7 @@ def hour_threshold(
 
 def day_threshold_sweep(
     whole: Scores, causal: Scores, event: Int[np.ndarray, " days"]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Cell]]:
     """The forests on days under other thresholds: shares of all days, and fixed levels."""
     rows = []
     for share in DAY_SHARES:
@@ -562,7 +563,7 @@ def day_threshold_sweep(
 # ---- what we see ---------------------------------------------------------------------------------
 
 
-def draw_cycles(taxi: Taxi) -> Any:
+def draw_cycles(taxi: Taxi) -> Figure:
     """Mean of each weekday and of each hour of the day."""
     figure, axes = subplots(1, 2)
     kind = weekday(taxi.dates)
@@ -574,7 +575,7 @@ def draw_cycles(taxi: Taxi) -> Any:
     return figure
 
 
-def draw_flagged_hours(taxi: Taxi, flags: Bool[np.ndarray, " hours"]) -> Any:
+def draw_flagged_hours(taxi: Taxi, flags: Bool[np.ndarray, " hours"]) -> Figure:
     """The series with the flagged hours in red: all of it, its end, and the hours alone."""
     time, hours = taxi.time, taxi.hours
     figure, axes = subplots(4, 1, width=11, height=2.3)
@@ -592,7 +593,7 @@ def draw_flagged_hours(taxi: Taxi, flags: Bool[np.ndarray, " hours"]) -> Any:
     return figure
 
 
-def draw_hour_scores(score: Float[np.ndarray, " hours"]) -> Any:
+def draw_hour_scores(score: Float[np.ndarray, " hours"]) -> Figure:
     """Histogram of the decision function without contamination, with the deck's two thresholds."""
     figure, axis = subplots()
     axis.hist(score - DEFAULT_OFFSET, bins=50)
@@ -602,7 +603,7 @@ def draw_hour_scores(score: Float[np.ndarray, " hours"]) -> Any:
     return figure
 
 
-def draw_day_scores(taxi: Taxi, detectors: Sequence[DayDetector]) -> Any:
+def draw_day_scores(taxi: Taxi, detectors: Sequence[DayDetector]) -> Figure:
     """Scores of days (first seed), the flagged ones in red, the events' windows named."""
     figure, axes = subplots(len(detectors), 1, width=11, height=2.6)
     for axis, detector in zip(axes, detectors, strict=True):

@@ -3,18 +3,12 @@
 import numpy as np
 import pytest
 
-from datasets.toy import odd_count
-from jaxdl.cli.labs import find_lab, load_lab
-from jaxdl.cli.launcher import launch
-
-lab = load_lab(find_lab("outliers"))
+from experiments import outliers as lab
 
 
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("outliers") / "run"
-    command = ["experiments/outliers.py", "--preset", "quick", "--seeds", "3"]
-    return launch([*command, "--workdir", str(folder)])[0].tables
+def tables(quick_run):
+    return quick_run("outliers").results.tables
 
 
 def test_every_detector_beats_chance_where_it_can(tables):
@@ -48,10 +42,25 @@ def test_novelty_is_easier_than_outliers_in_the_data(tables):
 def test_far_points_score_higher_with_every_detector_that_looks_at_distance():
     x = np.random.default_rng(0).normal(size=(300, 2))
     near, far = np.zeros((1, 2)), np.full((1, 2), 8.0) * [1, -1]
-    for name, score in lab.fit_detectors(x, lab.Config(), 0).items():
-        assert score(far)[0] > score(near)[0], name
+    for name, detector in lab.fit_detectors(x, lab.Config(), 0).items():
+        assert detector.score(far)[0] > detector.score(near)[0], name
 
 
 def test_share_of_anomalies():
-    assert odd_count(95, 0.05) == 5
-    assert odd_count(3, 0.05) == 1
+    assert lab.odd_count(95, 0.05) == 5
+    assert lab.odd_count(3, 0.05) == 1
+
+
+def test_novelty_detection_learns_from_no_row_that_it_judges_and_from_no_anomaly():
+    rng = np.random.default_rng(0)
+    x, kind = rng.normal(size=(100, 3)), np.repeat([lab.BENIGN, lab.MALIGNANT], [60, 40])
+    config = lab.Config(share=0.25)
+    problems = lab.cancer_problems(x, kind, config, rng)
+    outlier, novelty = problems["outlier"], problems["novelty"]
+    np.testing.assert_array_equal(outlier.learn, outlier.judge)
+    assert (outlier.label.sum(), len(outlier.label)) == (20, 80)
+    assert (novelty.label.sum(), len(novelty.label)) == (10, 40)
+    np.testing.assert_allclose(novelty.learn.mean(0), 0, atol=1e-12)
+    np.testing.assert_allclose(novelty.learn.std(0), 1)
+    shared = (novelty.learn[:, None] == novelty.judge[None]).all(axis=2)
+    assert not shared.any()
