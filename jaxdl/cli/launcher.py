@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jaxdl.cli import compile_cache
 from jaxdl.cli.labs import (
     check_there_are_labs,
     find_lab,
@@ -127,9 +128,16 @@ def launch(argv: Sequence[str]) -> list["Results"]:
         stop.install()
     finished = []
     with own_datasets():
+        from datasets.source import cache_folder
+
+        if peek(rest, "--compile-cache") != "off":
+            compile_cache.start(cache_folder())
         for path in paths:
             began = time.monotonic()
-            results = run_lab(path, rest, stop, several=len(paths) > 1)
+            try:
+                results = run_lab(path, rest, stop, several=len(paths) > 1)
+            finally:
+                compile_cache.publish()
             finished.append(Finished(path.stem, results, time.monotonic() - began))
     if len(finished) > 1:
         print("\n" + overview(finished).text())

@@ -36,6 +36,8 @@ class RunOptions:
     """cpu, gpu, tpu, or cpu:8 for eight simulated devices. Default: the best there is."""
     multihost: bool = False
     """Join a cluster (Slurm, GKE, Cloud TPU, or JAX_COORDINATOR_ADDRESS and its kin)."""
+    compile_cache: Literal["on", "off"] = "on"
+    """Keep compiled programs in the user's cache folder, so that the next run starts faster."""
     tensorboard: bool = False
     """Also write the curves as TensorBoard events into the run folder (extra: tensorboard)."""
     record: Path | None = None
