@@ -1,32 +1,35 @@
-"""Figures of points in the plane: classes in a two-dimensional code."""
+"""Figures of points in the plane: the classes in two-dimensional codes."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxdl.figures.base import subplots
+from jaxdl.figures.base import Figure, subplots
 
 
 def latent_maps(
     maps: Mapping[str, Float[np.ndarray, "rows 2"]],
     label: Int[np.ndarray, " rows"],
     classes: Sequence[str],
-) -> Any:
-    """Scatter plots in two dimensions, side by side, coloured by class."""
+) -> Figure:
+    """Scatter plots of the same rows in several two-dimensional codes, coloured by class.
+
+    Args:
+        maps: title -> codes, side by side.
+        label: class of each row, an index of `classes`.
+        classes: names for the legend.
+    """
     from matplotlib import colormaps
 
+    colours = colormaps["tab10"]
     figure, axes = subplots(1, len(maps), width=4.2, height=4.0)
-    for axis, (title, points) in zip(np.atleast_1d(axes), maps.items(), strict=True):
+    axes = np.atleast_1d(axes)
+    for axis, (title, points) in zip(axes, maps.items(), strict=True):
         for k, name in enumerate(classes):
-            colour = colormaps["tab10"](k)
-            axis.scatter(*points[label == k].T, s=4, color=colour, label=name, alpha=0.7, lw=0)
+            own = points[label == k]
+            axis.scatter(*own.T, s=4, color=colours(k), label=name, alpha=0.7, lw=0)
         axis.set(title=title, xticks=[], yticks=[])
-    figure.legend(
-        *np.atleast_1d(axes)[0].get_legend_handles_labels(),
-        loc="outside right center",
-        markerscale=3,
-        fontsize=8,
-    )
+    entries = axes[0].get_legend_handles_labels()
+    figure.legend(*entries, loc="outside right center", markerscale=3, fontsize=8)
     return figure
