@@ -32,6 +32,7 @@ from scipy.linalg import subspace_angles
 from datasets.source import Provenance
 from datasets.toy import lecture_points
 from jaxdl import losses, optim
+from jaxdl.figures.base import Figure
 from jaxdl.figures.curves import loss_curves
 from jaxdl.hashing import arrays_digest
 from jaxdl.models.autoencoder import DenseAutoencoder
@@ -204,7 +205,7 @@ def code_and_copy(model: DenseAutoencoder, fitted: Fitted, x: Points) -> tuple[C
     return np.asarray(code), np.asarray(copy)
 
 
-def originals_codes_and_copies(x: Points, models: Mapping[str, tuple[Codes, Points]]) -> Any:
+def originals_codes_and_copies(x: Points, models: Mapping[str, tuple[Codes, Points]]) -> Figure:
     """Slide 84: the points, their codes and their copies, a line of three plots for each model.
 
     The colour is the original's first coordinate in all three.

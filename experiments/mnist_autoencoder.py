@@ -17,6 +17,7 @@ Runtime on one CPU core: about 1 s per epoch and seed for the lecture's nets, 6 
 20 s for the convolutional one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, get_args
@@ -28,6 +29,7 @@ from jaxtyping import Array, UInt8
 from datasets import labelled_images, mnist, splits
 from datasets.splits import Rows
 from jaxdl import optim, pca
+from jaxdl.figures.base import Figure
 from jaxdl.figures.curves import loss_curves
 from jaxdl.figures.images import image_rows
 from jaxdl.models.autoencoder import ConvAutoencoder, DenseAutoencoder
@@ -221,7 +223,9 @@ def pca_rows(
     return rows
 
 
-def figures(fits: dict[str, Fitted], images: UInt8[np.ndarray, "rows pixels"]) -> dict[str, Any]:
+def figures(
+    fits: dict[str, Fitted], images: UInt8[np.ndarray, "rows pixels"]
+) -> dict[str, Callable[[], Figure]]:
     """Some images with their codes and copies for each net, and the curves of both errors."""
     drawn = {f"copies_{name}": partial(image_copies, fit, images) for name, fit in fits.items()}
     histories = {name: fitted.history for name, fitted in fits.items()}
@@ -230,7 +234,7 @@ def figures(fits: dict[str, Fitted], images: UInt8[np.ndarray, "rows pixels"]) -
     return drawn
 
 
-def image_copies(fitted: Fitted, images: UInt8[np.ndarray, "rows pixels"]) -> Any:
+def image_copies(fitted: Fitted, images: UInt8[np.ndarray, "rows pixels"]) -> Figure:
     """Images, their codes drawn as small pictures, and the first member's copies."""
     code = fitted.predict(encoded, {"x": images})[0]
     copy = fitted.predict(reconstructed, {"x": images})[0]
