@@ -99,6 +99,7 @@ class DateCode:
         return [*circles, xp.where(missing, 1.0, 0.0)] if self.marked else circles
 
 
+Cells = Float64[Array, "rows columns"] | Float64[np.ndarray, "rows columns"]
 Code = NumberCode | CategoryCode | DateCode
 
 
@@ -132,9 +133,9 @@ class Encoder:
 
     def __call__(self, cells: Float64[np.ndarray, "rows columns"]) -> Float32[np.ndarray, "rows f"]:
         """Features of cells as `schema.column_codes` gives them, on the host."""
-        return self.encode(cells, np).astype(np.float32)
+        return np.asarray(self.encode(cells, np), np.float32)
 
-    def encode(self, cells: Float64[Array, "rows columns"], xp: ModuleType = jnp) -> Array:
+    def encode(self, cells: Cells, xp: ModuleType = jnp) -> Array:
         """The same with any array library; with `jax.numpy` it can be traced and exported."""
         parts = [part for i, code in enumerate(self.codes) for part in code(cells[:, i], xp)]
         return xp.stack(parts, axis=1)

@@ -126,8 +126,10 @@ class Schema:
                 Column(**{**column, "categories": tuple(column["categories"])})
                 for column in value["columns"]
             )
-            texts = {name: str(value[name]) for name in ("label", "positive", "time", "decimal")}
-            return Schema(columns, **texts)
+            if value["decimal"] not in (".", ","):
+                raise ValueError(f"decimal {value['decimal']}")
+            label, positive, time = (str(value[n]) for n in ("label", "positive", "time"))
+            return Schema(columns, label, positive, time, value["decimal"])
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"is no schema of a table ({error})") from error
 
@@ -211,37 +213,44 @@ def _describe(name: str, column: pa.ChunkedArray, cells: Cells, said: Kind | Non
     text = as_text(column)
     missing = np.asarray(is_missing(text))
     held = pc.filter(text, pa.array(~missing))
-    counted = pc.value_counts(held) if len(held) else []
-    distinct, seen = len(counted), {"missing": int(missing.sum()), "distinct": len(counted)}
-    if not len(held):
-        return Column(name, "left out", "holds nothing", **seen)
-    if distinct == 1 and said is None:
-        return Column(name, "left out", f"holds {held[0].as_py()[:40]!r} only", **seen)
+    counted = by_frequency(held)
+    distinct = len(counted)
 
-    numbers = as_numbers(column, cells.decimal)
-    are_numbers = np.isfinite(numbers[~missing])
+    def is_a(kind: Kind, note: str, unit: str = "", categories: tuple[str, ...] = ()) -> Column:
+        return Column(name, kind, note, int(missing.sum()), distinct, categories, unit)
+
+    if not distinct:
+        return is_a("left out", "holds nothing")
+    if distinct == 1 and said is None:
+        return is_a("left out", f"holds {counted[0][:40]!r} only")
+
+    numbers = as_numbers(column, cells.decimal)[~missing]
+    are_numbers = np.isfinite(numbers)
     if said in (None, "date"):
-        unit = date_unit(name, column, held, numbers[~missing])
+        unit = date_unit(name, column, held, numbers)
         if unit:
-            return Column(name, "date", "hour and weekday", **seen, unit=unit)
+            return is_a("date", "hour and weekday", unit=unit)
         if said == "date":
             raise UserError(f"--time {name}: {held[0].as_py()[:40]!r} is no ISO date or time")
     if said == "number" or (said is None and are_numbers.mean() >= MOSTLY):
         _refuse_other_cells(name, held, missing, are_numbers, cells)
-        values = numbers[~missing]
-        if said is None and is_identifier(name, values, distinct):
-            return Column(name, "left out", "whole numbers that count the rows", **seen)
-        if said is None and nearly_constant(values):
-            return Column(name, "left out", "does not vary", **seen)
-        imputed = ", missing ones filled with the median and marked" if seen["missing"] else ""
-        return Column(name, "number", "scaled" + imputed, **seen)
+        if said is None and is_identifier(name, numbers, distinct):
+            return is_a("left out", "whole numbers that count the rows")
+        if said is None and nearly_constant(numbers):
+            return is_a("left out", "does not vary")
+        imputed = ", missing ones filled with the median and marked" if missing.any() else ""
+        return is_a("number", "scaled" + imputed)
     if said is None and distinct > max(REPEATED * len(held), ENOUGH_ROWS):
-        return Column(name, "left out", "text that hardly repeats", **seen)
-    order = sorted(
-        zip(*counted.flatten(), strict=True), key=lambda v: (-v[1].as_py(), v[0].as_py())
-    )
-    known = tuple(value.as_py() for value, _ in order[:MOST_CATEGORIES])
-    return Column(name, "category", "how rare its value is", **seen, categories=known)
+        return is_a("left out", "text that hardly repeats")
+    known = tuple(counted[:MOST_CATEGORIES])
+    return is_a("category", "how rare its value is", categories=known)
+
+
+def by_frequency(text: pa.ChunkedArray) -> list[str]:
+    """The different values of a column, the most frequent first."""
+    counted = pc.value_counts(text).to_pylist()
+    pairs = sorted((-entry["counts"], entry["values"]) for entry in counted)
+    return [value for _, value in pairs]
 
 
 def _refuse_other_cells(
