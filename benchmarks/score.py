@@ -67,7 +67,7 @@ def exported(detector, raw: np.ndarray) -> bytes:
     from jaxdl.serving import export, transactions
 
     limit = Threshold("fixed", LIMIT, {}, "nothing, for a benchmark", 1)
-    columns = transactions.transactions(MEAN, SD)
+    columns = transactions.columns(MEAN, SD)
     return export.build(
         detector, columns, limit, {}, rows=raw[:1024], calibration=np.arange(1000.0)
     )
@@ -77,8 +77,7 @@ def autoencoder(members: int):
     """A population of the networks above as a detector."""
     import jax
 
-    from jaxdl.anomaly import scores
-    from jaxdl.serving import export
+    from jaxdl.anomaly import detectors, scores
 
     def apply(variables, batch, key, train, hyper):
         del key, train, hyper
@@ -89,9 +88,10 @@ def autoencoder(members: int):
         return x @ kernel + bias, {}
 
     stacked = jax.tree.map(lambda *x: np.stack(x), *[weights(seed) for seed in range(members)])
-    return export.population(
+    return detectors.population(
         SimpleNamespace(apply=apply),
         {"params": stacked},
+        len(MEAN),
         lambda out, batch: scores.reconstruction_score(batch["x"], out),
         lambda out, batch: scores.reconstruction_contributions(batch["x"], out),
     )
@@ -110,14 +110,13 @@ def artifact_peer(members: int, raw: np.ndarray):
 def forest_peer(raw: np.ndarray, ours: bool):
     from sklearn.ensemble import IsolationForest
 
-    fitted = IsolationForest(n_estimators=100, random_state=0).fit(prepared(raw[:5000]))
     if not ours:
+        fitted = IsolationForest(n_estimators=100, random_state=0).fit(prepared(raw[:5000]))
         return lambda rows: fitted.score_samples(prepared(rows)) < -LIMIT
-    from jaxdl.anomaly import isolation_forest
-    from jaxdl.serving import export, scorer_file
+    from jaxdl.anomaly import detectors
+    from jaxdl.serving import scorer_file
 
-    forest = isolation_forest.from_sklearn(fitted)
-    detector = export.scored_by("isolation forest", isolation_forest.isolation_score, forest)
+    detector = detectors.isolation_forest(prepared(raw[:5000]), seed=0)
     scorer = scorer_file.loads(exported(detector, raw))
     return lambda rows: scorer.score(rows)[1]
 

@@ -14,28 +14,30 @@ interval is a bootstrap over test rows.
 Runtime on two CPU cores: some minutes for ten seeds. Numbers: docs/results.md.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
 from datasets import fraud
-from datasets.fraud_split import Parts, TransactionRows, resample, split_three
+from datasets.fraud_split import Parts, TransactionRows, joined, resample, split_three
 from datasets.source import DataError
 from datasets.splits import refuse_shared_rows
-from jaxdl import losses, optim
-from jaxdl.anomaly import detectors, metrics, reconstruction
-from jaxdl.anomaly.tables import ranking_table
-from jaxdl.figures import decisions
+from jaxdl import optim
+from jaxdl.anomaly import detectors, metrics, reconstruction, tables
+from jaxdl.anomaly.detector import Detector, Rows, score_members
+from jaxdl.anomaly.metrics import MemberScores
+from jaxdl.anomaly.reconstruction import squared_error
 from jaxdl.models.autoencoder import DenseAutoencoder
-from jaxdl.models.vae import DenseVAE, gaussian_bound
+from jaxdl.models.vae import DenseVAE, VaeOutput, gaussian_bound
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-from jaxdl.training import Fitted, Task, module_functions
+from jaxdl.training import Task, module_functions
+from jaxdl.training.task import Batch, Hyper, Loss
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,9 @@ class Config:
 
 
 PRESETS = {"quick": Config(steps=150, neighbour_rows=500, twin_rows=20_000)}
-DRAWN = (
-    "supervised: gradient boosting",
+BEST = "supervised: gradient boosting"
+DRAWN = (  # detectors in the figures
+    BEST,
     "supervised: logistic regression",
     "30-27-30, whitened",
     "PCA, 27 components",
@@ -69,167 +72,223 @@ DRAWN = (
 )
 
 
-def remedies(config: Config, run: Run, data: fraud.Transactions, parts: Parts) -> list[dict]:
-    """Rows of the table of imbalance remedies, the leak last."""
+def main(config: Config, run: Run) -> Results:
+    data = fraud.load(run.source, config.csv, twin_rows=config.twin_rows)
+    run.uses(data.provenance)
     weights = fraud.prevalence_weights(data.label, config.prevalence)
 
-    def judge(name, model, scored, label, rows, verdict):
-        cells = metrics.metrics_of(scored, label, weights[rows])
-        at = [metrics.confusion(s, label, 0.0, weights[rows]) for s in scored]
-        decided = {"precision": np.array([c.precision() for c in at])}
-        decided |= {"recall": np.array([c.recall() for c in at])}
-        head = {"training part": name, "model": model, "AUPRC": cells["AUPRC"]}
-        return {**head, **{f"{k} at odds 1": v for k, v in decided.items()}, "split check": verdict}
+    parts = {split: split_three(data, split) for split in ("random", "temporal")}
 
-    share, rows = config.fraud_share, []
-    seeds = [int(seed) for seed in run.seeds]
-    training = {
+    rankings, figures, boosting = [], {}, {}
+    for split, (fit, _, test, _) in parts.items():
+        scores = score_classical(classical_detectors(config, run.seeds, fit), test.x)
+        scores |= deep_scores(config, run, split, fit.normal, test.x)
+
+        judged = (test.label, weights[test.rows])
+        held = tables.tested_on(split, test.label, config.prevalence)
+        rankings.append(tables.ranking_table(f"Detectors; {held}", scores, *judged))
+        drawn = {name: members for name, members in scores.items() if name in DRAWN}
+        figures[f"precision_recall_{split}"] = tables.precision_recall_figure(drawn, *judged)
+        boosting[split] = metrics.population(metrics.average_precision, scores[BEST], *judged)
+
+    remedies = remedies_table(config, run.seeds, parts["random"], weights)
+    return Results(
+        tables=[*rankings, remedies],
+        figures=figures,
+        headline={"AUPRC of gradient boosting": boosting["random"]},
+    )
+
+
+# ---- classical detectors -------------------------------------------------------------------------
+
+
+def classical_detectors(
+    config: Config, seeds: Sequence[int], fit: TransactionRows
+) -> Iterator[list[Detector]]:
+    """Everything that is not a deep model, fitted one after the other.
+
+    All but the supervised models see the normal rows only.
+
+    Yields:
+        A detector for each seed, or a single one where nothing is drawn.
+    """
+    normal = fit.normal
+    few = detectors.subsample(normal, config.neighbour_rows, seed=0)
+    yield [detectors.usual_range(normal)]
+    yield [detectors.logistic_regression(fit.x, fit.label)]
+    yield [detectors.gradient_boosting(fit.x, fit.label)]
+    yield [detectors.pca(normal, 12)]
+    yield [detectors.pca(normal, 27)]
+    yield [detectors.tail_probability(normal)]
+    yield [detectors.mahalanobis(normal)]
+    yield [detectors.nearest_neighbours(few)]
+    yield [detectors.local_outlier_factor(few)]
+    yield [detectors.dbscan(few)]
+    yield [detectors.one_class_svm(few)]
+    yield [detectors.isolation_forest(normal, int(seed)) for seed in seeds]
+    yield [detectors.random(normal.shape[1], int(seed)) for seed in seeds]
+
+
+def score_classical(fitted: Iterator[list[Detector]], x: Rows) -> dict[str, MemberScores]:
+    """Name -> scores of the rows, one row of them for each member."""
+    found = {}
+    for members in tqdm(fitted, "detectors", leave=False):
+        found[members[0].name] = score_members(members, x)
+    return found
+
+
+# ---- deep models ---------------------------------------------------------------------------------
+
+
+def vae_bound(
+    outputs: VaeOutput, batch: Batch, hyper: Hyper | None = None
+) -> Float[Array, " batch"]:
+    """The VAE's loss: minus the evidence bound with a standard deviation of 0.5 a column."""
+    return gaussian_bound(outputs, batch["x"], noise=0.5)
+
+
+def vae_residual(outputs: VaeOutput, batch: Batch) -> Float[Array, "batch features"]:
+    """What a VAE's copy lacks, made from the mean of the code."""
+    return batch["x"] - outputs.reconstruction
+
+
+@dataclass(frozen=True)
+class DeepModel:
+    """A model that copies its rows.
+
+    Attributes:
+        name: in the table.
+        module: the model.
+        loss: what it is trained by.
+        residual: (outputs, batch) -> what the copy lacks, column by column.
+        trained: or left as it was initialised.
+    """
+
+    name: str
+    module: DenseAutoencoder | DenseVAE
+    loss: Loss
+    residual: Callable[[Any, Batch], Float[Array, "batch features"]]
+    trained: bool = True
+
+
+DEEP_MODELS = (
+    DeepModel("30-12-30", DenseAutoencoder(30, (12,)), squared_error, reconstruction.residual),
+    DeepModel("30-27-30", DenseAutoencoder(30, (27,)), squared_error, reconstruction.residual),
+    DeepModel("VAE", DenseVAE((32,), 16), vae_bound, vae_residual),
+    DeepModel(
+        "30-12-30 untrained",
+        DenseAutoencoder(30, (12,)),
+        squared_error,
+        reconstruction.residual,
+        trained=False,
+    ),
+)
+
+
+def adam(hyper):
+    """Adam as in Keras."""
+    return optim.adam()
+
+
+def deep_scores(
+    config: Config, run: Run, split: str, normal: Rows, x: Rows
+) -> dict[str, MemberScores]:
+    """Scores by autoencoders and a VAE: the plain error, and the error whitened by column.
+
+    Args:
+        config, run: of the lab.
+        split: goes into the names of the fits.
+        normal: rows to train on.
+        x: rows to score.
+    """
+    found = {}
+    for model in DEEP_MODELS:
+        init, apply = module_functions(model.module)
+        fitted = run.fit(
+            f"{split}-{model.name.replace(' ', '-')}",
+            Task(init, apply, model.loss, adam),
+            {"x": normal},
+            steps=config.steps if model.trained else 0,
+            batch_size=config.batch_size,
+        )
+        usual = fitted.predict(model.residual, {"x": normal})
+        errors = fitted.predict(model.residual, {"x": x})
+        found[model.name] = np.square(errors).mean(axis=-1)
+        found[f"{model.name}, whitened"] = reconstruction.whitened_scores(usual, errors)
+    return found
+
+
+# ---- remedies for imbalance, and the leak --------------------------------------------------------
+
+
+def remedies_table(
+    config: Config, seeds: Sequence[int], parts: Parts, weights: Float[np.ndarray, " rows"]
+) -> Table:
+    """Supervised models on resampled and on weighted training parts; last the leak.
+
+    Args:
+        config: of the lab.
+        seeds: of the resampling.
+        parts: of the random split.
+        weights: of all rows of the file.
+    """
+    share = config.fraud_share
+    repeated = [resample(parts.fit, "over", share, int(seed)) for seed in seeds]
+    dropped = [resample(parts.fit, "under", share, int(seed)) for seed in seeds]
+    remedies = {
         "as it is": [parts.fit],
         "class weights": [parts.fit],
-        f"frauds repeated to {share:.0%}": [resample(parts.fit, "over", share, s) for s in seeds],
-        f"normals dropped to {share:.0%}": [resample(parts.fit, "under", share, s) for s in seeds],
+        f"frauds repeated to {share:.0%}": repeated,
+        f"normals dropped to {share:.0%}": dropped,
     }
     models = {
         "logistic regression": detectors.logistic_regression,
         "gradient boosting": detectors.gradient_boosting,
     }
-    for name, versions in tqdm(training.items(), "remedies", leave=False):
-        for part in versions:
-            refuse_shared_rows(part.rows, parts.test.rows)
-        for model, make in models.items():
-            fitted = [make(part.x, part.label, name == "class weights") for part in versions]
-            scored = np.stack([scorer(parts.test.x) for scorer in fitted])
-            rows.append(judge(name, model, scored, parts.test.label, parts.test.rows, "passed"))
-    everything = [
-        np.concatenate([getattr(p, f) for p in parts[:3]]) for f in ("x", "label", "rows")
-    ]
-    mixed = resample(
-        TransactionRows(*everything), "over", share, 0
-    )  # in random order: the halves are random
-    first, second = (slice(None, len(mixed.rows) // 2), slice(len(mixed.rows) // 2, None))
+    rows = []
+    for remedy, versions in tqdm(remedies.items(), "remedies", leave=False):
+        for version in versions:
+            refuse_shared_rows(version.rows, parts.test.rows)
+        balanced = remedy == "class weights"
+        for name, fit_model in models.items():
+            fitted = [fit_model(version.x, version.label, balanced) for version in versions]
+            scores = score_members(fitted, parts.test.x)
+            quality = supervised_quality(scores, parts.test.label, weights[parts.test.rows])
+            rows.append(
+                {"training part": remedy, "model": name, **quality, "split check": "passed"}
+            )
+    rows.append(leaked_row(share, parts, weights))
+    title = "Remedies for imbalance; random 50/50 split; threshold at even odds"
+    return Table(title, rows)
+
+
+def leaked_row(share: float, parts: Parts, weights: Float[np.ndarray, " rows"]) -> dict[str, Any]:
+    """The mistake: frauds are repeated first and split afterwards, so both halves hold copies."""
+    everything = joined([parts.fit, parts.valid, parts.test])
+    mixed = resample(everything, "over", share, seed=0)  # in random order, so are the halves
+    first, second = np.array_split(np.arange(len(mixed.rows)), [len(mixed.rows) // 2])
+    train, test = mixed.take(first), mixed.take(second)
     try:
-        refuse_shared_rows(mixed.rows[first], mixed.rows[second])
+        refuse_shared_rows(train.rows, test.rows)
         verdict = "passed"
     except DataError as error:
         verdict = f"refused: {str(error).split('(')[0].strip()}"
-    leaked = detectors.gradient_boosting(mixed.x[first], mixed.label[first])
-    scored, name = leaked(mixed.x[second])[None], "LEAK: frauds repeated before the split"
-    test = (mixed.label[second], mixed.rows[second])
-    return [*rows, judge(name, "gradient boosting", scored, *test, verdict)]
-
-
-def main(config: Config, run: Run) -> Results:
-    data = fraud.load(run.source, config.csv, twin_rows=config.twin_rows)
-    run.uses(data.provenance)
-    tables, figures = [], {}
-    for split in ("random", "temporal"):
-        parts = split_three(data, split)
-        weights = fraud.prevalence_weights(data.label, config.prevalence)[parts.test.rows]
-        labelled, x = (parts.fit.x, parts.fit.label), parts.test.x
-        found = classical(*labelled, x, run.seeds, config.neighbour_rows)
-        epochs = -(-config.steps // -(-len(parts.fit.normal) // config.batch_size))
-
-        def fit(name, *rest, split=split, **size):
-            return run.fit(f"{split}-{name}", *rest, batch_size=config.batch_size, **size)
-
-        found |= deep(fit, parts.fit.normal, x, epochs)
-        title = f"Detectors; {split} 50/50 split; test half {len(weights):,} rows, "
-        title += f"{parts.test.label.sum()} frauds"
-        if config.prevalence is not None:
-            title += f"; normal rows weighted to prevalence {config.prevalence}"
-        tables.append(ranking_table(title, found, parts.test.label, weights))
-        curves = {name: members for name, members in found.items() if name in DRAWN}
-        figures[f"precision_recall_{split}"] = partial(
-            decisions.precision_recall,
-            metrics.precision_recall_curves(curves, parts.test.label, weights),
-            float(weights[parts.test.label == 1].sum() / weights.sum()),
-        )
-        if split == "random":
-            rows = remedies(config, run, data, parts)
-            best = metrics.population(
-                metrics.average_precision, found[DRAWN[0]], parts.test.label, weights
-            )
-    tables.append(Table("Remedies for imbalance; random 50/50 split; threshold at even odds", rows))
-    return Results(tables, figures, headline={"AUPRC of gradient boosting": best})
-
-
-Rows = Float[np.ndarray, "n columns"]
-Found = dict[str, Float[np.ndarray, "seeds m"]]
-
-
-def residual(outputs, batch):
-    """What an autoencoder's copy lacks."""
-    return batch["x"] - outputs
-
-
-def residual_of_vae(outputs, batch):
-    """What a VAE's copy lacks, made from the mean of the code."""
-    return batch["x"] - outputs.reconstruction
-
-
-def deep(fit: Callable[..., Fitted], normal: Rows, x: Rows, epochs: int) -> Found:
-    """Scores by autoencoders and a VAE, plain and whitened errors.
-
-    Args:
-        fit: (name, task, rows, epochs=...) -> the trained population.
-        normal: rows to train on.
-        x: rows to score.
-        epochs: of those that are trained.
-    """
-    models = {
-        "30-12-30": (DenseAutoencoder(30, (12,)), lambda o, b, hyper: losses.mse(o, b["x"])),
-        "30-27-30": (DenseAutoencoder(30, (27,)), lambda o, b, hyper: losses.mse(o, b["x"])),
-        "VAE": (DenseVAE((32,), 16), lambda o, b, hyper: gaussian_bound(o, b["x"], noise=0.5)),
+    leaked = detectors.gradient_boosting(train.x, train.label)
+    return {
+        "training part": "LEAK: frauds repeated before the split",
+        "model": "gradient boosting",
+        **supervised_quality(leaked.score(test.x)[None], test.label, weights[test.rows]),
+        "split check": verdict,
     }
-    fits = {name: (name, epochs) for name in models} | {"30-12-30 untrained": ("30-12-30", 0)}
-    found = {}
-    for name, (kind, length) in fits.items():
-        model, loss = models[kind]
-        task = Task(*module_functions(model), loss=loss, optimizer=lambda hyper: optim.adam())
-        fitted = fit(name.replace(" ", "-"), task, {"x": normal}, epochs=length)
-        missing = residual_of_vae if kind == "VAE" else residual
-        usual, errors = (fitted.predict(missing, {"x": rows}) for rows in (normal, x))
-        found[name] = np.square(errors).mean(axis=-1)
-        found[f"{name}, whitened"] = reconstruction.whitened_population(usual, errors)
-    return found
 
 
-def classical(
-    fit_x: Rows,
-    fit_label: Int[np.ndarray, " n"],
-    x: Rows,
-    seeds: Iterable[int],
-    neighbour_rows: int,
-) -> Found:
-    """Scores by everything that is not a deep model; one member where nothing is drawn.
-
-    Args:
-        fit_x, fit_label: rows to train on; all but the supervised models see the normal ones only.
-        x: rows to score.
-        seeds: of what is drawn.
-        neighbour_rows: normal rows that neighbour methods and the one-class SVM see, at most.
-    """
-    normal = fit_x[fit_label == 0]
-    few = detectors.subsample(normal, neighbour_rows, seed=0)
-    n = f"{len(few):,} rows"
-    once = {
-        "rule: columns out of their usual range": lambda: detectors.usual_range(normal),
-        "supervised: logistic regression": lambda: detectors.logistic_regression(fit_x, fit_label),
-        "supervised: gradient boosting": lambda: detectors.gradient_boosting(fit_x, fit_label),
-        "PCA, 12 components": lambda: detectors.pca(normal, 12),
-        "PCA, 27 components": lambda: detectors.pca(normal, 27),
-        "tail probabilities (ECOD)": lambda: detectors.tail_probability(normal),
-        "Mahalanobis": lambda: detectors.mahalanobis(normal),
-        f"kNN, {n}": lambda: detectors.nearest_neighbours(few),
-        f"LOF, {n}": lambda: detectors.local_outlier_factor(few),
-        f"DBSCAN, {n}": lambda: detectors.dbscan(few),
-        f"one-class SVM, {n}": lambda: detectors.one_class_svm(few),
+def supervised_quality(
+    scores: MemberScores, label: Int[np.ndarray, " n"], weights: Float[np.ndarray, " n"]
+) -> dict[str, Float[np.ndarray, " seeds"]]:
+    """AUPRC, and precision and recall where the log-odds of fraud exceed 0."""
+    at_even_odds = [metrics.confusion(member, label, 0.0, weights) for member in scores]
+    return {
+        "AUPRC": metrics.population(metrics.average_precision, scores, label, weights),
+        "precision at odds 1": np.array([counts.precision() for counts in at_even_odds]),
+        "recall at odds 1": np.array([counts.recall() for counts in at_even_odds]),
     }
-    seeded = {
-        "isolation forest": lambda s: detectors.isolation_forest(normal, s),
-        "random": lambda s: lambda rows: np.random.default_rng(s).random(len(rows)),
-    }
-    found = {name: make()(x)[None] for name, make in tqdm(once.items(), "detectors", leave=False)}
-    for name, make in tqdm(seeded.items(), "seeded detectors", leave=False):
-        found[name] = np.stack([make(int(seed))(x) for seed in seeds])
-    return found

@@ -15,23 +15,30 @@ file at 2 / 2.5 / 3 sd: precision 0.10 / 0.12 / 0.13, recall 0.61 / 0.56 / 0.48,
 Runtime on two CPU cores: about a minute for ten seeds. Numbers: docs/results.md.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Array, Float
 
 from datasets import fraud
-from datasets.fraud_split import label_free, split_three
+from datasets.fraud_split import TransactionRows, label_free, split_three
 from jaxdl import losses, optim
-from jaxdl.anomaly import detectors, metrics, tables
-from jaxdl.figures import curves
+from jaxdl.anomaly import detectors, metrics, tables, thresholds
+from jaxdl.anomaly.detector import score_members
+from jaxdl.anomaly.metrics import MemberScores, Scores
+from jaxdl.anomaly.reconstruction import squared_error
+from jaxdl.anomaly.thresholds import Threshold
+from jaxdl.figures.curves import loss_curves
 from jaxdl.models.autoencoder import DenseAutoencoder
-from jaxdl.models.vae import DenseVAE, gaussian_bound
+from jaxdl.models.vae import DenseVAE, VaeOutput, gaussian_bound
 from jaxdl.report import Results
 from jaxdl.runs import Run
-from jaxdl.training import Task, module_functions
+from jaxdl.training import Fitted, Task, module_functions
+from jaxdl.training.task import Batch, Hyper
 
 
 @dataclass(frozen=True)
@@ -61,78 +68,159 @@ class Config:
 
 
 PRESETS = {"quick": Config(steps=300, twin_rows=20_000)}
+DECIDING = ("evidence bound", "error")  # the scores that decisions are shown of
 
 
 def main(config: Config, run: Run) -> Results:
-    data = fraud.load(run.source, config.csv, twin_rows=config.twin_rows)
-    run.uses(data.provenance)
-    parts = split_three(data, config.split)
-    normal, x_test = {"x": label_free(parts).normal}, {"x": parts.test.x}
-    judged = (
-        parts.test.label,
-        fraud.prevalence_weights(data.label, config.prevalence)[parts.test.rows],
-    )
-    size = {"batch_size": config.batch_size}
-    epochs = -(-config.steps // -(-len(normal["x"]) // config.batch_size))
+    parts = load_parts(config, run)
+    label, weights = parts.test.label, parts.test_weights
 
-    def vae_loss(outputs, batch, hyper=None):
-        return gaussian_bound(outputs, batch["x"], config.noise, config.beta)
+    vae, untrained, autoencoder = fit_models(config, run, parts.normal)
 
-    def vae_scores(outputs, batch):
-        return {
-            "error": losses.mse(outputs.reconstruction, batch["x"]),
-            "evidence bound": vae_loss(outputs, batch),
-            "KL term": losses.gaussian_kl(*outputs.posterior),
-        }
+    # three scores of each row by one VAE
+    scores_of_row = partial(vae_scores, config)
+    normal_scores = vae.predict(scores_of_row, {"x": parts.normal})
+    test_scores = vae.predict(scores_of_row, {"x": parts.test.x})
+    untrained_scores = untrained.predict(scores_of_row, {"x": parts.test.x})
 
-    def error(outputs, batch, hyper=None):
-        return losses.mse(outputs, batch["x"])
-
-    terms = {
-        "error": lambda outputs, batch: vae_scores(outputs, batch)["error"],
-        "kl": lambda outputs, batch: vae_scores(outputs, batch)["KL term"],
+    compared = {
+        **{f"VAE, {name}": members for name, members in test_scores.items()},
+        "VAE untrained, error": untrained_scores["error"],
+        "autoencoder 30-12-30": autoencoder.predict(squared_error, {"x": parts.test.x}),
+        **baselines(config, run, parts),
     }
-    functions = module_functions(DenseVAE(config.widths, config.latent))
-    vae = Task(*functions, vae_loss, lambda hyper: optim.adam(), terms)
-    plain = Task(*module_functions(DenseAutoencoder(30, (12,))), error, lambda hyper: optim.adam())
-    fitted = run.fit("vae", vae, normal, epochs=epochs, **size)
-    blank = run.fit("vae-untrained", vae, normal, epochs=0, **size)
-    autoencoder = run.fit("autoencoder", plain, normal, epochs=epochs, **size)
 
-    usual, found = (fitted.predict(vae_scores, rows) for rows in (normal, x_test))
-    codes = {f"VAE, {name}": score for name, score in found.items()}
-    pca = {f"PCA, {k} components": detectors.pca(normal["x"], k) for k in (12, config.latent)}
-    shown = {
-        **codes,
-        "VAE untrained, error": blank.predict(vae_scores, x_test)["error"],
-        "autoencoder 30-12-30": autoencoder.predict(error, x_test),
-        **{name: scorer(x_test["x"])[None] for name, scorer in pca.items()},
-        "random": np.stack(
-            [np.random.default_rng(seed).random(len(x_test["x"])) for seed in run.seeds]
-        ),
-    }
-    held = f"{config.split} 50/50 split; test half {len(judged[0]):,} rows, "
-    held += f"{judged[0].sum()} frauds"
-    if config.prevalence is not None:
-        held += f"; normal rows weighted to prevalence {config.prevalence}"
-    names, decisions = [f"mean + {k:g} sd" for k in config.sigmas], []
-    for kind in ("evidence bound", "error"):
-        limits = tables.sigma_thresholds(usual[kind], config.sigmas, "normal training rows")
-        counts = metrics.confusion_of_members(found[kind], judged[0], limits, judged[1])
+    # decisions: thresholds from the scores of normal training rows
+    held = tables.tested_on(config.split, label, config.prevalence)
+    names = tables.sigma_names(config.sigmas)
+    decisions = []
+    for kind in DECIDING:
+        limits = tables.thresholds_of_members(threshold_rule, normal_scores[kind], config.sigmas)
+        counts = metrics.confusion_of_members(test_scores[kind], label, limits, weights)
         title = f"Decisions by the VAE's {kind}; {held}"
         decisions.append(tables.decision_table(title, names, limits, counts))
-    groups = tables.same_sized_groups(
-        found["error"][0, judged[0] == 0], found["error"][0, judged[0] == 1]
+
+    errors = test_scores["error"][0]
+    groups = tables.same_sized_groups(errors[label == 0], errors[label == 1])
+    curve = partial(loss_curves, {"VAE": vae.history})
+    area = metrics.population(
+        metrics.average_precision, test_scores["evidence bound"], label, weights
     )
-    pictures = tables.score_figures(groups, names, limits[0], counts[0], shown, *judged)
-    draw = partial(curves.loss_curves, {"VAE": fitted.history})
-    area = metrics.population(metrics.average_precision, found["evidence bound"], *judged)
     return Results(
-        tables=[tables.ranking_table(f"Ranking; {held}", shown, *judged), *decisions],
+        tables=[tables.ranking_table(f"Ranking; {held}", compared, label, weights), *decisions],
         figures={
-            "error": partial(draw, name="error", ylabel="MSE of normal rows"),
-            "kl": partial(draw, name="kl", ylabel="KL term in nats", log=True),
-            **pictures,
+            "error": partial(curve, name="error", ylabel="MSE of normal rows"),
+            "kl": partial(curve, name="kl", ylabel="KL term in nats", log=True),
+            # limits and counts are those of the error, the last kind above
+            **tables.score_figures(groups, names, limits[0], counts[0], compared, label, weights),
         },
         headline={"AUPRC": area},
     )
+
+
+# ---- data ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is trained on, and what is tested.
+
+    Attributes:
+        normal: normal rows of the training half, standardised.
+        test: the test half.
+        test_weights: how many transactions of the real stream each test row stands for.
+    """
+
+    normal: Float[np.ndarray, "m features"]
+    test: TransactionRows
+    test_weights: Float[np.ndarray, " n"]
+
+
+def load_parts(config: Config, run: Run) -> Data:
+    """Load, weight and split; the validation part is trained on too, as nothing is chosen."""
+    data = fraud.load(run.source, config.csv, twin_rows=config.twin_rows)
+    run.uses(data.provenance)
+    weights = fraud.prevalence_weights(data.label, config.prevalence)
+    parts = split_three(data, config.split)
+    return Data(label_free(parts).normal, parts.test, weights[parts.test.rows])
+
+
+# ---- models and training -------------------------------------------------------------------------
+
+
+def fit_models(
+    config: Config, run: Run, normal: Float[np.ndarray, "m features"]
+) -> tuple[Fitted, Fitted, Fitted]:
+    """The VAE, the same one untrained, and lab 160's autoencoder with as many steps."""
+    features = normal.shape[1]
+    vae = vae_task(config)
+    plain = Task(*module_functions(DenseAutoencoder(features, (12,))), squared_error, adam)
+    fit = partial(run.fit, train={"x": normal}, batch_size=config.batch_size)
+    return (
+        fit("vae", vae, steps=config.steps),
+        fit("vae-untrained", vae, epochs=0),
+        fit("autoencoder", plain, steps=config.steps),
+    )
+
+
+def vae_task(config: Config) -> Task:
+    """30 columns -> 32 hidden units -> 16 Gaussian codes -> 32 -> 30, trained by the bound."""
+
+    def loss(outputs: VaeOutput, batch: Batch, hyper: Hyper) -> Float[Array, " batch"]:
+        return negative_bound(config, outputs, batch)
+
+    init, apply = module_functions(DenseVAE(config.widths, config.latent))
+    return Task(init, apply, loss, adam, metrics={"error": copy_error, "kl": kl_term})
+
+
+def adam(hyper):
+    """Adam as in Keras."""
+    return optim.adam()
+
+
+# ---- the scores ----------------------------------------------------------------------------------
+
+
+def copy_error(outputs: VaeOutput, batch: Batch) -> Float[Array, " batch"]:
+    """Squared error of the copy made from the mean of the code, mean over columns."""
+    return losses.mse(outputs.reconstruction, batch["x"])
+
+
+def kl_term(outputs: VaeOutput, batch: Batch) -> Float[Array, " batch"]:
+    """How far the code's distribution is from the prior, in nats."""
+    return losses.gaussian_kl(*outputs.posterior)
+
+
+def negative_bound(config: Config, outputs: VaeOutput, batch: Batch) -> Float[Array, " batch"]:
+    """Error and KL term together: minus the lower bound of the log likelihood, in nats."""
+    return gaussian_bound(outputs, batch["x"], config.noise, config.beta)
+
+
+def vae_scores(
+    config: Config, outputs: VaeOutput, batch: Batch
+) -> Mapping[str, Float[Array, " batch"]]:
+    """The three scores of each row; higher is worse."""
+    return {
+        "error": copy_error(outputs, batch),
+        "evidence bound": negative_bound(config, outputs, batch),
+        "KL term": kl_term(outputs, batch),
+    }
+
+
+def baselines(config: Config, run: Run, parts: Data) -> dict[str, MemberScores]:
+    """Scores of the test half by PCA, with as many numbers as the codes have, and by chance."""
+    x, features = parts.test.x, parts.test.x.shape[1]
+    pcas = [detectors.pca(parts.normal, components) for components in (12, config.latent)]
+    chance = [detectors.random(features, int(seed)) for seed in run.seeds]
+    return {
+        **{pca.name: pca.score(x)[None] for pca in pcas},
+        "random": score_members(chance, x),
+    }
+
+
+# ---- the decision --------------------------------------------------------------------------------
+
+
+def threshold_rule(normal_scores: Scores, k: float) -> Threshold:
+    """Mean + k standard deviations of the scores of normal training rows, as in lab 160."""
+    return thresholds.k_sigma(normal_scores, k, fitted_on="normal training rows", resamples=0)

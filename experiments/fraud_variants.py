@@ -17,35 +17,39 @@ else. Trained again on all normal rows of the training half, whose scores give t
 score the test half. Runtime on two CPU cores: two minutes for ten seeds. Numbers: docs/results.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 
 from datasets import fraud
-from datasets.fraud_split import COLUMNS, label_free, raw_rows, split_three
+from datasets.fraud import Transactions
+from datasets.fraud_split import COLUMNS, LabelFree, Parts, label_free, raw_rows, split_three
 from jaxdl import optim
-from jaxdl.anomaly import detectors, explain, metrics, reconstruction, thresholds
-from jaxdl.anomaly.reconstruction import KINDS, Judged, contributions, residual, squared_error
-from jaxdl.anomaly.tables import (
-    decision_table,
-    ranking_table,
-    same_sized_groups,
-    score_figures,
-    sigma_thresholds,
-    table_of_columns,
-    tested_on,
+from jaxdl.anomaly import detectors, explain, metrics, tables, thresholds
+from jaxdl.anomaly.detector import Rows, score_members
+from jaxdl.anomaly.metrics import Confusion, MemberScores, Scores
+from jaxdl.anomaly.reconstruction import (
+    Residuals,
+    ensemble_detector,
+    ensemble_score,
+    plain_contributions,
+    residual,
+    squared_error,
+    whitened_contributions,
 )
+from jaxdl.anomaly.thresholds import Threshold
+from jaxdl.diagnostics import probes
 from jaxdl.figures.curves import loss_curves
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
-from jaxdl.runs.run import fit_in_steps
-from jaxdl.serving import export, transactions
+from jaxdl.serving import export, scorer_file, transactions
 from jaxdl.training import Fitted, Task, module_functions
 
 
@@ -71,152 +75,407 @@ class Config:
     """Rows of the simulated twin, where no real file is found."""
 
 
-DECISIONS = "F1 at mean + 3 sd"
 PRESETS = {"quick": Config(steps=150, twin_rows=20_000)}
-MODELS = {
-    "30-12-30": DenseAutoencoder(30, (12,)),
-    "30-24-30": DenseAutoencoder(30, (24,)),
-    "30-27-30": DenseAutoencoder(30, (27,)),
-    "30-30-30": DenseAutoencoder(30, (30,)),
-    "30-64-24-64-30": DenseAutoencoder(30, (64, 24)),
-}
+
+Fit = Callable[..., Fitted]  # `Run.fit` with the batch size
+
+RANKING = "AUPRC"
+DECISIONS = "F1 at mean + 3 sd"
+ERRORS = {"plain": plain_contributions, "whitened": whitened_contributions}
 
 
 def main(config: Config, run: Run) -> Results:
-    data = fraud.load(run.source, config.csv, twin_rows=config.twin_rows)
-    run.uses(data.provenance)
-    parts = split_three(data, config.split)
-    part = label_free(parts)
-    normal, x_test = part.normal, parts.test.x
-    valid = (
-        part.valid.x,
-        part.valid.label,
-        fraud.prevalence_weights(part.valid.label, config.prevalence),
-    )
-    test = (
-        parts.test.label,
-        fraud.prevalence_weights(data.label, config.prevalence)[parts.test.rows],
-    )
-    fit = fit_in_steps(run.fit, config.steps, config.batch_size)
+    data = load_parts(config, run)
+    fit = partial(run.fit, batch_size=config.batch_size)
 
-    fits, choices = {}, []
-    denoising = DenseAutoencoder(30, (27,), noise=config.noise)
-    for name, model in {**MODELS, "30-27-30 denoising": denoising}.items():
-        task = Task(*module_functions(model), squared_error, lambda hyper: optim.adam())
-        fits[name] = fit(name.replace(" ", "-"), task, part.fit)
-        choices += validation_rows(name, fits[name], part.fit, *valid, DECISIONS)
+    # 1. train every variant and look at the validation part
+    fits = fit_variants(config, fit, data.half.fit)
+    choices = [
+        validation_row(name, error, fitted, data)
+        for name, fitted in fits.items()
+        for error in ERRORS
+    ]
 
-    held = tested_on(config.split, test[0], config.prevalence)
-    shown, decisions = {}, []
-    for purpose in ("AUPRC", DECISIONS):
-        best = max(choices, key=lambda row, by=purpose: row[by].mean())
-        title = f"{best['model']}, {best['error']} error"
-        if title in shown:
-            continue
-        task = fits[best["model"]].task
-        chosen = fit(f"chosen-{best['model']}", task, normal)
-        found = reconstruction.judge(chosen, normal, x_test, best["error"])
-        ensemble, vote = f"{title}, vote of the seeds", found.new_vote[0]
-        shown |= {title: found.new, ensemble: found.new_vote}
-        titles = [f"Decisions of {n} (chosen by {purpose}); {held}" for n in (ensemble, title)]
-        tables, *marks = decision_tables(titles, found, config.sigmas, *test)
-        decisions += tables
-    norms = reconstruction.gradient_norms(task, chosen.variables, {"x": x_test})
-    blank = fit("untrained", task, normal, steps=0)
-    shown |= {
-        f"{best['model']}, norm of the gradient": norms,
-        f"{best['model']}, untrained": np.square(blank.predict(residual, {"x": x_test})).mean(-1),
-        "PCA, 12 components": detectors.pca(normal, 12)(x_test)[None],
-        "PCA, 27 components": detectors.pca(normal, 27)(x_test)[None],
-        "random": metrics.random_scores(run.seeds, len(x_test)),
-    }
-    frauds = f"{config.split} split, {valid[1].sum()} of {len(valid[1]):,} rows are frauds"
-    top = np.argsort(-vote, kind="stable")[: config.alerts]
-    near = explain.nearest_normal(x_test[top], normal, np.sqrt(np.square(found.usual).mean((0, 1))))
-    alerts = {
-        "row": parts.test.rows[top],
-        "fraud": np.where(test[0][top] == 1, "yes", "no"),
-        "score": vote[top],
-        "amount": data.amount[parts.test.rows[top]],
-        "columns that made it": explain.top_columns(found.made.mean(axis=0)[top], COLUMNS),
-        "nearest normal row": part.normal_rows[near.row],
-        "its distance": near.distance,
-    }
-    calm = found.known_vote[0]
-    scorer = partial(
-        export.build,
-        export.detector(task, chosen.variables, found.usual, best["error"], title),
-        transactions.transactions(parts.scaler.mean, parts.scaler.sd),
-        thresholds.k_sigma(calm, max(config.sigmas), fitted_on="normal training rows"),
-        rows=raw_rows(data, parts.test.rows[:1024]),
-        reference=vote[:1024],
-        calibration=calm,
-        normal=export.Normal(raw_rows(data, part.normal_rows), part.normal_rows + 1),
-    )
-    groups = same_sized_groups(*(found.new[0, test[0] == kind] for kind in (0, 1)))
-    pictures = score_figures(groups, *marks, shown, *test)
-    histories = {name: fitted.history for name, fitted in fits.items()}
-    curves = partial(loss_curves, histories, ylabel="MSE of normal rows", log=True)
-    area = metrics.population(metrics.average_precision, next(iter(shown.values())), *test)
+    # 2. the best for ranking and the best for decisions (often the same), on all normal rows
+    chosen = fit_chosen(config, fit, choices, fits, data)
+    final = chosen[-1]  # the one for decisions: exported, and its alerts are explained
+
+    # 3. the test half
+    compared = {}
+    for one in chosen:
+        compared |= {one.title: one.judged.new, one.vote_title: one.judged.new_vote}
+    compared |= other_scores(config, run, fit, final, data)
+
+    held = tables.tested_on(config.split, data.label, config.prevalence)
+    decisions = [table for one in chosen for table in decision_tables(config, one, data, held)]
+    frauds, rows = data.half.valid.label.sum(), len(data.half.valid.label)
+    validated = f"{config.split} split, {frauds} of {rows:,} rows are frauds"
+    first = compared[chosen[0].title]
     return Results(
         tables=[
-            Table(f"Choice of the variant on the validation part; {frauds}", choices),
-            ranking_table(f"Ranking; {held}", shown, *test),
+            Table(f"Choice of the variant on the validation part; {validated}", choices),
+            tables.ranking_table(f"Ranking; {held}", compared, data.label, data.weights),
             *decisions,
-            table_of_columns(f"Highest alerts of {ensemble}, explained", alerts, 1),
+            explained_alerts(config, final, data),
         ],
-        figures={"loss": curves, **pictures},
-        headline={"AUPRC": area},
-        files={"scorer.jaxdl": scorer},
+        figures={
+            "loss": partial(
+                loss_curves,
+                {name: fitted.history for name, fitted in fits.items()},
+                ylabel="MSE of normal rows",
+                log=True,
+            ),
+            **score_figures(config, final, compared, data),
+        },
+        headline={
+            "AUPRC": metrics.population(metrics.average_precision, first, data.label, data.weights)
+        },
+        files={scorer_file.FILE_NAME: partial(export_scorer, config, final, data)},
     )
 
 
-def decision_tables(
-    titles: Sequence[str],
-    found: Judged,
-    sigmas: Sequence[float],
-    label: Int[np.ndarray, " n"],
-    weights: Float[np.ndarray, " n"],
-) -> tuple[list[Table], list[str], Float[np.ndarray, " k"], metrics.Confusion]:
-    """Decisions at mean + k sd of the normal training scores, by the vote and by the members.
+# ---- data ----------------------------------------------------------------------------------------
 
-    Returns:
-        Both tables; names of the thresholds, the first member's values and confusion counts.
+
+@dataclass(frozen=True)
+class Data:
+    """The transactions, split.
+
+    Attributes:
+        raw: as they were loaded.
+        parts: fit, validation and test part.
+        half: the training half as a method without labels uses it.
+        valid_weights, weights: how many transactions of the real stream each row of the validation
+            part and of the test half stands for.
     """
-    names, tables = [f"mean + {k:g} sd" for k in sigmas], []
-    pairs = ((found.known_vote, found.new_vote), (found.known, found.new))
-    for title, (known, new) in zip(titles, pairs, strict=True):
-        limits = sigma_thresholds(known, sigmas, "normal training rows")
-        counts = metrics.confusion_of_members(new, label, limits, weights)
-        tables.append(decision_table(title, names, limits, counts))
-    return tables, names, limits[0], counts[0]
+
+    raw: Transactions
+    parts: Parts
+    half: LabelFree
+    valid_weights: Float[np.ndarray, " m"]
+    weights: Float[np.ndarray, " n"]
+
+    @property
+    def x(self) -> Float[np.ndarray, "n features"]:
+        """The test half."""
+        return self.parts.test.x
+
+    @property
+    def label(self) -> Int[np.ndarray, " n"]:
+        """Of the test half; 1 is fraud."""
+        return self.parts.test.label
 
 
-def validation_rows(
-    name: str,
-    fitted: Fitted,
-    normal: Float[np.ndarray, "m features"],
-    x: Float[np.ndarray, "n features"],
-    label: Int[np.ndarray, " n"],
-    weights: Float[np.ndarray, " n"],
-    column: str,
-) -> list[Mapping[str, Any]]:
-    """A table row for each kind of error: ranking metrics, and F1 at mean + 3 sd.
+def load_parts(config: Config, run: Run) -> Data:
+    """Load, split and weight."""
+    raw = fraud.load(run.source, config.csv, twin_rows=config.twin_rows)
+    run.uses(raw.provenance)
+    parts = split_three(raw, config.split)
+    half = label_free(parts)
+    valid_weights = fraud.prevalence_weights(half.valid.label, config.prevalence)
+    weights = fraud.prevalence_weights(raw.label, config.prevalence)
+    return Data(raw, parts, half, valid_weights, weights[parts.test.rows])
+
+
+# ---- variants and their training -----------------------------------------------------------------
+
+
+def variants(config: Config) -> dict[str, DenseAutoencoder]:
+    """Lab 160's net, wider and deeper codes, and one that has to undo noise."""
+    return {
+        "30-12-30": DenseAutoencoder(30, (12,)),
+        "30-24-30": DenseAutoencoder(30, (24,)),
+        "30-27-30": DenseAutoencoder(30, (27,)),
+        "30-30-30": DenseAutoencoder(30, (30,)),
+        "30-64-24-64-30": DenseAutoencoder(30, (64, 24)),
+        "30-27-30 denoising": DenseAutoencoder(30, (27,), noise=config.noise),
+    }
+
+
+def adam(hyper):
+    """Adam as in Keras."""
+    return optim.adam()
+
+
+def fit_variants(config: Config, fit: Fit, normal: Rows) -> dict[str, Fitted]:
+    """Each variant, trained on the normal rows of the fit part.
 
     Args:
-        name: of the model.
-        fitted: the trained population.
-        normal: its training rows.
-        x, label, weights: the validation part.
-        column: name of the column of F1.
+        config: of the lab.
+        fit: `Run.fit` with the batch size.
+        normal: rows to train on.
     """
-    usual, errors = (fitted.predict(residual, {"x": rows}) for rows in (normal, x))
+    fits = {}
+    for name, model in variants(config).items():
+        task = Task(*module_functions(model), squared_error, adam)
+        fits[name] = fit(name.replace(" ", "-"), task, {"x": normal}, steps=config.steps)
+    return fits
+
+
+# ---- scores by reconstruction error --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Scores by one kind of error, of each member and of their vote.
+
+    Attributes:
+        usual: residuals of normal training rows.
+        parts: each column's part of the new rows' scores.
+        known, new: scores of the normal training rows and of the new rows.
+    """
+
+    usual: Residuals
+    parts: Residuals
+    known: Float[np.ndarray, "seeds m"]
+    new: Float[np.ndarray, "seeds n"]
+
+    @property
+    def known_vote(self) -> Float[np.ndarray, "1 m"]:
+        """The vote on the normal training rows, as a population of one."""
+        return ensemble_score(self.known, self.known)[None]
+
+    @property
+    def new_vote(self) -> Float[np.ndarray, "1 n"]:
+        """The vote on the new rows, as a population of one."""
+        return ensemble_score(self.new, self.known)[None]
+
+
+def judge(fitted: Fitted, normal: Rows, x: Rows, error: str) -> Judged:
+    """Scores of the rows `x` by a population, and of the normal rows that it was trained on."""
+    usual = fitted.predict(residual, {"x": normal})
+    errors = fitted.predict(residual, {"x": x})
+    parts = ERRORS[error](usual, errors)
+    known = ERRORS[error](usual, usual).sum(axis=-1)
+    return Judged(usual, parts, known, parts.sum(axis=-1))
+
+
+def threshold_rule(normal_scores: Scores, k: float, resamples: int = 0) -> Threshold:
+    """Mean + k standard deviations of the scores of normal training rows, as in lab 160."""
+    return thresholds.k_sigma(
+        normal_scores, k, fitted_on="normal training rows", resamples=resamples
+    )
+
+
+# ---- the choice on the validation part -----------------------------------------------------------
+
+
+def validation_row(name: str, error: str, fitted: Fitted, data: Data) -> dict[str, Any]:
+    """A table row of a variant with one kind of error: ranking metrics, and F1 at mean + 3 sd."""
+    valid, weights = data.half.valid, data.valid_weights
+    judged = judge(fitted, data.half.fit, valid.x, error)
+    limits = tables.thresholds_of_members(threshold_rule, judged.known, (3.0,))
+    counts = metrics.confusion_of_members(judged.new, valid.label, limits, weights)
+    return {
+        "model": name,
+        "error": error,
+        **metrics.metrics_of(judged.new, valid.label, weights),
+        DECISIONS: np.array([one.f_beta()[0] for one in counts]),
+    }
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A variant chosen on the validation part and trained on all normal rows.
+
+    Attributes:
+        model, error: names of the net and of the kind of error.
+        purpose: what it was the best at.
+        fitted: the population.
+        judged: its scores of the test half.
+    """
+
+    model: str
+    error: str
+    purpose: str
+    fitted: Fitted
+    judged: Judged
+
+    @property
+    def title(self) -> str:
+        """What its members are called."""
+        return f"{self.model}, {self.error} error"
+
+    @property
+    def vote_title(self) -> str:
+        """What its ensemble is called."""
+        return f"{self.title}, vote of the seeds"
+
+
+def fit_chosen(
+    config: Config,
+    fit: Fit,
+    choices: Sequence[Mapping[str, Any]],
+    fits: Mapping[str, Fitted],
+    data: Data,
+) -> list[Chosen]:
+    """The best variant for each purpose, trained again on all normal rows; once if it is one.
+
+    Args:
+        config: of the lab.
+        fit: `Run.fit` with the batch size.
+        choices: rows of the validation table.
+        fits: the variants by name.
+        data: the test half is scored, nothing else is done with it.
+    """
+    normal, populations, chosen = data.half.normal, {}, []
+    for purpose in (RANKING, DECISIONS):
+        best = max(choices, key=lambda row, by=purpose: row[by].mean())
+        model, error = best["model"], best["error"]
+        if any((one.model, one.error) == (model, error) for one in chosen):
+            continue
+        if model not in populations:
+            task, name = fits[model].task, f"chosen-{model}"
+            populations[model] = fit(name, task, {"x": normal}, steps=config.steps)
+        judged = judge(populations[model], normal, data.x, error)
+        chosen.append(Chosen(model, error, purpose, populations[model], judged))
+    return chosen
+
+
+# ---- what it is compared with --------------------------------------------------------------------
+
+
+def other_scores(
+    config: Config, run: Run, fit: Fit, final: Chosen, data: Data
+) -> dict[str, MemberScores]:
+    """A second score of the chosen model, the same untrained, PCA and chance."""
+    normal, x = data.half.normal, data.x
+    untrained = fit("untrained", final.fitted.task, {"x": normal}, steps=0)
+    narrow, wide = detectors.pca(normal, 12), detectors.pca(normal, 27)
+    chance = [detectors.random(x.shape[1], int(seed)) for seed in run.seeds]
+    return {
+        f"{final.model}, norm of the gradient": gradient_norms(final.fitted, {"x": x}),
+        f"{final.model}, untrained": np.square(untrained.predict(residual, {"x": x})).mean(-1),
+        narrow.name: narrow.score(x)[None],
+        wide.name: wide.score(x)[None],
+        "random": score_members(chance, x),
+    }
+
+
+GRADIENT_ROWS = 1024  # per-example gradients held at once
+
+
+def gradient_norms(fitted: Fitted, data: Mapping[str, np.ndarray]) -> MemberScores:
+    """Norm of each row's own gradient of the loss: how much the row would change the model.
+
+    A second score beside the error itself: for a linear layer it is the error times the size of
+    the activation in front, so it also sees rows that are far out but well copied.
+
+    Args:
+        fitted: a population; its task's loss is differentiated, in evaluation mode.
+        data: arrays [n, ...].
+    """
+    task, rows = fitted.task, len(next(iter(data.values())))
+
+    def of_member(variables, batch):
+        def loss(params, example):
+            alone = jax.tree.map(lambda x: x[None], example)
+            outputs, _ = task.apply({**variables, "params": params}, alone, None, False, {})
+            return task.loss(outputs, alone, {})[0]
+
+        gradients = probes.per_example_gradients(loss, variables["params"], batch)
+        return probes.per_example_norms(gradients)
+
+    program = jax.jit(jax.vmap(of_member, in_axes=(0, None)))
+    norms = []
+    for start in range(0, rows, GRADIENT_ROWS):
+        # the last block repeats the last row, so that all blocks have one size
+        index = np.minimum(np.arange(start, start + GRADIENT_ROWS), rows - 1)
+        batch = {name: x[index] for name, x in data.items()}
+        norms.append(np.asarray(program(fitted.variables, batch))[:, : rows - start])
+    return np.concatenate(norms, axis=1)
+
+
+# ---- what we see ---------------------------------------------------------------------------------
+
+
+def decisions_of(
+    config: Config, known: MemberScores, new: MemberScores, data: Data
+) -> tuple[Float[np.ndarray, "seeds k"], list[Confusion]]:
+    """Each member's thresholds, and its confusion counts on the test half."""
+    limits = tables.thresholds_of_members(threshold_rule, known, config.sigmas)
+    return limits, metrics.confusion_of_members(new, data.label, limits, data.weights)
+
+
+def decision_tables(config: Config, chosen: Chosen, data: Data, held: str) -> list[Table]:
+    """Decisions at mean + k sd of the normal training scores, by the vote and by the members."""
+    judged, found = chosen.judged, []
+    for title, known, new in (
+        (chosen.vote_title, judged.known_vote, judged.new_vote),
+        (chosen.title, judged.known, judged.new),
+    ):
+        limits, counts = decisions_of(config, known, new, data)
+        title = f"Decisions of {title} (chosen by {chosen.purpose}); {held}"
+        names = tables.sigma_names(config.sigmas)
+        found.append(tables.decision_table(title, names, limits, counts))
+    return found
+
+
+def score_figures(
+    config: Config, final: Chosen, compared: Mapping[str, MemberScores], data: Data
+) -> dict[str, Any]:
+    """Histogram, box plot, confusion and precision-recall curves of the first member."""
+    judged = final.judged
+    limits, counts = decisions_of(config, judged.known, judged.new, data)
+    normal, frauds = (judged.new[0, data.label == kind] for kind in (0, 1))
+    return tables.score_figures(
+        tables.same_sized_groups(normal, frauds),
+        tables.sigma_names(config.sigmas),
+        limits[0],
+        counts[0],
+        compared,
+        data.label,
+        data.weights,
+    )
+
+
+def explained_alerts(config: Config, final: Chosen, data: Data) -> Table:
+    """The highest alerts of the vote: which columns made them, which normal row is nearest."""
+    judged, test, half = final.judged, data.parts.test, data.half
+    vote = judged.new_vote[0]
+    top = np.argsort(-vote, kind="stable")[: config.alerts]
+    # distances in units of what is usual for the column, like the scores
+    usual_error = np.sqrt(np.square(judged.usual).mean(axis=(0, 1)))
+    nearest = explain.nearest_normal(test.x[top], half.normal, usual_error)
+    reasons = explain.top_columns(judged.parts.mean(axis=0)[top], COLUMNS)
     rows = []
-    for kind in KINDS:
-        ours, theirs = (contributions(usual, e, kind).sum(axis=-1) for e in (usual, errors))
-        limits = sigma_thresholds(ours, (3.0,), "normal training rows")
-        counts = metrics.confusion_of_members(theirs, label, limits, weights)
-        decided = {column: np.array([c.f_beta()[0] for c in counts])}
-        cells = {**metrics.metrics_of(theirs, label, weights), **decided}
-        rows.append({"model": name, "error": kind, **cells})
-    return rows
+    for alert, place in enumerate(top):
+        row = test.rows[place]
+        rows.append(
+            {
+                "row": row,
+                "fraud": "yes" if test.label[place] == 1 else "no",
+                "score": vote[place],
+                "amount": data.raw.amount[row],
+                "columns that made it": reasons[alert],
+                "nearest normal row": half.normal_rows[nearest.row[alert]],
+                "its distance": nearest.distance[alert],
+            }
+        )
+    return Table(f"Highest alerts of {final.vote_title}, explained", rows, digits=1)
+
+
+# ---- what is handed on: one file that scores raw transactions ------------------------------------
+
+
+def export_scorer(config: Config, final: Chosen, data: Data, origin: Mapping[str, Any]) -> bytes:
+    """The vote of the seeds with the strictest threshold; `python -m jaxdl.score` applies it."""
+    judged, parts, normal_rows = final.judged, data.parts, data.half.normal_rows
+    calm = judged.known_vote[0]
+    detector = ensemble_detector(
+        final.fitted.task,
+        final.fitted.variables,
+        judged.usual,
+        whitened=final.error == "whitened",
+        name=final.title,
+    )
+    return export.build(
+        detector,
+        transactions.columns(parts.scaler.mean, parts.scaler.sd),
+        threshold_rule(calm, max(config.sigmas), resamples=200),
+        origin,
+        rows=raw_rows(data.raw, parts.test.rows[:1024]),
+        reference=judged.new_vote[0][:1024],
+        calibration=calm,
+        normal=export.Normal(raw_rows(data.raw, normal_rows), normal_rows + 1),
+    )

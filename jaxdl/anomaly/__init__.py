@@ -1,9 +1,18 @@
-"""Anomaly detection: scores, thresholds and their evaluation.
+"""Anomaly detection: detectors, their scores, thresholds, and how good both are.
 
 The contract: `score(x)` is higher for worse. A threshold is a saved artefact, fitted by a named
 rule on scores of training or validation data, never on test labels. A label is `score > threshold`.
 
-    scores      reconstruction, PCA and Mahalanobis scores: pure JAX functions
-    thresholds  the rules, each with a bootstrap interval; conformal p-values; the realised rate
-    evaluation  weighted metrics, the sweep over all thresholds, costs, bootstrap intervals
+    detector             the record that every detector is: score, contributions, name
+    detectors            one constructor each, from rows to a fitted detector
+    scores               the array programs behind them; forests and neighbours have their own files:
+    isolation_forest, nearest_neighbours
+    reconstruction       errors of a population of autoencoders, whitened and voted
+    thresholds           the rules, each with a bootstrap interval; p-values; the realised rate
+    metrics              weighted metrics, the sweep over all thresholds, bootstrap intervals
+    costs                what mistakes cost
+    explain              the columns that made an alert, the nearest normal row
+    rules                hand-written rules as a table of conditions
+    cross_fitting        classifiers that learn from a budget of labels
+    tables               the tables and figures that detectors are shown with
 """

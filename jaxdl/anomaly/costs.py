@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
 
-from jaxdl.anomaly.metrics import Labels, Scores, Weights, check_rows
+from jaxdl.anomaly.metrics import LabelsLike, ScoresLike, WeightsLike, check_rows
+
+# Cost of each event if it is flagged, and if it is passed.
+EventCosts = tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class FixedCost:
     false_alarm: float
     investigation: float = 0.0
 
-    def per_event(self, labels: np.ndarray, amounts: np.ndarray | None) -> tuple:
+    def per_event(self, labels: Bool[np.ndarray, " n"], amounts: ArrayLike | None) -> EventCosts:
         """Cost of each event if it is flagged, and if it is passed; amounts are not used."""
         del amounts
         labels = labels.astype(np.float64)
@@ -46,7 +50,7 @@ class AmountCost:
     refused: float = 5.0
     caught: float = 50.0
 
-    def per_event(self, labels: np.ndarray, amounts: np.ndarray | None) -> tuple:
+    def per_event(self, labels: Bool[np.ndarray, " n"], amounts: ArrayLike | None) -> EventCosts:
         """Cost of each event if it is flagged, and if it is passed.
 
         Raises:
@@ -62,12 +66,12 @@ class AmountCost:
 
 
 def expected_cost(
-    scores: Scores,
-    labels: Labels,
+    scores: ScoresLike,
+    labels: LabelsLike,
     cost: FixedCost | AmountCost,
-    thresholds: Float[np.ndarray, " *thresholds"] | float,
-    amounts: Num[np.ndarray, " n"] | None = None,
-    weights: Weights = None,
+    thresholds: ArrayLike | float,
+    amounts: ArrayLike | None = None,
+    weights: WeightsLike = None,
 ) -> Float[np.ndarray, " *thresholds"]:
     """Total cost of the weighted stream under `score > threshold`, for all given thresholds.
 
@@ -85,4 +89,4 @@ def expected_cost(
     order = np.argsort(scores, kind="stable")
     count = scores.size - np.searchsorted(scores[order], thresholds, side="right")
     change = np.cumsum((weights * (flagged - passed))[order[::-1]])
-    return weights @ passed + np.concatenate([[0.0], change])[count]
+    return np.asarray(weights @ passed + np.concatenate([[0.0], change])[count])

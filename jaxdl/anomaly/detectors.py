@@ -1,132 +1,397 @@
-"""Detectors beside the deep ones: each a function from training rows to a scorer, higher is worse.
+"""Detectors: one constructor each, from training rows to a fitted `Detector`.
 
-A scorer is `rows [n, features] -> scores [n]`, NumPy in and out, so that a table can treat all of
-them alike. scikit-learn does the work where it has the method. The second half of the file turns
-the errors of a population of autoencoders into better scores.
+Most are array programs and can be exported; where scikit-learn computes the score, the docstring
+says so. Populations of deep models and classifiers that learn from labels are at the end.
+
+>>> rows = np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32)
+>>> detector = mahalanobis(rows)
+>>> calm, odd = np.zeros((1, 3), np.float32), np.array([[0, 9, 0]], np.float32)
+>>> bool(detector.score(odd)[0] > detector.score(calm)[0])
+True
+>>> int(detector.contributions(odd)[0].argmax())  # the column that made it
+1
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxdl.anomaly import scores
-from jaxdl.pca import fit_pca, pca_score
+from jaxdl.anomaly.detector import (
+    ADDITIVE,
+    OCCLUSION,
+    SHIFTED,
+    Detector,
+    Rows,
+    check_finite_rows,
+    opaque,
+)
+from jaxdl.anomaly.isolation_forest import from_sklearn, isolation_score
+from jaxdl.anomaly.metrics import Scores
+from jaxdl.anomaly.nearest_neighbours import (
+    fit_lof,
+    fit_neighbours,
+    lof_score,
+    lof_score_of_others,
+    mean_knn_score,
+    mean_knn_score_of_others,
+)
+from jaxdl.pca import PCA, fit_pca, pca_reconstruct, pca_score
+from jaxdl.precision import double_precision
+from jaxdl.training import Task
 
-Rows = Float[np.ndarray, "n features"]
-Features = Float[Array, "batch features"]
-Scorer = Callable[[Rows], Float[np.ndarray, " n"]]
+# (outputs, batch) -> something for each row, as handed to `Fitted.predict`
+RowFunction = Callable[[Any, Mapping[str, Array]], Array]
+
+Scorer = Callable[[Rows], Scores]
 
 
 def subsample(rows: Rows, size: int, seed: int) -> Rows:
-    """At most `size` of the rows, drawn without replacement."""
+    """At most `size` of the rows, drawn without replacement: for methods that look at all pairs."""
     if len(rows) <= size:
         return rows
     return rows[np.random.default_rng(seed).choice(len(rows), size, replace=False)]
 
 
-def pca(normal: Rows, components: int) -> Scorer:
-    """Squared distance to the subspace of the first principal components."""
-    params = fit_pca(normal, components)
-    return lambda x: np.asarray(pca_score(params, x))
+def _float32(rows: Rows) -> Float[np.ndarray, "n features"]:
+    """Finite training rows, in the precision of array programs."""
+    return check_finite_rows(rows).astype(np.float32, copy=False)
 
 
-def mahalanobis(normal: Rows) -> Scorer:
-    """Squared Mahalanobis distance."""
-    params = scores.fit_mahalanobis(normal)
-    return lambda x: np.asarray(scores.mahalanobis_score(params, x))
+# ---- distance to what normal rows span -----------------------------------------------------------
 
 
-def usual_range(normal: Rows, share: float = 0.001) -> Scorer:
+def pca(normal: Rows, components: int) -> Detector:
+    """Squared distance to the subspace of the first principal components, mean over features.
+
+    Raises:
+        ValueError: see `fit_pca`, or rows that are not finite.
+    """
+    x = _float32(normal)
+    params = fit_pca(x, components)
+    name = f"PCA, {components} components"
+    return Detector(name, x.mean(axis=0), params, pca_score, _pca_parts, ADDITIVE)
+
+
+def _pca_parts(params: PCA, x: Float[Array, "n features"]) -> Float[Array, "n features"]:
+    return scores.reconstruction_contributions(x, pca_reconstruct(params, x))
+
+
+def minor_components(normal: Rows, components: int = 1) -> Detector:
+    """Squared scores on the principal components of least variance, each in units of its variance.
+
+    See `scores.fit_minor_components`.
+
+    Raises:
+        ValueError: see there, or rows that are not finite.
+    """
+    x = _float32(normal)
+    params = scores.fit_minor_components(x, components)
+    return _quadratic(f"minor components of PCA, {components}", x, params)
+
+
+def mahalanobis(normal: Rows) -> Detector:
+    """Squared Mahalanobis distance.
+
+    Raises:
+        ValueError: see `scores.fit_mahalanobis`, or rows that are not finite.
+    """
+    x = _float32(normal)
+    return _quadratic("Mahalanobis", x, scores.fit_mahalanobis(x))
+
+
+def _quadratic(name: str, x: Rows, params: scores.Mahalanobis) -> Detector:
+    parts = scores.mahalanobis_contributions
+    return Detector(name, x.mean(axis=0), params, scores.mahalanobis_score, parts, ADDITIVE)
+
+
+# ---- column by column ----------------------------------------------------------------------------
+
+
+def usual_range(normal: Rows, share: float = 0.001) -> Detector:
     """A rule anyone would write: how many columns lie outside the range usual for normal rows.
 
-    Each column's range leaves `share` of the normal rows out, half of it on either side.
+    Args:
+        normal: training rows.
+        share: each column's range leaves this share of the rows out, half of it on either side.
+
+    Raises:
+        ValueError: `share` is not in [0, 1), or rows are not finite.
     """
-    low, high = np.quantile(normal, [share / 2, 1 - share / 2], axis=0)
-    return lambda x: ((x < low) | (x > high)).sum(axis=1).astype(np.float64)
+    x = _float32(normal)
+    params = scores.fit_ranges(x, share)
+    name, parts = "rule: columns out of their usual range", scores.outside_contributions
+    return Detector(name, x.mean(axis=0), params, scores.outside_score, parts, ADDITIVE)
 
 
-def tail_probability(normal: Rows) -> Scorer:
+def tail_probability(normal: Rows) -> Detector:
     """How far out in its column each value is: minus the sum of log tail probabilities.
 
     After ECOD (Li et al., "ECOD: unsupervised outlier detection using empirical cumulative
     distribution functions", 2022), with the smaller of both tails of each column. A rare flag then
     counts as much as an equally rare amount, which in units of a deviation it does not.
+
+    Raises:
+        ValueError: rows that are not finite.
     """
-    columns, n = np.sort(np.asarray(normal).T, axis=1), len(normal)
-
-    def score(x: Rows) -> Float[np.ndarray, " n"]:
-        total = np.zeros(len(x))
-        for column, values in zip(columns, np.asarray(x).T, strict=True):
-            below = np.searchsorted(column, values, side="right")
-            above = n - np.searchsorted(column, values, side="left")
-            total -= np.log((np.minimum(below, above) + 1) / (n + 1))
-        return total
-
-    return score
+    x = _float32(normal)
+    columns = jnp.asarray(np.sort(x.T, axis=1))
+    name, parts = "tail probabilities (ECOD)", scores.tail_contributions
+    return Detector(name, x.mean(axis=0), columns, scores.tail_score, parts, ADDITIVE)
 
 
-def isolation_forest(rows: Rows, seed: int, trees: int = 100) -> Scorer:
-    """Liu, Ting and Zhou (2008); scikit-learn's, 256 rows a tree."""
+# ---- random splits -------------------------------------------------------------------------------
+
+
+def isolation_forest(rows: Rows, seed: int, trees: int = 100) -> Detector:
+    """Liu, Ting and Zhou (2008): rows that few random splits set apart; 256 rows a tree.
+
+    scikit-learn grows the trees; they are walked as arrays.
+
+    Raises:
+        ValueError: rows that are not finite.
+    """
     from sklearn.ensemble import IsolationForest
 
-    fitted = IsolationForest(n_estimators=trees, random_state=seed).fit(rows)
-    return lambda x: -fitted.score_samples(x)
+    x = _float32(rows)
+    grown = IsolationForest(n_estimators=trees, random_state=seed).fit(x)
+    return Detector("isolation forest", x.mean(axis=0), from_sklearn(grown), isolation_score)
 
 
-def local_outlier_factor(normal: Rows, neighbours: int = 20) -> Scorer:
-    """Breunig et al. (2000) as novelty detection: new rows against normal ones."""
-    from sklearn.neighbors import LocalOutlierFactor
-
-    fitted = LocalOutlierFactor(neighbours, novelty=True).fit(normal)
-    return lambda x: -fitted.score_samples(x)
+# ---- neighbours ----------------------------------------------------------------------------------
 
 
-def nearest_neighbours(normal: Rows, neighbours: int = 5) -> Scorer:
-    """Mean distance to the nearest normal rows."""
-    from sklearn.neighbors import NearestNeighbors
+def nearest_neighbours(
+    normal: Rows, neighbours: int = 5, *, leave_itself_out: bool = False
+) -> Detector:
+    """Mean distance to the nearest normal rows (Angiulli and Pizzuti 2002).
 
-    fitted = NearestNeighbors(n_neighbors=neighbours).fit(normal)
-    return lambda x: fitted.kneighbors(x)[0].mean(axis=1)
+    Args:
+        normal: training rows.
+        neighbours: how many.
+        leave_itself_out: a row that is one of the training rows is not its own neighbour. Wanted
+            where the rows that are scored are those that it was fitted on.
+
+    Raises:
+        ValueError: too few rows for so many neighbours, or rows that are not finite.
+    """
+    few = check_finite_rows(normal).astype(np.float64)
+    if leave_itself_out and neighbours >= len(few):
+        raise ValueError(f"{len(few)} rows have no {neighbours} neighbours beside themselves")
+    with double_precision():
+        params = fit_neighbours(few, neighbours)
+    score = mean_knn_score_of_others if leave_itself_out else mean_knn_score
+    return Detector(f"kNN, {len(few):,} rows", few.mean(axis=0), params, score)
 
 
-def one_class_svm(normal: Rows, nu: float = 0.01) -> Scorer:
-    """Schoelkopf et al. (2001), radial kernel."""
-    from sklearn.svm import OneClassSVM
+def local_outlier_factor(
+    normal: Rows, neighbours: int = 20, *, leave_itself_out: bool = False
+) -> Detector:
+    """Breunig et al. (2000) as novelty detection: new rows against normal ones.
 
-    fitted = OneClassSVM(nu=nu).fit(normal)
-    return lambda x: -fitted.score_samples(x)
+    Args:
+        normal, neighbours, leave_itself_out: see `nearest_neighbours`.
+
+    Raises:
+        ValueError: too few rows for so many neighbours, or rows that are not finite.
+    """
+    few = check_finite_rows(normal).astype(np.float64)
+    score = lof_score_of_others if leave_itself_out else lof_score
+    with double_precision():
+        params = fit_lof(few, neighbours)
+    return Detector(f"LOF, {len(few):,} rows", few.mean(axis=0), params, score)
 
 
-def dbscan(normal: Rows, neighbours: int = 10, share: float = 0.05) -> Scorer:
+def dbscan(normal: Rows, neighbours: int = 10, share: float = 0.05) -> Detector:
     """Distance to the nearest core row of DBSCAN (Ester et al. 1996).
 
     DBSCAN itself only says cluster or noise: a row is noise when this distance exceeds epsilon.
-    Epsilon is where `share` of the normal rows have too few neighbours to be core rows.
+
+    Args:
+        normal: training rows; scikit-learn finds the core rows among them.
+        neighbours: rows within epsilon, itself included, that make a core row.
+        share: epsilon is where this share of the rows have too few neighbours to be core rows.
+
+    Raises:
+        ValueError: rows that are not finite.
     """
     from sklearn.cluster import DBSCAN
     from sklearn.neighbors import NearestNeighbors
 
-    reach = NearestNeighbors(n_neighbors=neighbours).fit(normal).kneighbors(normal)[0][:, -1]
-    found = DBSCAN(eps=float(np.quantile(reach, 1 - share)), min_samples=neighbours).fit(normal)
-    core = NearestNeighbors(n_neighbors=1).fit(found.components_)
-    return lambda x: core.kneighbors(x)[0][:, 0]
+    few = check_finite_rows(normal)
+    reach = NearestNeighbors(n_neighbors=neighbours).fit(few).kneighbors(few)[0][:, -1]
+    epsilon = float(np.quantile(reach, 1 - share))
+    core = DBSCAN(eps=epsilon, min_samples=neighbours).fit(few).components_
+    search = NearestNeighbors(n_neighbors=1).fit(core)
+    name, centre = f"DBSCAN, {len(few):,} rows", few.mean(axis=0)
+    return Detector(name, centre, search, _distance_to_nearest, exportable=False)
 
 
-def logistic_regression(x: Rows, label: Int[np.ndarray, " n"], balanced: bool = False) -> Scorer:
-    """Supervised: log-odds of fraud."""
+def _distance_to_nearest(search: Any, x: Rows) -> Scores:
+    return search.kneighbors(x)[0][:, 0]
+
+
+# ---- others --------------------------------------------------------------------------------------
+
+
+def one_class_svm(normal: Rows, nu: float = 0.01) -> Detector:
+    """Schoelkopf et al. (2001), radial kernel; scikit-learn computes the score.
+
+    Args:
+        normal: training rows.
+        nu: share of them that may lie outside of the boundary.
+
+    Raises:
+        ValueError: rows that are not finite.
+    """
+    from sklearn.svm import OneClassSVM
+
+    few = check_finite_rows(normal)
+    fitted = OneClassSVM(nu=nu).fit(few)
+    name = f"one-class SVM, {len(few):,} rows"
+    return Detector(name, few.mean(axis=0), fitted, _minus_normality, exportable=False)
+
+
+def random(features: int, seed: int) -> Detector:
+    """A score that knows nothing, what any detector must beat: the i-th number drawn for row i."""
+    centre = np.zeros(features)
+    return Detector("random", centre, seed, _random_numbers, exportable=False)
+
+
+def _minus_normality(fitted: Any, x: Rows) -> Scores:
+    return -fitted.score_samples(x)
+
+
+def _random_numbers(seed: int, x: Rows) -> Scores:
+    return np.random.default_rng(seed).random(len(x))
+
+
+# ---- deep: a population of seeds as one detector -------------------------------------------------
+
+
+class Ensemble(NamedTuple):
+    """What a population of deep models is scored with; the member axis in front everywhere.
+
+    Attributes:
+        variables: of the models.
+        extras: name -> what a member's score needs beside its outputs.
+        centre, spread: of each member's scores on normal rows, [members]; None: not standardised.
+    """
+
+    variables: Any
+    extras: dict[str, Any]
+    centre: Any
+    spread: Any
+
+
+def population(
+    task: Task,
+    variables: Mapping[str, Any],
+    features: int,
+    row_score: RowFunction,
+    row_parts: RowFunction | None = None,
+    *,
+    extras: Mapping[str, Any] | None = None,
+    standard: tuple[Any, Any] | None = None,
+    name: str = "autoencoder",
+) -> Detector:
+    """The ensemble of all members: the mean of their scores; one member is scored as it is.
+
+    Args:
+        task: gives `apply`.
+        variables: `Fitted.variables`, seed axis in front.
+        features: number of columns; they are standardised, so that 0 is the training mean.
+        row_score: per-row score from outputs and batch, as handed to `Fitted.predict`.
+        row_parts: per-row parts of the score; None explains by occlusion.
+        extras: name -> array [members, ...]: what a member's score needs beside its outputs (the
+            scale of its errors, say); it finds its own under that name in the batch.
+        standard: (mean, deviation) of each member's scores on normal rows; the ensemble is then the
+            mean of standardised scores.
+        name: what it is, in words.
+    """
+    members = jax.tree.leaves(variables)[0].shape[0]
+    centre, spread = (None, None) if standard is None else map(np.float32, standard)
+    extras = {key: np.asarray(value) for key, value in (extras or {}).items()}
+    params = Ensemble(dict(variables), extras, centre, spread)
+    reading = OCCLUSION
+    if row_parts is not None:
+        reading = ADDITIVE if standard is None else SHIFTED
+    return Detector(
+        name if members == 1 else f"{name}, mean of {members} members",
+        np.zeros(features, np.float32),
+        jax.device_get(params),
+        partial(_mean_score, task, row_score),
+        None if row_parts is None else partial(_mean_parts, task, row_parts),
+        reading,
+    )
+
+
+def _mean_score(task: Task, row_score: RowFunction, params: Ensemble, x: Array) -> Array:
+    values = _of_members(task, row_score, params, x)
+    if params.spread is not None:
+        values = (values - params.centre[:, None]) / params.spread[:, None]
+    return _mean_of_members(values)
+
+
+def _mean_parts(task: Task, row_parts: RowFunction, params: Ensemble, x: Array) -> Array:
+    values = _of_members(task, row_parts, params, x)
+    if params.spread is not None:
+        values = values / params.spread[:, None, None]
+    return _mean_of_members(values)
+
+
+def _of_members(task: Task, function: RowFunction, params: Ensemble, x: Array) -> Array:
+    """A row function by each member, [members, n, ...]."""
+
+    def of_member(variables, extras):
+        batch = {"x": x, **extras}
+        outputs, _ = task.apply(variables, batch, jax.random.key(0), False, {})
+        return function(outputs, batch)
+
+    return jax.vmap(of_member)(params.variables, params.extras)
+
+
+def _mean_of_members(values: Array) -> Array:
+    """The mean over the first axis, added one after the other, as NumPy adds float32."""
+    total = values[0]
+    for member in values[1:]:
+        total = total + member
+    # an array, because a division by one number becomes a product with its reciprocal
+    return total / opaque(jnp.full_like(total, len(values)))
+
+
+# ---- with labels ---------------------------------------------------------------------------------
+
+
+def logistic_regression(x: Rows, label: Int[np.ndarray, " n"], balanced: bool = False) -> Detector:
+    """Supervised: log-odds of fraud, computed by scikit-learn.
+
+    Args:
+        x: training rows of both kinds.
+        label: 1 = fraud.
+        balanced: both classes get the same total weight.
+    """
     from sklearn.linear_model import LogisticRegression
 
     weight = "balanced" if balanced else None
-    return LogisticRegression(max_iter=1000, class_weight=weight).fit(x, label).decision_function
+    fitted = LogisticRegression(max_iter=1000, class_weight=weight).fit(check_finite_rows(x), label)
+    name = "supervised: logistic regression"
+    return Detector(name, x.mean(axis=0), fitted, _log_odds, exportable=False)
 
 
-def gradient_boosting(x: Rows, label: Int[np.ndarray, " n"], balanced: bool = False) -> Scorer:
+def gradient_boosting(x: Rows, label: Int[np.ndarray, " n"], balanced: bool = False) -> Detector:
     """Supervised: scikit-learn's histogram gradient boosting, log-odds of fraud.
 
     Shallow trees, small steps and a penalty, because there are few frauds to learn from; for the
     same reason none of them is set aside for early stopping. Nothing is drawn: there is no seed.
+
+    Args:
+        x, label, balanced: see `logistic_regression`.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -138,21 +403,10 @@ def gradient_boosting(x: Rows, label: Int[np.ndarray, " n"], balanced: bool = Fa
         class_weight="balanced" if balanced else None,
         early_stopping=False,
     )
-    return model.fit(x, label).decision_function
+    fitted = model.fit(check_finite_rows(x), label)
+    name = "supervised: gradient boosting"
+    return Detector(name, x.mean(axis=0), fitted, _log_odds, exportable=False)
 
 
-@dataclass(frozen=True)
-class Detector:
-    """A fitted detector as pure functions of standardised features.
-
-    Attributes:
-        name: what it is, in words.
-        score: [batch, features] -> [batch], higher is worse; each row by itself.
-        explain: [batch, features] -> [batch, features], what each feature adds.
-        explanation: how `explain` is to be read.
-    """
-
-    name: str
-    score: Callable[[Features], Float[Array, " batch"]]
-    explain: Callable[[Features], Features]
-    explanation: str
+def _log_odds(fitted: Any, x: Rows) -> Scores:
+    return fitted.decision_function(x)

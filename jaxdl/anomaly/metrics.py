@@ -1,4 +1,4 @@
-"""How good are scores? Weighted metrics, the sweep over all thresholds, costs and intervals.
+"""How good are scores? Weighted metrics, the sweep over all thresholds, bootstrap intervals.
 
 Rows have a score (higher is worse), a label (1 is an anomaly) and, optionally, a weight: how many
 events of the real stream the row stands for. A sample that kept every fraud but one normal in a
@@ -8,26 +8,38 @@ weights out means 1 each.
 Metrics have the signature `metric(scores, labels, weights=None) -> float`, so any of them, or one
 of your own, goes through `bootstrap_interval` and `population`. A threshold cannot cut through
 equal scores, and no metric here pretends it can. NaN in scores raises ValueError everywhere.
+
+>>> scores, labels = np.array([0.1, 0.2, 0.7, 0.9]), np.array([0, 0, 1, 1])
+>>> average_precision(scores, labels)
+1.0
+>>> average_precision(scores, labels[::-1])  # a detector that is upside down
+0.41666666666666663
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Num, Shaped
+from jaxtyping import Bool, Float, Int
+from numpy.typing import ArrayLike
 
-Scores = Float[np.ndarray, " n"]
-Labels = Shaped[np.ndarray, " n"]
-Weights = Num[np.ndarray, " n"] | None
-MemberScores = Float[np.ndarray, "seeds n"]  # of a population: a row for each member
+Scores = Float[np.ndarray, " n"]  # of one detector
+MemberScores = Float[np.ndarray, "seeds n"]  # of a population, a row for each member
+# What callers may hand over, each of n rows: `check_rows` makes arrays of it or says what is wrong.
+ScoresLike = ArrayLike
+LabelsLike = ArrayLike  # 1 is an anomaly, 0 is normal
+WeightsLike = ArrayLike | None  # None: 1 each
 Metric = Callable[..., float]
 
 # Sums of weights carry rounding; comparisons against a stated bound forgive this much of it.
 ROUNDING = 1e-12
+CONFIDENCE = 0.95
+
+# ---- checks --------------------------------------------------------------------------------------
 
 
-def check_scores(scores: Scores) -> Scores:
+def check_scores(scores: ScoresLike) -> Scores:
     """One-dimensional floating-point scores without NaN, in their own precision.
 
     Raises:
@@ -44,7 +56,7 @@ def check_scores(scores: Scores) -> Scores:
 
 
 def check_rows(
-    scores: Scores, labels: Labels, weights: Weights = None
+    scores: ScoresLike, labels: LabelsLike, weights: WeightsLike = None
 ) -> tuple[Scores, Bool[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Scores, labels as booleans and weights as float64, after checking that they belong together.
 
@@ -62,7 +74,7 @@ def check_rows(
     return scores, labels, check_weights(weights, scores.size)
 
 
-def check_weights(weights: Weights, n: int) -> Float[np.ndarray, " n"]:
+def check_weights(weights: WeightsLike, n: int) -> Float[np.ndarray, " n"]:
     """Weights as float64; ones if there are none.
 
     Raises:
@@ -76,6 +88,9 @@ def check_weights(weights: Weights, n: int) -> Float[np.ndarray, " n"]:
     if not np.isfinite(weights).all() or weights.min() < 0 or weights.max() == 0:
         raise ValueError("weights must be finite, not negative, and not all 0")
     return weights
+
+
+# ---- decisions at given thresholds ---------------------------------------------------------------
 
 
 class Confusion(NamedTuple):
@@ -104,15 +119,16 @@ class Confusion(NamedTuple):
         return _ratio(hits, hits + beta**2 * self.fn + self.fp)
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def _ratio(above: ArrayLike, below: ArrayLike) -> np.ndarray:
+    below = np.asarray(below)
     return np.divide(above, below, out=np.zeros_like(below), where=below > 0)
 
 
 def confusion(
-    scores: Scores,
-    labels: Labels,
-    thresholds: Float[np.ndarray, " *thresholds"] | float,
-    weights: Weights = None,
+    scores: ScoresLike,
+    labels: LabelsLike,
+    thresholds: ArrayLike | float,
+    weights: WeightsLike = None,
 ) -> Confusion:
     """TN, FP, FN, TP of `score > threshold` for all given thresholds: one sort, then look-ups.
 
@@ -138,12 +154,26 @@ def confusion(
     )
 
 
+def confusion_of_members(
+    scores: MemberScores,
+    labels: LabelsLike,
+    limits: Float[np.ndarray, "seeds k"],
+    weights: WeightsLike,
+) -> list[Confusion]:
+    """Weighted confusion counts of each member at each of its own thresholds."""
+    pairs = zip(scores, limits, strict=True)
+    return [confusion(own, labels, limit, weights) for own, limit in pairs]
+
+
+# ---- all thresholds at once ----------------------------------------------------------------------
+
+
 class Sweep(NamedTuple):
     """What happens as the threshold falls past each distinct score, highest first.
 
-    `values` are the distinct scores; `tp` and `fp` count the events scored that high or higher.
-    `thresholds[i]` is the value for which `score > thresholds[i]` flags exactly those events: the
-    next lower score, which floating-point rounding cannot move to the wrong side.
+    Attributes:
+        values: the distinct scores.
+        tp, fp: weighted events scored that high or higher.
     """
 
     values: Float[np.ndarray, " groups"]
@@ -152,9 +182,14 @@ class Sweep(NamedTuple):
 
     @property
     def thresholds(self) -> Float[np.ndarray, " groups"]:
+        """For each value the threshold with which `score > threshold` flags exactly those events.
+
+        It is the next lower score, which floating-point rounding cannot move to the wrong side.
+        """
         return np.append(self.values[1:], np.nextafter(self.values[-1], -np.inf))
 
     def confusion(self) -> Confusion:
+        """The counts at `thresholds`."""
         return Confusion(self.fp[-1] - self.fp, self.fp, self.tp[-1] - self.tp, self.tp)
 
 
@@ -166,12 +201,12 @@ def sort_falling(scores: Scores, *columns: np.ndarray) -> tuple[np.ndarray, ...]
     return tuple(column[order] for column in (scores, *columns))
 
 
-def group_ends(falling: Scores) -> np.ndarray:
+def group_ends(falling: Scores) -> Int[np.ndarray, " groups"]:
     """Index of the last row of each group of equal scores."""
     return np.flatnonzero(np.append(falling[1:] < falling[:-1], True))
 
 
-def sweep(scores: Scores, labels: Labels, weights: Weights = None) -> Sweep:
+def sweep(scores: ScoresLike, labels: LabelsLike, weights: WeightsLike = None) -> Sweep:
     """Cumulated weighted hits and false alarms at every distinct score."""
     scores, labels, weights = sort_falling(*check_rows(scores, labels, weights))
     ends = group_ends(scores)
@@ -180,7 +215,21 @@ def sweep(scores: Scores, labels: Labels, weights: Weights = None) -> Sweep:
     return Sweep(scores[ends], hits, false_alarms)
 
 
-def average_precision(scores: Scores, labels: Labels, weights: Weights = None) -> float:
+def precision_recall_curves(
+    detectors: Mapping[str, MemberScores], labels: LabelsLike, weights: WeightsLike
+) -> dict[str, tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]]:
+    """(recall, precision) of the first member of each detector, for `figures.precision_recall`."""
+    curves = {}
+    for name, members in detectors.items():
+        swept = sweep(members[0], labels, weights)
+        curves[name] = (swept.tp / swept.tp[-1], swept.tp / (swept.tp + swept.fp))
+    return curves
+
+
+# ---- metrics of a ranking ------------------------------------------------------------------------
+
+
+def average_precision(scores: ScoresLike, labels: LabelsLike, weights: WeightsLike = None) -> float:
     """Area under the precision-recall curve as a step function (AUPRC), scikit-learn's definition.
 
     Raises:
@@ -191,7 +240,7 @@ def average_precision(scores: Scores, labels: Labels, weights: Weights = None) -
     return float(np.diff(swept.tp, prepend=0.0) @ swept.confusion().precision() / swept.tp[-1])
 
 
-def roc_auc(scores: Scores, labels: Labels, weights: Weights = None) -> float:
+def roc_auc(scores: ScoresLike, labels: LabelsLike, weights: WeightsLike = None) -> float:
     """Probability that an anomaly scores above a normal event, equal scores counting one half.
 
     Raises:
@@ -206,7 +255,7 @@ def roc_auc(scores: Scores, labels: Labels, weights: Weights = None) -> float:
 
 
 def recall_at_precision(
-    scores: Scores, labels: Labels, precision: float, weights: Weights = None
+    scores: ScoresLike, labels: LabelsLike, precision: float, weights: WeightsLike = None
 ) -> float:
     """The largest recall of any threshold whose precision is at least `precision`; 0 if none is.
 
@@ -223,7 +272,9 @@ def recall_at_precision(
     return float(np.max(swept.tp, where=enough, initial=0.0) / swept.tp[-1])
 
 
-def precision_at_k(scores: Scores, labels: Labels, k: float, weights: Weights = None) -> float:
+def precision_at_k(
+    scores: ScoresLike, labels: LabelsLike, k: float, weights: WeightsLike = None
+) -> float:
     """Share of anomalies among the `k` highest-scored events of the stream.
 
     Weighted rows stand for that many events each: rows are taken from the top until their weights
@@ -240,9 +291,59 @@ def precision_at_k(scores: Scores, labels: Labels, k: float, weights: Weights = 
     return float(np.interp(k, np.append(0.0, alerts), np.append(0.0, swept.tp)) / k)
 
 
+def precision_at_100(scores: ScoresLike, labels: LabelsLike, weights: WeightsLike = None) -> float:
+    """Share of anomalies among the 100 highest-scored events, or among all where they are fewer."""
+    events = np.size(labels) if weights is None else float(np.sum(weights))
+    return precision_at_k(scores, labels, min(100, events), weights)
+
+
 def _need(total: float, what: str) -> None:
     if total == 0:
         raise ValueError(f"the metric is not defined without at least one {what}")
+
+
+# ---- of a population -----------------------------------------------------------------------------
+
+METRICS: Mapping[str, Metric] = {
+    "AUPRC": average_precision,
+    "ROC-AUC": roc_auc,
+    "recall at precision 0.5": partial(recall_at_precision, precision=0.5),
+    "recall at precision 0.8": partial(recall_at_precision, precision=0.8),
+    "precision@100": precision_at_100,
+}
+
+
+def population(
+    metric: Metric,
+    scores: MemberScores | Sequence[Scores],
+    labels: LabelsLike,
+    weights: WeightsLike = None,
+) -> Float[np.ndarray, " seeds"]:
+    """The metric of each member of a population, whose scores are the rows of `scores`."""
+    return np.array([metric(member, labels, weights=weights) for member in scores])
+
+
+def metrics_of(
+    members: MemberScores, labels: LabelsLike, weights: WeightsLike
+) -> dict[str, Float[np.ndarray, " seeds"]]:
+    """The ranking metrics of each member, by the name of their column."""
+    return {
+        column: population(metric, members, labels, weights) for column, metric in METRICS.items()
+    }
+
+
+# ---- bootstrap intervals -------------------------------------------------------------------------
+
+
+def percentile_interval(draws: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The bootstrap interval: what leaves the same share of the draws out on either side.
+
+    >>> percentile_interval(np.arange(101.0), confidence=0.9)
+    (5.0, 95.0)
+    """
+    bounds = [(1 - confidence) / 2, (1 + confidence) / 2]
+    low, high = np.quantile(np.asarray(draws, np.float64), bounds).tolist()
+    return low, high
 
 
 def resample_counts(
@@ -265,14 +366,14 @@ def resample_counts(
 
 def bootstrap_interval(
     metric: Metric,
-    scores: Scores,
-    labels: Labels,
-    weights: Weights = None,
+    scores: ScoresLike,
+    labels: LabelsLike,
+    weights: WeightsLike = None,
     *,
     columns: Mapping[str, np.ndarray] | None = None,
     resamples: int = 200,
     seed: int = 0,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
 ) -> tuple[float, float]:
     """Percentile interval of a metric under the stratified bootstrap of the rows.
 
@@ -295,63 +396,4 @@ def bootstrap_interval(
         metric(scores, labels, weights=counts * weights, **columns)
         for counts in resample_counts(labels, resamples, seed)
     ]
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
-
-
-def population(
-    metric: Metric,
-    scores: Float[np.ndarray, "seeds n"] | Sequence[Scores],
-    labels: Labels,
-    weights: Weights = None,
-) -> Float[np.ndarray, " seeds"]:
-    """The metric of each member of a population, whose scores are the rows of `scores`."""
-    return np.array([metric(member, labels, weights=weights) for member in scores])
-
-
-def confusion_of_members(
-    scores: MemberScores, labels: Labels, limits: Float[np.ndarray, "seeds k"], weights: Weights
-) -> list[Confusion]:
-    """Weighted confusion counts of each member at each of its own thresholds."""
-    pairs = zip(scores, limits, strict=True)
-    return [confusion(s, labels, limit, weights) for s, limit in pairs]
-
-
-def precision_at_100(scores: MemberScores, labels: Labels, weights: Weights = None) -> float:
-    """Share of anomalies among the 100 highest-scored events, or among all where they are fewer."""
-    events = len(labels) if weights is None else float(np.sum(weights))
-    return precision_at_k(scores, labels, min(100, events), weights)
-
-
-METRICS = {
-    "AUPRC": average_precision,
-    "ROC-AUC": roc_auc,
-    "recall at precision 0.5": partial(recall_at_precision, precision=0.5),
-    "recall at precision 0.8": partial(recall_at_precision, precision=0.8),
-    "precision@100": precision_at_100,
-}
-
-
-def metrics_of(
-    members: MemberScores, labels: Labels, weights: Weights
-) -> dict[str, Float[np.ndarray, " seeds"]]:
-    """The ranking metrics of each member, by the name of their column."""
-    return {
-        column: population(metric, members, labels, weights) for column, metric in METRICS.items()
-    }
-
-
-def random_scores(seeds: Iterable[int], rows: int) -> MemberScores:
-    """Scores that know nothing: what any detector must beat."""
-    return np.stack([np.random.default_rng(seed).random(rows) for seed in seeds])
-
-
-def precision_recall_curves(
-    detectors: Mapping[str, MemberScores], labels: Labels, weights: Weights
-) -> dict[str, tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]]:
-    """(recall, precision) of the first member of each detector, for `figures.precision_recall`."""
-    curves = {}
-    for name, members in detectors.items():
-        swept = sweep(members[0], labels, weights)
-        curves[name] = (swept.tp / swept.tp[-1], swept.tp / (swept.tp + swept.fp))
-    return curves
+    return percentile_interval(draws, confidence)

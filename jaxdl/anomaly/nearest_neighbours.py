@@ -1,8 +1,9 @@
 """Distance to the neighbours: kNN and LOF as array programs, exact, in constant memory.
 
-scikit-learn has both; these are for what it cannot do: run on an accelerator and be exported with
-columns and threshold in one file. Results equal its `NearestNeighbors` (brute force) and
-`LocalOutlierFactor(novelty=True)` up to rounding.
+They run on an accelerator and are exported with columns and threshold in one file. Results equal
+scikit-learn's `NearestNeighbors` (brute force) and `LocalOutlierFactor` up to rounding. Distances
+have the precision of the training rows: float64 rows (`jaxdl.precision`) give distances as exact as
+scikit-learn's.
 """
 
 from typing import NamedTuple
@@ -21,11 +22,11 @@ TINY = 1e-10
 
 
 class Neighbours(NamedTuple):
-    """`rows` [n, features] to be near to, and `k` (an array, so that it is exported too).
+    """Rows to be near to, and how many of them count.
 
     Attributes:
         rows: training rows, of normal data.
-        rank: [k] zeros; its length is the number of neighbours.
+        rank: k zeros. The number of neighbours is a length, not a number, because it shapes arrays.
     """
 
     rows: Float[Array, "n features"]
@@ -46,7 +47,7 @@ def fit_neighbours(x: Float[Array, "n features"], k: int) -> Neighbours:
     Raises:
         ValueError: `k` is not between 1 and the number of rows, or rows are not finite.
     """
-    rows = np.asarray(x, np.float32)
+    rows = np.asarray(x)
     if not 1 <= k <= len(rows):
         raise ValueError(f"k must be 1..{len(rows)}, not {k}")
     if not np.isfinite(rows).all():
@@ -70,15 +71,16 @@ def nearest(
     """
     k, (n, features) = len(params.rank), params.rows.shape
     keep = min(k + SPARE, n)
-    tiles = -(-n // TILE)
+    tile = min(TILE, n)
+    tiles = -(-n // tile)
     centre = params.rows.mean(axis=0)
-    padded = jnp.pad(params.rows - centre, ((0, tiles * TILE - n), (0, 0)))
-    x = x.astype(jnp.float32)
-    near = x - centre
+    padded = jnp.pad((params.rows - centre).astype(jnp.float32), ((0, tiles * tile - n), (0, 0)))
+    x = jnp.asarray(x, params.rows.dtype)
+    near = (x - centre).astype(jnp.float32)
 
-    def merge(best, tile):
-        rows, first = tile
-        index = first + jnp.arange(TILE, dtype=jnp.int32)
+    def merge(best, piece):
+        rows, first = piece
+        index = first + jnp.arange(tile, dtype=jnp.int32)
         far = jnp.square(rows).sum(axis=1) - 2 * jnp.matmul(near, rows.T, precision="highest")
         blocked = index >= n
         if itself is not None:
@@ -90,24 +92,43 @@ def nearest(
         return (-nearness, jnp.take_along_axis(names, place, axis=1)), None
 
     batch = x.shape[0]
-    start = (jnp.full((batch, keep), jnp.inf, x.dtype), jnp.zeros((batch, keep), jnp.int32))
-    firsts = TILE * jnp.arange(tiles, dtype=jnp.int32)
-    cut = padded.reshape(tiles, TILE, features)
-    (rough, index), _ = jax.lax.scan(merge, start, (cut, firsts))
+    start = (jnp.full((batch, keep), jnp.inf, jnp.float32), jnp.zeros((batch, keep), jnp.int32))
+    firsts = tile * jnp.arange(tiles, dtype=jnp.int32)
+    pieces = (padded.reshape(tiles, tile, features), firsts)
+    (rough, index), _ = jax.lax.scan(merge, start, pieces)
     exact = jnp.sqrt(jnp.square(x[:, None, :] - params.rows[index]).sum(axis=2))
     exact = jnp.where(jnp.isinf(rough), jnp.inf, exact)
     nearness, place = jax.lax.top_k(-exact, k)
     return -nearness, jnp.take_along_axis(index, place, axis=1)
 
 
-def knn_score(params: Neighbours, x: Float[Array, "batch features"]) -> Float[Array, " batch"]:
-    """Distance to the k-th nearest training row (Ramaswamy et al. 2000)."""
-    return nearest(params, x)[0][:, -1]
+def nearest_others(
+    params: Neighbours, x: Float[Array, "batch features"]
+) -> tuple[Float[Array, "batch k"], Int[Array, "batch k"]]:
+    """`nearest`, but a row that is one of the training rows is not its own neighbour.
+
+    A training row at distance 0 is taken for the row itself and does not count (one of them, where
+    rows repeat). Needs more than k training rows.
+    """
+    one_more = params._replace(rank=jnp.zeros(len(params.rank) + 1, jnp.int32))
+    far, index = nearest(one_more, x)
+    itself = far[:, :1] == 0
+    return (
+        jnp.where(itself, far[:, 1:], far[:, :-1]),
+        jnp.where(itself, index[:, 1:], index[:, :-1]),
+    )
 
 
 def mean_knn_score(params: Neighbours, x: Float[Array, "batch features"]) -> Float[Array, " batch"]:
     """Mean distance to the k nearest training rows (Angiulli and Pizzuti 2002)."""
     return nearest(params, x)[0].mean(axis=1)
+
+
+def mean_knn_score_of_others(
+    params: Neighbours, x: Float[Array, "batch features"]
+) -> Float[Array, " batch"]:
+    """`mean_knn_score` of rows that may be training rows themselves (see `nearest_others`)."""
+    return nearest_others(params, x)[0].mean(axis=1)
 
 
 def fit_lof(x: Float[Array, "n features"], k: int, batch: int = 1024) -> LOF:
@@ -128,7 +149,7 @@ def fit_lof(x: Float[Array, "n features"], k: int, batch: int = 1024) -> LOF:
         parts.append((np.asarray(far)[: n - start], np.asarray(index)[: n - start]))
     far, index = (np.concatenate(part) for part in zip(*parts, strict=True))
     k_distance = far[:, -1]
-    density = 1 / (np.maximum(far, k_distance[index]).mean(axis=1) + np.float32(TINY))
+    density = 1 / (np.maximum(far, k_distance[index]).mean(axis=1) + far.dtype.type(TINY))
     return LOF(params, jnp.asarray(k_distance), jnp.asarray(density))
 
 
@@ -137,6 +158,19 @@ def lof_score(params: LOF, x: Float[Array, "batch features"]) -> Float[Array, " 
 
     scikit-learn's `-score_samples(x)` with `novelty=True`.
     """
-    far, index = nearest(params.neighbours, x)
+    return _density_ratio(params, *nearest(params.neighbours, x))
+
+
+def lof_score_of_others(params: LOF, x: Float[Array, "batch features"]) -> Float[Array, " batch"]:
+    """`lof_score` of rows that may be training rows themselves (see `nearest_others`).
+
+    Of the training rows: scikit-learn's `-negative_outlier_factor_`.
+    """
+    return _density_ratio(params, *nearest_others(params.neighbours, x))
+
+
+def _density_ratio(
+    params: LOF, far: Float[Array, "batch k"], index: Int[Array, "batch k"]
+) -> Float[Array, " batch"]:
     reach = jnp.maximum(far, params.k_distance[index]).mean(axis=1)
     return params.density[index].mean(axis=1) * (reach + TINY)

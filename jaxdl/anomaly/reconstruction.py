@@ -1,165 +1,140 @@
-"""Ensembles of autoencoders that judge by their errors, plain or whitened, column by column."""
+"""Scores made of the reconstruction errors of a population of autoencoders.
 
-from typing import Any, NamedTuple
+Residuals are arrays [seeds, n, features]: row minus copy, by each member. Plain scores are their
+mean squares. Whitened scores take every column in units of the error that is usual for it on normal
+training rows (`usual` below). The members vote by the mean of their standardised scores.
+"""
 
-import jax
+from collections.abc import Mapping
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from jaxdl import losses
-from jaxdl.diagnostics import probes
-from jaxdl.training import Fitted
-from jaxdl.training.task import Task
+from jaxdl.anomaly.detector import Detector
+from jaxdl.anomaly.detectors import population
+from jaxdl.anomaly.metrics import MemberScores, Scores
+from jaxdl.scaling import usable_spread
+from jaxdl.training import Task
+from jaxdl.training.task import Batch, Hyper
 
-KINDS = ("plain", "whitened")
 Residuals = Float[np.ndarray, "seeds n features"]
 
 
-def squared_error(outputs, batch, hyper=None):
-    """The loss: mean over columns."""
+# ---- of one autoencoder: loss and residual -------------------------------------------------------
+
+
+def squared_error(
+    outputs: Float[Array, "batch features"], batch: Batch, hyper: Hyper | None = None
+) -> Float[Array, " batch"]:
+    """The loss of an autoencoder and its plain score: mean over columns."""
     return losses.mse(outputs, batch["x"])
 
 
-def residual(outputs, batch):
+def residual(
+    outputs: Float[Array, "batch features"], batch: Batch
+) -> Float[Array, "batch features"]:
     """What the copy lacks, column by column."""
     return batch["x"] - outputs
 
 
-def contributions(usual: Residuals, errors: Residuals, kind: str) -> Residuals:
-    """Each column's part of each member's score.
+# ---- of a population: what each column adds to the score -----------------------------------------
+
+
+def plain_contributions(usual: Residuals, errors: Residuals) -> Residuals:
+    """Each column's part of the mean squared error, by each member.
 
     Args:
-        usual: residuals of normal rows, which scale the whitened error.
+        usual: not needed; there so that both kinds are called alike.
         errors: residuals of the rows in question.
-        kind: "plain" or "whitened".
     """
-    if kind == "plain":
-        return np.square(errors) / errors.shape[-1]
-    pairs = zip(map(fit_error_scale, usual), errors, strict=True)
-    return np.stack([np.asarray(whitened_contributions(*pair)) for pair in pairs])
+    del usual
+    return np.square(errors) / errors.shape[-1]
 
 
-class Judged(NamedTuple):
-    """Scores of a population on normal training rows and on new ones.
-
-    Attributes:
-        usual: residuals of the normal rows.
-        made: each column's part of the new rows' scores.
-        known, new: scores of the normal and of the new rows.
-        known_vote, new_vote: of the ensemble, as a population of one.
-    """
-
-    usual: Residuals
-    made: Residuals
-    known: Float[np.ndarray, "seeds m"]
-    new: Float[np.ndarray, "seeds n"]
-    known_vote: Float[np.ndarray, "1 m"]
-    new_vote: Float[np.ndarray, "1 n"]
-
-
-def judge(
-    fitted: Fitted,
-    normal: Float[np.ndarray, "m features"],
-    x: Float[np.ndarray, "n features"],
-    kind: str,
-) -> Judged:
-    """Scores of all members and of their vote by one kind of error."""
-    usual, errors = (fitted.predict(residual, {"x": rows}) for rows in (normal, x))
-    made = contributions(usual, errors, kind)
-    known, new = contributions(usual, usual, kind).sum(axis=-1), made.sum(axis=-1)
-    votes = (ensemble_score(scores, known)[None] for scores in (known, new))
-    return Judged(usual, made, known, new, *votes)
-
-
-GRADIENT_ROWS = 1024  # per-example gradients held at once
-
-
-class ErrorScale(NamedTuple):
-    """`variance` [features]: mean squared reconstruction error of each column on normal rows."""
-
-    variance: Float[Array, " features"]
-
-
-def fit_error_scale(residual: Float[Array, "n features"]) -> ErrorScale:
-    """How well each column of normal rows is reconstructed, from x - reconstruction.
-
-    Raises:
-        ValueError: a column without any error, whose scale would be 0.
-    """
-    variance = jnp.square(residual).mean(axis=0)
-    if not bool((variance > 0).all()):
-        raise ValueError("a column is reconstructed without any error; it cannot be scaled")
-    return ErrorScale(variance)
-
-
-def whitened_contributions(
-    scale: ErrorScale, residual: Float[Array, "batch features"]
-) -> Float[Array, "batch features"]:
-    """Each column's part of `whitened_score`."""
-    return jnp.square(residual) / scale.variance / residual.shape[-1]
-
-
-def whitened_score(
-    scale: ErrorScale, residual: Float[Array, "batch features"]
-) -> Float[Array, " batch"]:
-    """Squared error in units of what is usual for the column, mean over columns.
+def whitened_contributions(usual: Residuals, errors: Residuals) -> Residuals:
+    """Each column's part of the squared error in units of what is usual for the column.
 
     A plain mean is made by the columns that are always copied badly; an error that is small, but
-    unheard of in its column, counts here. Normal rows have mean 1.
+    unheard of in its column, counts here. The parts of normal rows add up to 1 on average.
+
+    Args:
+        usual: residuals of normal training rows, [seeds, m, features].
+        errors: residuals of the rows in question.
+
+    Raises:
+        ValueError: a member copies a column of normal rows without any error.
     """
-    return whitened_contributions(scale, residual).sum(axis=-1)
+    parts = [_whitened(own, theirs) for own, theirs in zip(usual, errors, strict=True)]
+    return np.stack([np.asarray(part) for part in parts])
 
 
-def whitened_population(
-    usual: Float[np.ndarray, "seeds m features"], errors: Float[np.ndarray, "seeds n features"]
-) -> Float[np.ndarray, "seeds n"]:
-    """`whitened_score` of each member, by its own residuals of normal training rows (`usual`)."""
-    pairs = zip(map(fit_error_scale, usual), errors, strict=True)
-    return np.stack([np.asarray(whitened_score(*pair)) for pair in pairs])
+def whitened_scores(usual: Residuals, errors: Residuals) -> MemberScores:
+    """The sum of `whitened_contributions` over the columns."""
+    parts = [_whitened(own, theirs) for own, theirs in zip(usual, errors, strict=True)]
+    return np.stack([np.asarray(part.sum(axis=-1)) for part in parts])
 
 
-def ensemble_score(
-    members: Float[np.ndarray, "seeds n"], normal: Float[np.ndarray, "seeds m"]
-) -> Float[np.ndarray, " n"]:
+def _whitened(
+    usual: Float[np.ndarray, "m features"], errors: Float[np.ndarray, "n features"]
+) -> Float[Array, "n features"]:
+    variance = jnp.square(usual).mean(axis=0)
+    if not bool((variance > 0).all()):
+        raise ValueError("a column is reconstructed without any error; it cannot be scaled")
+    return jnp.square(errors) / variance / errors.shape[-1]
+
+
+# ---- the vote of a population --------------------------------------------------------------------
+
+
+def ensemble_score(members: MemberScores, normal: Float[np.ndarray, "seeds m"]) -> Scores:
     """Mean over the population of each member's standardised score.
 
     Args:
         members: scores of the rows in question.
         normal: scores of normal training rows; give each member its mean and deviation.
     """
-    centre, spread = normal.mean(axis=1, keepdims=True), normal.std(axis=1, keepdims=True)
-    return ((members - centre) / spread).mean(axis=0)
+    centre, spread = _mean_and_spread(normal)
+    return ((members - centre[:, None]) / spread[:, None]).mean(axis=0)
 
 
-def gradient_norms(
-    task: Task, variables: Any, data: dict[str, np.ndarray]
-) -> Float[np.ndarray, "seeds n"]:
-    """Norm of each row's own gradient of the loss: how much the row would change the model.
+def _mean_and_spread(
+    normal: Float[np.ndarray, "seeds m"],
+) -> tuple[Float[np.ndarray, " seeds"], Float[np.ndarray, " seeds"]]:
+    spread = usable_spread(normal.std(axis=1), np.abs(normal).max(axis=1))
+    return normal.mean(axis=1), spread
 
-    A second score beside the error itself: for a linear layer it is the error times the size of
-    the activation in front, so it also sees rows that are far out but well copied.
+
+def ensemble_detector(
+    task: Task, variables: Mapping[str, Any], usual: Residuals, whitened: bool, name: str
+) -> Detector:
+    """`ensemble_score` of the members' errors as a detector that can be exported.
 
     Args:
-        task: whose `loss` is differentiated, in evaluation mode.
-        variables: of a population, seed axis in front.
-        data: arrays [n, ...].
+        task, variables: the trained population.
+        usual: its residuals of normal training rows.
+        whitened: errors in units of what is usual for the column, or plain.
+        name: what it is, in words.
     """
-    rows = len(next(iter(data.values())))
+    contributions = whitened_contributions if whitened else plain_contributions
+    known = contributions(usual, usual).sum(axis=-1)
+    variance = np.square(usual).mean(axis=1) if whitened else np.ones_like(usual[:, 0])
 
-    def of_member(variables, batch):
-        def loss(params, example):
-            alone = jax.tree.map(lambda x: x[None], example)
-            outputs, _ = task.apply({**variables, "params": params}, alone, None, False, {})
-            return task.loss(outputs, alone, {})[0]
+    def parts(outputs, batch):
+        return jnp.square(batch["x"] - outputs) / batch["variance"] / outputs.shape[-1]
 
-        gradients = probes.per_example_gradients(loss, variables["params"], batch)
-        return probes.per_example_norms(gradients)
+    def score(outputs, batch):
+        return parts(outputs, batch).sum(axis=-1)
 
-    program = jax.jit(jax.vmap(of_member, in_axes=(0, None)))
-    parts = []
-    for start in range(0, rows, GRADIENT_ROWS):
-        index = np.minimum(np.arange(start, start + GRADIENT_ROWS), rows - 1)
-        batch = {name: x[index] for name, x in data.items()}
-        parts.append(np.asarray(program(variables, batch))[:, : rows - start])
-    return np.concatenate(parts, axis=1)
+    return population(
+        task,
+        variables,
+        usual.shape[-1],
+        score,
+        parts,
+        extras={"variance": variance},
+        standard=_mean_and_spread(known),
+        name=name,
+    )

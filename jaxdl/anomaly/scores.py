@@ -1,18 +1,21 @@
 """Anomaly scores as pure JAX functions: parameters and rows in, [batch] out, higher is worse.
 
-PCA and the Mahalanobis distance are written here, not taken from scikit-learn, because a score that
-is an array program can be jitted, vmapped over a population and exported with its model.
+They are written here, not taken from scikit-learn, because a score that is an array program can be
+jitted, vmapped over a population and exported with its model. Forests and neighbours have files of
+their own (`isolation_forest`, `nearest_neighbours`), principal components are in `jaxdl.pca`.
 """
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxdl.anomaly.metrics import check_scores
 from jaxdl.losses import mse
 from jaxdl.pca import right_singular_vectors
+
+# ---- reconstruction error ------------------------------------------------------------------------
 
 
 def reconstruction_score(
@@ -39,8 +42,14 @@ def reconstruction_contributions(
     return jnp.square(x - reconstruction) / max(x[0].size, 1)
 
 
+# ---- Mahalanobis distance and minor components ---------------------------------------------------
+
+
 class Mahalanobis(NamedTuple):
-    """`mean` [features] and `whitening` [features, k]: centred rows times it have covariance 1."""
+    """`mean` [features] and `whitening` [features, k]: centred rows times it have covariance 1.
+
+    The columns of `whitening` are principal directions, in order of falling variance.
+    """
 
     mean: Float[Array, " features"]
     whitening: Float[Array, "features k"]
@@ -66,39 +75,110 @@ def fit_mahalanobis(x: Float[Array, "n features"], ridge: float = 1e-6) -> Mahal
     return Mahalanobis(mean, rows.T / jnp.sqrt(variance + ridge * variance.mean()))
 
 
+def fit_minor_components(
+    x: Float[Array, "n features"], components: int, ridge: float = 1e-6
+) -> Mahalanobis:
+    """The `components` directions in which normal rows vary least.
+
+    Shyu, Chen, Sarinnapakorn and Chang, "A novel anomaly detection scheme based on principal
+    component classifier" (2003). A row may be ordinary in every column and in the large components
+    and still break a relation that normal rows keep; all components together are the Mahalanobis
+    distance.
+
+    Args:
+        x: training rows, of normal data.
+        components: how many, the smallest first.
+        ridge: see `fit_mahalanobis`.
+
+    Raises:
+        ValueError: `components` is not between 1 and the number of features, or too few rows.
+    """
+    if not 1 <= components <= x.shape[1]:
+        raise ValueError(f"components must be 1..{x.shape[1]}, not {components}")
+    whole = fit_mahalanobis(x, ridge)
+    return Mahalanobis(whole.mean, whole.whitening[:, -components:])
+
+
 def mahalanobis_score(
     params: Mahalanobis, x: Float[Array, "batch features"]
 ) -> Float[Array, " batch"]:
-    """Squared Mahalanobis distance; about chi-square with `features` degrees if x is Gaussian."""
+    """Squared Mahalanobis distance; about chi-square with k degrees if x is Gaussian."""
     return jnp.square((x - params.mean) @ params.whitening).sum(axis=-1)
 
 
-def distinct_share(scores: Float[np.ndarray, " n"]) -> float:
-    """Number of distinct scores divided by the number of scores."""
-    scores = check_scores(scores)
-    return np.unique(scores).size / scores.size
+def mahalanobis_contributions(
+    params: Mahalanobis, x: Float[Array, "batch features"]
+) -> Float[Array, "batch features"]:
+    """Each feature's part of `mahalanobis_score`, deviation times gradient / 2.
+
+    The parts add up to the score. A part is negative where the feature's deviation makes those of
+    the others more usual.
+    """
+    deviation = x - params.mean
+    return deviation * (deviation @ params.whitening @ params.whitening.T)
 
 
-def assert_diverse(
-    scores: Float[np.ndarray, " n"], share: float = 0.01, spread: float = 1e-5
-) -> None:
-    """Refuses the scores of a detector that has collapsed to (nearly) one answer.
+# ---- column by column ----------------------------------------------------------------------------
 
-    Ranking metrics can look fine on such scores (PyOD's DeepSVDD gave one distinct score on most of
-    its benchmark sets and passed its tests), so this is checked by itself.
 
-    Args:
-        share: least accepted `distinct_share`.
-        spread: least accepted distance between the 5 % and 95 % quantiles, relative to the larger
-            of their absolute values; rounding noise on a constant lies below it.
+class Ranges(NamedTuple):
+    """The usual range of each column."""
+
+    low: Float[Array, " features"]
+    high: Float[Array, " features"]
+
+
+def fit_ranges(x: Float[np.ndarray, "n features"], share: float) -> Ranges:
+    """Quantiles of each column that leave `share` of the rows outside, half on either side.
+
+    They are rounded to float32 inwards to the next number, so that no float32 value changes sides.
 
     Raises:
-        ValueError: the scores have collapsed.
+        ValueError: `share` is not between 0 and 1.
     """
-    distinct = distinct_share(scores)
-    low, high = np.quantile(np.asarray(scores, np.float64), [0.05, 0.95])
-    if distinct < share or high - low <= spread * max(abs(low), abs(high)):
-        raise ValueError(
-            f"the detector has collapsed: {distinct:.2%} of its scores are distinct "
-            f"and 90 % of them lie within {low:.6g} .. {high:.6g}"
-        )
+    if not 0 <= share < 1:
+        raise ValueError(f"share must be at least 0 and below 1, not {share}")
+    low, high = np.quantile(x, [share / 2, 1 - share / 2], axis=0)
+    low32, high32 = low.astype(np.float32), high.astype(np.float32)
+    low32 = np.where(low32 < low, np.nextafter(low32, np.float32(np.inf)), low32)
+    high32 = np.where(high32 > high, np.nextafter(high32, np.float32(-np.inf)), high32)
+    return Ranges(jnp.asarray(low32), jnp.asarray(high32))
+
+
+def outside_contributions(
+    params: Ranges, x: Float[Array, "batch features"]
+) -> Float[Array, "batch features"]:
+    """1 where a value lies outside its column's range, else 0."""
+    return ((x < params.low) | (x > params.high)).astype(jnp.float32)
+
+
+def outside_score(params: Ranges, x: Float[Array, "batch features"]) -> Float[Array, " batch"]:
+    """How many columns lie outside their range."""
+    return outside_contributions(params, x).sum(axis=1)
+
+
+def tail_contributions(
+    columns: Float[Array, "features n"], x: Float[Array, "batch features"]
+) -> Float[Array, "batch features"]:
+    """Minus the log probability of the smaller tail that each value lies in.
+
+    Args:
+        columns: the training rows' values, each column sorted.
+        x: rows to score.
+    """
+    n = columns.shape[1]
+
+    def of_column(known, values):
+        below = jnp.searchsorted(known, values, side="right")
+        above = n - jnp.searchsorted(known, values, side="left")
+        share = (jnp.minimum(below, above) + 1).astype(jnp.float32) / (n + 1)
+        return -jnp.log(share)
+
+    return jax.vmap(of_column, in_axes=(0, 1), out_axes=1)(columns, x)
+
+
+def tail_score(
+    columns: Float[Array, "features n"], x: Float[Array, "batch features"]
+) -> Float[Array, " batch"]:
+    """How far out in its column each value is: the sum of `tail_contributions`."""
+    return tail_contributions(columns, x).sum(axis=1)

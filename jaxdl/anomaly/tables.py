@@ -1,32 +1,87 @@
 """Tables and figures that every detector is shown with, from nothing but its scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
-from jaxdl.anomaly import metrics, thresholds
-from jaxdl.anomaly.metrics import (
-    METRICS,
-    Labels,
-    MemberScores,
-    Weights,
-    metrics_of,
-    precision_recall_curves,
-)
+from jaxdl.anomaly import metrics
+from jaxdl.anomaly.metrics import LabelsLike, MemberScores, Scores, WeightsLike
+from jaxdl.anomaly.thresholds import Threshold
 from jaxdl.figures import decisions
 from jaxdl.report import Table
 
 
-def sigma_thresholds(
-    normal_scores: MemberScores, sigmas: Sequence[float], fitted_on: str
-) -> Float[np.ndarray, "seeds sigmas"]:
-    """Mean + k standard deviations of each member's scores of normal rows, for each k."""
-    # the spread over seeds is shown beside it, so the bootstrap of the threshold is not needed
-    rule = partial(thresholds.k_sigma, fitted_on=fitted_on, resamples=0)
-    return np.array([[rule(scores, k).value for k in sigmas] for scores in normal_scores])
+def tested_on(split: str, labels: Int[np.ndarray, " n"], prevalence: float | None) -> str:
+    """The part of a title that says what the numbers are of.
+
+    >>> tested_on("random", np.array([0, 0, 1]), prevalence=0.01)
+    'random 50/50 split; test half 3 rows, 1 frauds; normal rows weighted to prevalence 0.01'
+    """
+    held = f"{split} 50/50 split; test half {len(labels):,} rows, {labels.sum()} frauds"
+    if prevalence is None:
+        return held
+    return f"{held}; normal rows weighted to prevalence {prevalence}"
+
+
+# ---- the ranking ---------------------------------------------------------------------------------
+
+
+def ranking_table(
+    title: str, detectors: Mapping[str, MemberScores], labels: LabelsLike, weights: WeightsLike
+) -> Table:
+    """One row per detector; the interval is a bootstrap over the rows for the first member."""
+    rows = []
+    for name, members in detectors.items():
+        low, high = metrics.bootstrap_interval(
+            metrics.average_precision, members[0], labels, weights
+        )
+        cells = metrics.metrics_of(members, labels, weights)
+        interval = {"AUPRC, 95 % of first seed": f"{low:.3f} .. {high:.3f}"}
+        rows.append({"detector": name, **cells, **interval})
+    return Table(title, rows)
+
+
+def alerts_within(scores: MemberScores, budget: int) -> Bool[np.ndarray, "seeds n"]:
+    """Flags of the `budget` highest scores of each member; of equal ones the first."""
+    flags = np.zeros(scores.shape, bool)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :budget]
+    np.put_along_axis(flags, order, True, axis=1)
+    return flags
+
+
+# ---- decisions -----------------------------------------------------------------------------------
+
+
+def thresholds_of_members(
+    rule: Callable[[Scores, float], Threshold],
+    normal_scores: MemberScores,
+    settings: Sequence[float],
+) -> Float[np.ndarray, "seeds settings"]:
+    """The values of a threshold rule, fitted to each member's scores with each setting.
+
+    Args:
+        rule: (scores, setting) -> threshold; `partial(thresholds.k_sigma, ...)`, say. The spread
+            over seeds is shown beside the values, so the rule's own bootstrap is not needed.
+        normal_scores: of normal rows that are not tested on.
+        settings: what the rule is asked for: numbers of standard deviations, or rates.
+    """
+    limits = np.empty((len(normal_scores), len(settings)))
+    for member, scores in enumerate(normal_scores):
+        for i, setting in enumerate(settings):
+            limits[member, i] = rule(scores, setting).value
+    return limits
+
+
+def sigma_names(sigmas: Sequence[float]) -> list[str]:
+    """What thresholds by `thresholds.k_sigma` are called in tables and figures.
+
+    >>> sigma_names((2.0, 2.5))
+    ['mean + 2 sd', 'mean + 2.5 sd']
+    """
+    return [f"mean + {k:g} sd" for k in sigmas]
 
 
 def decision_table(
@@ -35,7 +90,14 @@ def decision_table(
     limits: Float[np.ndarray, "seeds k"],
     counts: Sequence[metrics.Confusion],
 ) -> Table:
-    """One row per threshold; the counts are weighted and rounded to whole rows."""
+    """One row per threshold; the counts are weighted and rounded to whole rows.
+
+    Args:
+        title: of the table.
+        names: of the thresholds.
+        limits: each member's thresholds.
+        counts: each member's confusion counts at its thresholds.
+    """
     rows = []
     for i, name in enumerate(names):
         cells = {
@@ -51,44 +113,12 @@ def decision_table(
     return Table(title, rows)
 
 
-def ranking_table(
-    title: str, detectors: Mapping[str, MemberScores], labels: Labels, weights: Weights
-) -> Table:
-    """One row per detector; the interval is a bootstrap over the rows for the first member."""
-    rows = []
-    for name, members in detectors.items():
-        metric = METRICS["AUPRC"]
-        low, high = metrics.bootstrap_interval(metric, members[0], labels, weights)
-        cells = metrics_of(members, labels, weights)
-        interval = {"AUPRC, 95 % of first seed": f"{low:.3f} .. {high:.3f}"}
-        rows.append({"detector": name, **cells, **interval})
-    return Table(title, rows)
-
-
-def alerts_within(scores: MemberScores, budget: int) -> Bool[np.ndarray, "seeds n"]:
-    """Flags of the `budget` highest scores of each member; of equal ones the first."""
-    flags = np.zeros(scores.shape, bool)
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :budget]
-    np.put_along_axis(flags, order, True, axis=1)
-    return flags
-
-
-def table_of_columns(title: str, columns: Mapping[str, Sequence[Any]], digits: int = 3) -> Table:
-    """A table given by its columns, all of the same length."""
-    cells = zip(*columns.values(), strict=True)
-    return Table(title, [dict(zip(columns, row, strict=True)) for row in cells], digits)
-
-
-def tested_on(split: str, labels: Labels, prevalence: float | None) -> str:
-    """The part of a title that says what the numbers are of."""
-    held = f"{split} 50/50 split; test half {len(labels):,} rows, {labels.sum()} frauds"
-    weighted = f"; normal rows weighted to prevalence {prevalence}"
-    return held if prevalence is None else held + weighted
+# ---- figures -------------------------------------------------------------------------------------
 
 
 def same_sized_groups(
     normal: Float[np.ndarray, " n"], fraud: Float[np.ndarray, " m"]
-) -> dict[str, Float[np.ndarray, " k"]]:
+) -> dict[str, Float[np.ndarray, " _"]]:
     """All frauds and about as many random normal rows: 284,000 against 492 show nothing."""
     size = min(len(fraud) + 1, len(normal))
     chosen = np.random.default_rng(0).choice(len(normal), size, replace=False)
@@ -96,14 +126,14 @@ def same_sized_groups(
 
 
 def score_figures(
-    groups: Mapping[str, Float[np.ndarray, " n"]],
+    groups: Mapping[str, Float[np.ndarray, " _"]],
     names: Sequence[str],
     limits: Float[np.ndarray, " k"],
     counts: metrics.Confusion,
     detectors: Mapping[str, MemberScores],
-    labels: Labels,
-    weights: Weights,
-) -> dict[str, Any]:
+    labels: Int[np.ndarray, " n"],
+    weights: Float[np.ndarray, " n"],
+) -> dict[str, Callable[[], Any]]:
     """Histogram, box plot, confusion heat maps and precision-recall curves of the first member.
 
     Args:
@@ -121,11 +151,20 @@ def score_figures(
         name: np.array([[counts.tn[i], counts.fp[i]], [counts.fn[i], counts.tp[i]]])
         for i, name in enumerate(names)
     }
-    curves = precision_recall_curves(detectors, labels, weights)
-    base_rate = float(weights[labels == 1].sum() / weights.sum())
     return {
         "error_histogram": partial(decisions.histogram_by_class, groups, marks),
         "error_box_plot": partial(decisions.box_by_class, groups),
         "confusion": partial(decisions.confusion_heat_maps, matrices, ("normal", "fraud")),
-        "precision_recall": partial(decisions.precision_recall, curves, base_rate),
+        "precision_recall": precision_recall_figure(detectors, labels, weights),
     }
+
+
+def precision_recall_figure(
+    detectors: Mapping[str, MemberScores],
+    labels: Int[np.ndarray, " n"],
+    weights: Float[np.ndarray, " n"],
+) -> Callable[[], Any]:
+    """Precision against recall of each detector's first member; draws when it is called."""
+    curves = metrics.precision_recall_curves(detectors, labels, weights)
+    base_rate = float(weights[labels == 1].sum() / weights.sum())
+    return partial(decisions.precision_recall, curves, base_rate)

@@ -8,6 +8,21 @@ value is rounded to the precision of the scores, so that a float32 scorer and a 
 Each rule wants to be told what it was `fitted_on`, and gives a 95 % interval of its threshold from
 `resamples` bootstrap resamples (0 leaves it out). Their seed is fixed: a threshold is a pure
 function of the scores. All rules raise ValueError on empty, NaN or infinite scores.
+
+    k_sigma         mean plus k standard deviations, the lecture's rule
+    quantile        a false-alarm rate on new normal events, by counting
+    extreme_value   a rate beyond what counting can reach, by a model of the tail
+    contamination   a share of unlabelled scores
+    alert_budget    so many alerts a day
+    f_beta          the largest F-beta on labelled rows
+    cost_minimal    the least cost on labelled rows
+
+>>> calm = np.random.default_rng(0).exponential(size=999)
+>>> fitted = quantile(calm, 0.01, fitted_on="validation normals")
+>>> fitted.label(np.array([1.0, 9.0]))
+array([False,  True])
+>>> Threshold.from_json(fitted.to_json()) == fitted
+True
 """
 
 import json
@@ -20,12 +35,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
 
 from jaxdl.anomaly import metrics
 from jaxdl.anomaly.costs import AmountCost, FixedCost
-from jaxdl.anomaly.metrics import ROUNDING, Labels, Scores, Weights
+from jaxdl.anomaly.metrics import (
+    CONFIDENCE,
+    ROUNDING,
+    LabelsLike,
+    Scores,
+    ScoresLike,
+    WeightsLike,
+    percentile_interval,
+)
 
-CONFIDENCE = 0.95
 SEED = 0
 # Fewer excesses than this do not show the shape of a tail.
 LEAST_EXCESSES = 30
@@ -74,7 +97,7 @@ class Threshold:
             good = isinstance(pair, tuple) and len(pair) == 2 and all(map(_is_number, pair))
             _require(good and pair[0] <= pair[1], f"interval must be (low, high), not {pair!r}")
 
-    def label(self, scores: Scores) -> Bool[np.ndarray, " n"]:
+    def label(self, scores: ScoresLike) -> Bool[np.ndarray, " n"]:
         """`score > value` for each score. ValueError on NaN, which would silently pass."""
         return metrics.check_scores(scores) > self.value
 
@@ -97,7 +120,7 @@ class Threshold:
         return cls(**values)
 
 
-def _require(condition: Any, message: str) -> None:
+def _require(condition: object, message: str) -> None:
     if not condition:
         raise ValueError(f"threshold: {message}")
 
@@ -107,25 +130,30 @@ def _is_number(value: Any) -> bool:
     return real and abs(value) <= sys.float_info.max
 
 
-def _finite(scores: Scores) -> Scores:
+def _finite(scores: ScoresLike) -> Scores:
     scores = metrics.check_scores(scores)
     _require(np.isfinite(scores).all(), "it cannot be fitted on infinite scores")
     return scores
 
 
-def _made(
-    rule: str, scores: Scores, value: float, draws: Any, parameters: dict, fitted_on: str
+def _artefact(
+    rule: str,
+    scores: Scores,
+    value: float | np.floating,
+    draws: ArrayLike,
+    parameters: dict[str, Any],
+    fitted_on: str,
 ) -> Threshold:
-    """The artefact, with the percentile interval of the bootstrap `draws` (if there are any)."""
-    interval = None
-    if len(draws):
-        bounds = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
-        interval = tuple(np.quantile(np.asarray(draws, np.float64), bounds).tolist())
+    """The threshold in the precision of the scores, with the interval of its bootstrap draws."""
+    interval = percentile_interval(draws) if len(draws) else None
     value = float(scores.dtype.type(value))
     return Threshold(rule, value, parameters, fitted_on, scores.size, interval)
 
 
-def k_sigma(scores: Scores, k: float, *, fitted_on: str, resamples: int = 200) -> Threshold:
+# ---- rules that need scores of normal rows -------------------------------------------------------
+
+
+def k_sigma(scores: ScoresLike, k: float, *, fitted_on: str, resamples: int = 200) -> Threshold:
     """Mean plus `k` standard deviations, the lecture's rule (lab 160, slide 94).
 
     The deviation divides by n - 1, as pandas does and as the lab's stored thresholds do. The lab
@@ -140,7 +168,7 @@ def k_sigma(scores: Scores, k: float, *, fitted_on: str, resamples: int = 200) -
         return x.mean() + k * x.std(ddof=1)
 
     draws = [rule(wide[rng.integers(wide.size, size=wide.size)]) for _ in range(resamples)]
-    return _made("k_sigma", scores, rule(wide), draws, {"k": k}, fitted_on)
+    return _artefact("k_sigma", scores, rule(wide), draws, {"k": k}, fitted_on)
 
 
 def _order_statistic(falling: Scores, index: int, resamples: int) -> tuple[Any, Scores]:
@@ -154,7 +182,7 @@ def _order_statistic(falling: Scores, index: int, resamples: int) -> tuple[Any, 
     return falling[index], falling[np.minimum((uniform * n).astype(np.int64), n - 1)]
 
 
-def quantile(scores: Scores, rate: float, *, fitted_on: str, resamples: int = 200) -> Threshold:
+def quantile(scores: ScoresLike, rate: float, *, fitted_on: str, resamples: int = 200) -> Threshold:
     """The smallest score whose false-alarm rate on new normal events is at most `rate`.
 
     Split-conformal correction: the ceil((n + 1)(1 - rate))-th smallest of n normal scores, so that
@@ -175,67 +203,11 @@ def quantile(scores: Scores, rate: float, *, fitted_on: str, resamples: int = 20
     )
     (falling,) = metrics.sort_falling(scores)
     value, draws = _order_statistic(falling, allowed - 1, resamples)
-    return _made("quantile", scores, value, draws, {"rate": rate}, fitted_on)
-
-
-def _top(
-    scores: Scores, weights: Weights, budget: Callable[[float], float], resamples: int
-) -> tuple[Any, Any]:
-    """The lowest threshold that flags no more than `budget(number of events)`, and its draws."""
-    rows = metrics.check_weights(weights, scores.size)
-    falling, rows = metrics.sort_falling(scores, rows)
-
-    def first_beyond(mass):
-        total = np.cumsum(mass)
-        return np.searchsorted(total, budget(total[-1]) * (1 + ROUNDING), side="right")
-
-    index = first_beyond(rows)
-    _require(index < scores.size, "the budget covers every event, so none is needed")
-    if weights is None:
-        return _order_statistic(falling, index, resamples)
-    counts = metrics.resample_counts(np.zeros(scores.size, bool), resamples, SEED)
-    drawn = np.array([first_beyond(rows * count) for count in counts], np.int64)
-    return falling[index], falling[np.minimum(drawn, scores.size - 1)]
-
-
-def contamination(
-    scores: Scores, share: float, *, fitted_on: str, weights: Weights = None, resamples: int = 200
-) -> Threshold:
-    """Flags at most this share of the scores fitted on: unlabelled data with anomalies in it.
-
-    As PyOD and scikit-learn do, but on a score, not between two; equal scores at the cut all pass.
-    """
-    scores = _finite(scores)
-    _require(0 <= share < 1, f"share must be at least 0 and below 1, not {share}")
-    value, draws = _top(scores, weights, lambda events: share * events, resamples)
-    return _made("contamination", scores, value, draws, {"share": share}, fitted_on)
-
-
-def alert_budget(
-    scores: Scores,
-    alerts_per_day: float,
-    days: float,
-    *,
-    fitted_on: str,
-    weights: Weights = None,
-    resamples: int = 200,
-) -> Threshold:
-    """At most `alerts_per_day` alerts a day on average over the `days` that the scores span.
-
-    The scores are those of all events, anomalies included; no labels are needed.
-
-    Raises:
-        ValueError: not positive, or the budget covers every event.
-    """
-    scores = _finite(scores)
-    _require(alerts_per_day > 0 and days > 0, "alerts_per_day and days must be positive")
-    value, draws = _top(scores, weights, lambda _: alerts_per_day * days, resamples)
-    asked = {"alerts_per_day": alerts_per_day, "days": days}
-    return _made("alert_budget", scores, value, draws, asked, fitted_on)
+    return _artefact("quantile", scores, value, draws, {"rate": rate}, fitted_on)
 
 
 def extreme_value(
-    scores: Scores, rate: float, *, fitted_on: str, tail: float = 0.02, resamples: int = 200
+    scores: ScoresLike, rate: float, *, fitted_on: str, tail: float = 0.02, resamples: int = 200
 ) -> Threshold:
     """A false-alarm rate beyond what counting can reach: peaks over threshold.
 
@@ -256,44 +228,151 @@ def extreme_value(
         f"only {excess.size} scores lie above the {1 - tail:g} quantile: give more scores, "
         "a larger tail or, for a larger rate, use the quantile rule",
     )
+    # the first fit is that of the excesses as they are, the others are bootstrap resamples, in
+    # which the number of scores that reach the tail varies too
+    once = np.ones((1, excess.size))
     resampled = np.random.default_rng(SEED).poisson(1.0, (resamples, excess.size))
-    counts = np.concatenate([np.ones((1, excess.size)), resampled])
-    shape, scale, left = _pareto_tail(excess, counts, rate * scores.size)
+    fits = _fit_pareto_tails(excess, np.concatenate([once, resampled]))
+    values = start + fits.exceeded_by(rate * scores.size)
     parameters = {"rate": rate, "tail": tail, "start": float(start)}
-    parameters |= {"shape": float(shape[0]), "scale": float(scale[0])}
-    values = start + left
-    return _made("extreme_value", scores, values[0], values[1:], parameters, fitted_on)
+    parameters |= {"shape": float(fits.shape[0]), "scale": float(fits.scale[0])}
+    return _artefact("extreme_value", scores, values[0], values[1:], parameters, fitted_on)
 
 
-def _pareto_tail(
-    excess: Float[np.ndarray, " m"], counts: Float[np.ndarray, "fits m"], expected: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shape and scale of the tail, and the excess that `expected` events exceed; each [fits].
+class _ParetoTails(NamedTuple):
+    """Generalised Pareto distributions of excesses, one for each fit.
 
-    The estimator of Zhang and Stephens (Technometrics, 2009): with b = -shape / scale, the profile
-    likelihood over a fixed grid of b gives weights, and b is their mean. No optimiser that could
-    fail, and all bootstrap fits share one matrix product. `excess` falls; `counts` are repetitions.
+    Attributes:
+        shape: the tail index; above 0 the tail falls like a power, below 0 it ends somewhere.
+        b: minus shape over scale, the parameter that was searched for.
+        number: excesses that each was fitted to.
     """
-    m, number = excess.size, counts.sum(axis=1)
-    grid = 30 + min(math.isqrt(m), 70)
-    quartile = excess[::-1][int(m / 4 + 0.5) - 1]
-    b = 1 / excess[0] + (1 - np.sqrt(grid / (np.arange(grid) + 0.5))) / (3 * quartile)
-    shapes = counts @ np.log1p(-b[:, None] * excess).T / number[:, None]
-    likelihood = number[:, None] * (np.log(-b / shapes) - shapes - 1)
+
+    shape: Float[np.ndarray, " fits"]
+    b: Float[np.ndarray, " fits"]
+    number: Float[np.ndarray, " fits"]
+
+    @property
+    def scale(self) -> Float[np.ndarray, " fits"]:
+        return -self.shape / self.b
+
+    def exceeded_by(self, events: float) -> Float[np.ndarray, " fits"]:
+        """The excess that so many events are expected to exceed."""
+        return -np.expm1(-self.shape * np.log(events / self.number)) / self.b
+
+
+def _fit_pareto_tails(
+    excess: Float[np.ndarray, " m"], counts: Float[np.ndarray, "fits m"]
+) -> _ParetoTails:
+    """The estimator of Zhang and Stephens (Technometrics, 2009).
+
+    With b = -shape / scale the likelihood has one free parameter: b gives the best shape. Over a
+    fixed grid of b the profile likelihood gives weights, and b is their mean. No optimiser that
+    could fail, and all bootstrap fits share one matrix product.
+
+    Args:
+        excess: in falling order.
+        counts: how often each excess counts in each fit.
+    """
+    number = counts.sum(axis=1)
+    grid = _grid_of_b(excess)
+    # [fits, grid]: the shape that suits each b, and how likely the excesses are then
+    shapes = counts @ np.log1p(-grid[:, None] * excess).T / number[:, None]
+    likelihood = number[:, None] * (np.log(-grid / shapes) - shapes - 1)
     weights = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
-    b = weights @ b / weights.sum(axis=1)
-    logs = [row @ np.log1p(-one * excess) for row, one in zip(counts, b, strict=True)]
-    shape = np.array(logs) / number
-    return shape, -shape / b, -np.expm1(-shape * np.log(expected / number)) / b
+    b = weights @ grid / weights.sum(axis=1)
+    shape = np.empty(len(counts))
+    for fit in range(len(counts)):  # one by one: all at once would take another [fits, m]
+        shape[fit] = counts[fit] @ np.log1p(-b[fit] * excess)
+    return _ParetoTails(shape / number, b, number)
+
+
+def _grid_of_b(excess: Float[np.ndarray, " m"]) -> Float[np.ndarray, " grid"]:
+    """Values of b, denser where it is likely: equation of section 3 of the paper.
+
+    All lie below 1 / (largest excess), beyond which the largest excess would be impossible.
+    """
+    m = excess.size
+    points = 30 + min(math.isqrt(m), 70)
+    first_quartile = excess[::-1][int(m / 4 + 0.5) - 1]
+    spacing = 1 - np.sqrt(points / (np.arange(points) + 0.5))
+    return 1 / excess[0] + spacing / (3 * first_quartile)
+
+
+# ---- rules that need scores of all rows, without labels ------------------------------------------
+
+
+def _top(
+    scores: Scores, weights: WeightsLike, budget: Callable[[float], float], resamples: int
+) -> tuple[Any, Any]:
+    """The lowest threshold that flags no more than `budget(number of events)`, and its draws."""
+    rows = metrics.check_weights(weights, scores.size)
+    falling, rows = metrics.sort_falling(scores, rows)
+
+    def first_beyond(mass):
+        total = np.cumsum(mass)
+        return np.searchsorted(total, budget(total[-1]) * (1 + ROUNDING), side="right")
+
+    index = first_beyond(rows)
+    _require(index < scores.size, "the budget covers every event, so none is needed")
+    if weights is None:
+        return _order_statistic(falling, index, resamples)
+    counts = metrics.resample_counts(np.zeros(scores.size, bool), resamples, SEED)
+    drawn = np.array([first_beyond(rows * count) for count in counts], np.int64)
+    return falling[index], falling[np.minimum(drawn, scores.size - 1)]
+
+
+def contamination(
+    scores: ScoresLike,
+    share: float,
+    *,
+    fitted_on: str,
+    weights: WeightsLike = None,
+    resamples: int = 200,
+) -> Threshold:
+    """Flags at most this share of the scores fitted on: unlabelled data with anomalies in it.
+
+    As PyOD and scikit-learn do, but on a score, not between two; equal scores at the cut all pass.
+    """
+    scores = _finite(scores)
+    _require(0 <= share < 1, f"share must be at least 0 and below 1, not {share}")
+    value, draws = _top(scores, weights, lambda events: share * events, resamples)
+    return _artefact("contamination", scores, value, draws, {"share": share}, fitted_on)
+
+
+def alert_budget(
+    scores: ScoresLike,
+    alerts_per_day: float,
+    days: float,
+    *,
+    fitted_on: str,
+    weights: WeightsLike = None,
+    resamples: int = 200,
+) -> Threshold:
+    """At most `alerts_per_day` alerts a day on average over the `days` that the scores span.
+
+    The scores are those of all events, anomalies included; no labels are needed.
+
+    Raises:
+        ValueError: not positive, or the budget covers every event.
+    """
+    scores = _finite(scores)
+    _require(alerts_per_day > 0 and days > 0, "alerts_per_day and days must be positive")
+    value, draws = _top(scores, weights, lambda _: alerts_per_day * days, resamples)
+    asked = {"alerts_per_day": alerts_per_day, "days": days}
+    return _artefact("alert_budget", scores, value, draws, asked, fitted_on)
+
+
+# ---- rules that need labels ----------------------------------------------------------------------
 
 
 def f_beta(
-    scores: Scores,
-    labels: Labels,
+    scores: ScoresLike,
+    labels: LabelsLike,
     beta: float = 1.0,
     *,
     fitted_on: str,
-    weights: Weights = None,
+    weights: WeightsLike = None,
     resamples: int = 200,
 ) -> Threshold:
     """The threshold of the largest F-beta (recall counts `beta` times) on labelled validation data.
@@ -311,17 +390,17 @@ def f_beta(
         return swept.thresholds[np.argmax(swept.confusion().f_beta(beta))]
 
     draws = [best(weights * n) for n in metrics.resample_counts(labels, resamples, SEED)]
-    return _made("f_beta", scores, best(weights), draws, {"beta": beta}, fitted_on)
+    return _artefact("f_beta", scores, best(weights), draws, {"beta": beta}, fitted_on)
 
 
 def cost_minimal(
-    scores: Scores,
-    labels: Labels,
+    scores: ScoresLike,
+    labels: LabelsLike,
     cost: FixedCost | AmountCost,
-    amounts: Float[np.ndarray, " n"] | None = None,
+    amounts: ArrayLike | None = None,
     *,
     fitted_on: str,
-    weights: Weights = None,
+    weights: WeightsLike = None,
     resamples: int = 200,
 ) -> Threshold:
     """The threshold with the least total cost on labelled validation data.
@@ -342,7 +421,10 @@ def cost_minimal(
 
     draws = [best(weights * n) for n in metrics.resample_counts(labels, resamples, SEED)]
     parameters = {"cost": type(cost).__name__, **asdict(cost)}
-    return _made("cost_minimal", scores, best(weights), draws, parameters, fitted_on)
+    return _artefact("cost_minimal", scores, best(weights), draws, parameters, fitted_on)
+
+
+# ---- how a threshold does later ------------------------------------------------------------------
 
 
 class RealisedRate(NamedTuple):
@@ -355,7 +437,9 @@ class RealisedRate(NamedTuple):
     n: int
 
 
-def realised_rate(threshold: Threshold, later: Scores, weights: Weights = None) -> RealisedRate:
+def realised_rate(
+    threshold: Threshold, later: ScoresLike, weights: WeightsLike = None
+) -> RealisedRate:
     """How often the threshold really flags, to be compared with what it was asked for.
 
     Clopper-Pearson interval; with weights, at the effective sample size (sum w)^2 / sum w^2 (Korn
@@ -374,11 +458,19 @@ def realised_rate(threshold: Threshold, later: Scores, weights: Weights = None) 
     return RealisedRate(rate, float(low), float(high), int(flags.sum()), flags.size)
 
 
-def conformal_p_values(calibration_scores: Scores, scores: Scores) -> Float[np.ndarray, " n"]:
+# ---- p-values instead of a threshold -------------------------------------------------------------
+
+
+def conformal_p_values(
+    calibration_scores: ScoresLike, scores: ScoresLike
+) -> Float[np.ndarray, " n"]:
     """P-value of "this is like the calibration events": (1 + #{calibration >= s}) / (n + 1).
 
     For an event that is exchangeable with the normal calibration events, P(p <= a) <= a for every a
     (Vovk et al. 2005). Equal scores count against the alert, which keeps this true with ties.
+
+    >>> conformal_p_values(np.array([1.0, 2.0, 3.0]), np.array([0.5, 2.0, 9.0]))
+    array([1.  , 0.75, 0.25])
     """
     calibration = np.sort(metrics.check_scores(calibration_scores))
     scores = metrics.check_scores(scores)
@@ -394,6 +486,9 @@ def benjamini_hochberg(p_values: Float[np.ndarray, " n"], rate: float) -> Bool[n
 
     Raises:
         ValueError: a p-value outside [0, 1], or `rate` outside (0, 1).
+
+    >>> benjamini_hochberg(np.array([0.9, 0.06, 0.01, 0.045, 0.5]), rate=0.1)
+    array([False,  True,  True,  True, False])
     """
     from scipy.stats import false_discovery_control
 

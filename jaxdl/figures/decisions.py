@@ -1,19 +1,20 @@
 """Figures of decisions: score histograms, thresholds, confusion, precision against recall."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 
-from jaxdl.figures.base import COLOURS, subplots
+from jaxdl.figures.base import COLOURS, Axes, Figure, subplots
+
+# ---- scores --------------------------------------------------------------------------------------
 
 
 def histogram_by_class(
-    groups: Mapping[str, Float[np.ndarray, " n"]],
+    groups: Mapping[str, Float[np.ndarray, " _"]],
     thresholds: Mapping[str, float] | None = None,
     xlabel: str = "score",
-) -> Any:
+) -> Figure:
     """Score histograms on a log axis, one step line per group, thresholds as dashed lines."""
     from matplotlib import colormaps
 
@@ -35,7 +36,7 @@ def histogram_by_class(
     return figure
 
 
-def box_by_class(groups: Mapping[str, Float[np.ndarray, " n"]], ylabel: str = "score") -> Any:
+def box_by_class(groups: Mapping[str, Float[np.ndarray, " _"]], ylabel: str = "score") -> Figure:
     """Box plots on a log axis."""
     figure, axes = subplots()
     axes.boxplot(list(groups.values()), showfliers=True, flierprops={"ms": 2, "alpha": 0.4})
@@ -44,27 +45,70 @@ def box_by_class(groups: Mapping[str, Float[np.ndarray, " n"]], ylabel: str = "s
     return figure
 
 
+def histogram(
+    errors: Float[np.ndarray, " windows"], xlabel: str, threshold: float | None = None
+) -> Figure:
+    """50 bins, the threshold as a dashed line."""
+    figure, axis = subplots()
+    axis.hist(errors, bins=50)
+    if threshold is not None:
+        axis.axvline(threshold, color="red", ls="--", label=f"threshold {threshold:.4f}")
+        axis.legend()
+    axis.set(xlabel=xlabel, ylabel="windows")
+    return figure
+
+
+# ---- confusion -----------------------------------------------------------------------------------
+
+
 def confusion_heat_maps(
-    matrices: Mapping[str, Int[np.ndarray, "classes classes"]], labels: Sequence[str]
-) -> Any:
-    """One heat map per matrix; rows are true classes. Colour is the share of the row."""
+    matrices: Mapping[str, Num[np.ndarray, "classes classes"]], labels: Sequence[str]
+) -> Figure:
+    """One heat map per matrix, whose rows are true classes; weighted counts may be fractions.
+
+    Args:
+        matrices: title -> counts.
+        labels: names of the classes.
+    """
     figure, axes = subplots(1, len(matrices), width=3.4, height=3.2)
-    for axis, (title, matrix) in zip(np.atleast_1d(axes), matrices.items(), strict=True):
-        share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-        axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
-        for (i, j), count in np.ndenumerate(matrix):
-            colour = "white" if share[i, j] > 0.5 else "black"
-            axis.text(j, i, f"{count:,.0f}", ha="center", va="center", color=colour, fontsize=9)
+    for axis, (title, counts) in zip(np.atleast_1d(axes), matrices.items(), strict=True):
+        _draw_counts(axis, counts, fontsize=9)
         axis.set_xticks(range(len(labels)), labels)
         axis.set_yticks(range(len(labels)), labels)
         axis.set(title=title, xlabel="flagged as", ylabel="true")
     return figure
 
 
+def confusion(
+    label: Int[np.ndarray, " rows"], predicted: Int[np.ndarray, " rows"], classes: Sequence[str]
+) -> Figure:
+    """Heat map of counts, true classes down, predicted ones across."""
+    counts = np.zeros((len(classes), len(classes)), int)
+    np.add.at(counts, (label, predicted), 1)
+    figure, axes = subplots(width=6.5, height=6)
+    _draw_counts(axes, counts, fontsize=8)
+    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", fontsize=8)
+    axes.set_yticks(range(len(classes)), classes, fontsize=8)
+    axes.set(xlabel="predicted", ylabel="true")
+    return figure
+
+
+def _draw_counts(axes: Axes, counts: Num[np.ndarray, "classes classes"], fontsize: int) -> None:
+    """Colour is the share of the row, text the count."""
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (i, j), count in np.ndenumerate(counts):
+        colour = "white" if share[i, j] > 0.5 else "black"
+        axes.text(j, i, f"{count:,.0f}", ha="center", va="center", color=colour, fontsize=fontsize)
+
+
+# ---- precision and recall ------------------------------------------------------------------------
+
+
 def precision_recall(
-    curves: Mapping[str, tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]],
+    curves: Mapping[str, tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]]],
     base_rate: float,
-) -> Any:
+) -> Figure:
     """Precision against recall, one line per detector, the base rate as a dotted line.
 
     Args:
@@ -78,35 +122,4 @@ def precision_recall(
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     axes.grid(alpha=0.3)
-    return figure
-
-
-def confusion(
-    label: Int[np.ndarray, " rows"], predicted: Int[np.ndarray, " rows"], classes: Sequence[str]
-) -> Any:
-    """Heat map of counts, true classes down, predicted ones across; colour is the row's share."""
-    counts = np.zeros((len(classes), len(classes)), int)
-    np.add.at(counts, (label, predicted), 1)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = subplots(width=6.5, height=6)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for (i, j), count in np.ndenumerate(counts):
-        colour = "white" if share[i, j] > 0.5 else "black"
-        axes.text(j, i, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", fontsize=8)
-    axes.set_yticks(range(len(classes)), classes, fontsize=8)
-    axes.set(xlabel="predicted", ylabel="true")
-    return figure
-
-
-def histogram(
-    errors: Float[np.ndarray, " windows"], xlabel: str, threshold: float | None = None
-) -> Any:
-    """50 bins, the threshold as a dashed line."""
-    figure, axis = subplots()
-    axis.hist(errors, bins=50)
-    if threshold is not None:
-        axis.axvline(threshold, color="red", ls="--", label=f"threshold {threshold:.4f}")
-        axis.legend()
-    axis.set(xlabel=xlabel, ylabel="windows")
     return figure

@@ -1,9 +1,9 @@
-"""Export a trained detector: raw columns in, score and decision out, in one verified file.
+"""Export a fitted detector: raw columns in, score and decision out, in one verified file.
 
-A detector is a pair of pure functions of standardised features. `build` puts the columns' own
-arithmetic in front of it and the threshold behind it, traces both to StableHLO for CPU, GPU and TPU
-with any number of rows, compares what comes out with what the trainer computed, and packs it with
-everything a reader must know (`jaxdl.serving.scorer_file` has the format).
+A `Detector` that is exportable is a pair of array programs of standardised features. `build` puts
+the columns' own arithmetic in front of it and the threshold behind it, traces both to StableHLO for
+CPU, GPU and TPU with any number of rows, compares what comes out with what the trainer computed,
+and packs it with everything a reader must know (`jaxdl.serving.scorer_file` has the format).
 
 Why bits can agree at all: each row is scored by itself, but a matrix product of few rows is summed
 in another order than one of many. `build` therefore finds the smallest block of rows that gives the
@@ -23,13 +23,10 @@ from jax import export
 from jaxtyping import Array, Float, Float64, Int
 
 import jaxdl
-from jaxdl.anomaly import detectors, scores
-from jaxdl.anomaly.detectors import Detector
-from jaxdl.anomaly.reconstruction import Residuals, contributions
+from jaxdl.anomaly.detector import Detector, opaque
 from jaxdl.anomaly.thresholds import Threshold
-from jaxdl.pca import PCA, pca_reconstruct, pca_score
+from jaxdl.precision import double_precision
 from jaxdl.serving import scorer_file
-from jaxdl.training import Task
 
 GOLDEN_ROWS = 64
 NORMAL_ROWS = 1024  # kept in the file for an alert to be compared with
@@ -37,11 +34,7 @@ NORMAL_ROWS = 1024  # kept in the file for an alert to be compared with
 TRAINER_TOLERANCE = 0.02
 BLOCKS = (1, 64, 256, 512, 1024, 2048, scorer_file.LARGEST_BLOCK)
 
-Rows = Float[Array, "batch features"]
-RowFunction = Callable[[Any, Mapping[str, Array]], Array]
-ADDITIVE = "parts of the score; they add up to it"
-SHIFTED = "parts of the score; they add up to it but for a constant"
-OCCLUSION = "fall of the score when the feature is set to its training mean"
+Features = Float[Array, "batch features"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +57,7 @@ class Columns:
     transforms: Mapping[str, Callable[[Array], Array]] = field(default_factory=dict)
     nonnegative: tuple[str, ...] = ()
 
-    def standardise(self, rows: Float64[Array, "batch columns"]) -> Rows:
+    def standardise(self, rows: Float64[Array, "batch columns"]) -> Features:
         """Raw rows to what the detector was trained on; float64 inside, float32 out."""
         x = self.transform(rows)
         return ((x - np.asarray(self.mean)) / np.asarray(self.sd)).astype(jnp.float32)
@@ -95,112 +88,6 @@ class Normal(NamedTuple):
     numbers: Int[np.ndarray, " m"]
 
 
-def population(
-    task: Any,
-    variables: Mapping[str, Any],
-    row_score: RowFunction,
-    row_parts: RowFunction | None = None,
-    *,
-    extras: Mapping[str, Any] | None = None,
-    standard: tuple[Any, Any] | None = None,
-    name: str = "autoencoder",
-) -> Detector:
-    """The ensemble of all members: the mean of their scores; one member is scored as it is.
-
-    Args:
-        task: gives `apply`.
-        variables: `Fitted.variables`, seed axis in front.
-        row_score: per-row score from outputs and batch, as handed to `Fitted.predict`.
-        row_parts: per-row parts of the score; None explains by occlusion.
-        extras: name -> array [members, ...]: what a member's score needs beside its outputs (the
-            scale of its errors, say); it finds its own under that name in the batch.
-        standard: (mean, deviation) of each member's scores on normal rows; the ensemble is then the
-            mean of standardised scores.
-        name: what it is, in words.
-    """
-    members = jax.tree.leaves(variables)[0].shape[0]
-    centre, spread = standard or (np.zeros(members), np.ones(members))
-    extras = {name: np.asarray(value) for name, value in (extras or {}).items()}
-    fitted = jax.device_get((dict(variables), extras))
-
-    def over_members(function, centre, x):
-        def member(variables, extras):
-            batch = {"x": x, **extras}
-            outputs, _ = task.apply(variables, batch, jax.random.key(0), False, {})
-            return function(outputs, batch)
-
-        values = jax.vmap(member)(*_frozen(fitted))
-        if standard is not None:
-            shape = (members, *[1] * (values.ndim - 1))
-            values = (values - np.float32(centre).reshape(shape)) / np.float32(spread).reshape(
-                shape
-            )
-        # one after the other, as NumPy's mean over the first axis adds float32
-        total = values[0]
-        for i in range(1, members):
-            total = total + values[i]
-        # an array, because a division by one number becomes a product with its reciprocal
-        return total / _frozen(jnp.full_like(total, members))
-
-    def score(x):
-        return over_members(row_score, centre, x)
-
-    title = name if members == 1 else f"{name}, mean of {members} members"
-    if row_parts is None:
-        return Detector(title, score, _occlusion(score), OCCLUSION)
-
-    def parts(x):
-        return over_members(row_parts, np.zeros(members), x)
-
-    return Detector(title, score, parts, ADDITIVE if standard is None else SHIFTED)
-
-
-def pca(params: PCA) -> Detector:
-    """Squared distance to a linear subspace."""
-
-    def parts(x):
-        return scores.reconstruction_contributions(x, pca_reconstruct(params, x))
-
-    components = len(params.components)
-    title = f"PCA, {components} components"
-    return Detector(title, lambda x: pca_score(params, x), parts, ADDITIVE)
-
-
-def scored_by(name: str, function: Callable[[Any, Rows], Float[Array, " batch"]], params: Any):
-    """Any fitted arrays with a pure scorer: isolation forest, kNN, LOF, Mahalanobis distance.
-
-    Args:
-        name: what it is, in words.
-        function: (params, rows) -> scores, such as `isolation_forest.isolation_score`.
-        params: tree of arrays; they become part of the file.
-    """
-    params = jax.device_get(params)
-
-    def score(x):
-        return function(_frozen(params), x)
-
-    return Detector(name, score, _occlusion(score), OCCLUSION)
-
-
-def _frozen(params: Any) -> Any:
-    """Fitted arrays that the compiler may not compute with ahead of time.
-
-    It would, where it knows them, and a product with a reciprocal is not the trainer's division.
-    """
-    return jax.lax.optimization_barrier(jax.tree.map(jnp.asarray, params))
-
-
-def _occlusion(score: Callable) -> Callable[[Rows], Rows]:
-    """Leave-one-out explanation of any score: standardised features have the training mean 0."""
-
-    def explain(x):
-        whole = score(x)
-        keep = 1.0 - jnp.eye(x.shape[1], dtype=x.dtype)
-        return jax.lax.map(lambda row: whole - score(x * row), keep).T
-
-    return explain
-
-
 def build(
     detector: Detector,
     columns: Columns,
@@ -227,16 +114,25 @@ def build(
             that out of the file.
 
     Raises:
-        ValueError: the exported scores are not those of the trainer, or not finite.
+        ValueError: the detector is no array program or of other columns; the exported scores are
+            not those of the trainer, or not finite.
     """
-    value = np.float32(threshold.value)
+    if not detector.exportable:
+        raise ValueError(f"{detector.name} is computed outside of JAX and cannot be exported")
+    if len(detector.centre) != len(columns.features):
+        raise ValueError(
+            f"{detector.name} was fitted on {len(detector.centre)} features, not on the "
+            f"{len(columns.features)} that the columns make"
+        )
+    value, params = np.float32(threshold.value), jax.device_get(detector.params)
 
     def score(raw):
-        found = detector.score(columns.standardise(raw)).astype(jnp.float32)
+        found = detector.score_rows(opaque(params), columns.standardise(raw)).astype(jnp.float32)
         return found, found > value
 
     def explain(raw):
-        return (detector.explain(columns.standardise(raw)).astype(jnp.float32),)
+        parts = detector.explain_rows(opaque(params), columns.standardise(raw))
+        return (parts.astype(jnp.float32),)
 
     rows = np.ascontiguousarray(rows, np.float64)[: scorer_file.LARGEST_BLOCK]
     exported = {
@@ -258,7 +154,7 @@ def build(
         "columns": list(columns.names),
         "features": list(columns.features),
         "nonnegative": list(columns.nonnegative),
-        "explanation": detector.explanation,
+        "explanation": detector.reading,
         "threshold": json.loads(threshold.to_json()),
         "calibrated_on": threshold.fitted_on,
         "block": block,
@@ -294,7 +190,7 @@ def _export(function: Callable, columns: int) -> Any:
     limit = jax.config.jax_traceback_in_locations_limit
     jax.config.update("jax_traceback_in_locations_limit", 0)
     try:
-        with scorer_file.double_precision(), jax.default_matmul_precision("highest"):
+        with double_precision(), jax.default_matmul_precision("highest"):
             (batch,) = export.symbolic_shape("batch")
             shape = jax.ShapeDtypeStruct((batch, columns), jnp.float64)
             return export.export(jax.jit(function), platforms=scorer_file.PLATFORMS)(shape)
@@ -306,11 +202,11 @@ def _nearest(columns: Columns, normal: Normal) -> tuple[Any, dict[str, np.ndarra
     """The program that finds the nearest normal row, and what a reader shows of that row."""
     chosen = np.sort(np.random.default_rng(0).permutation(len(normal.rows))[:NORMAL_ROWS])
     rows = np.ascontiguousarray(normal.rows[chosen], np.float64)
-    with scorer_file.double_precision():
+    with double_precision():
         values, known = (np.asarray(f(rows)) for f in (columns.transform, columns.standardise))
 
     def nearest(raw):
-        x, rows = columns.standardise(raw), _frozen(known)
+        x, rows = columns.standardise(raw), opaque(known)
         # the nearest by |a|^2 - 2ab, its distance by differences, which keep their digits
         index = jnp.argmin(jnp.square(rows).sum(axis=1) - 2 * x @ rows.T, axis=1)
         apart = jnp.sqrt(jnp.square(x - rows[index]).sum(axis=1))
@@ -353,32 +249,3 @@ def _smallest_block(
         if np.array_equal(found, largest[: len(found)]):
             break
     return block, largest
-
-
-def detector(
-    task: Task, variables: Any, usual: Residuals, kind: str, name: str
-) -> detectors.Detector:
-    """`detectors.ensemble_score` of the members' errors as what `jaxdl.serving.export` writes.
-
-    Args:
-        task, variables: the trained population.
-        usual: its residuals of normal training rows.
-        kind: "plain" or "whitened".
-        name: what it is, in words.
-    """
-    known = contributions(usual, usual, kind).sum(axis=-1)
-    variance = np.square(usual).mean(axis=1) if kind == "whitened" else np.ones_like(usual[:, 0])
-
-    def parts(outputs, batch):
-        errors = jnp.square(batch["x"] - outputs) / batch["variance"]
-        return errors / outputs.shape[-1]
-
-    return population(
-        task,
-        variables,
-        lambda outputs, batch: parts(outputs, batch).sum(axis=-1),
-        parts,
-        extras={"variance": variance},
-        standard=(known.mean(axis=1), known.std(axis=1)),
-        name=name,
-    )

@@ -30,6 +30,7 @@ import numpy as np
 from jax import export
 
 from jaxdl.errors import UserError
+from jaxdl.precision import double_precision
 
 if TYPE_CHECKING:  # the scoring side needs only JAX and NumPy
     from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64
@@ -66,15 +67,6 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ .-]{0,63}")
 
 class ArtifactError(UserError):
     """A scorer file is damaged, or of another kind than this program reads."""
-
-
-def double_precision() -> Any:
-    """Context in which float64 arrays stay what they are; JAX makes them float32 otherwise."""
-    if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(True)
-    from jax.experimental import enable_x64  # JAX before 0.8
-
-    return enable_x64(True)
 
 
 def prefer_latency() -> None:

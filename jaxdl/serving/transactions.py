@@ -12,7 +12,7 @@ def hour_of_day(seconds: Float64[Array, " batch"]) -> Float64[Array, " batch"]:
     return seconds / 3600.0 % 24.0
 
 
-def transactions(mean: Float64[np.ndarray, " 30"], sd: Float64[np.ndarray, " 30"]) -> Columns:
+def columns(mean: Float64[np.ndarray, " 30"], sd: Float64[np.ndarray, " 30"]) -> Columns:
     """Card transactions as lab 160 prepares them: Time, V1..V28, Amount to hour, V, log amount."""
     plain = tuple(f"V{i}" for i in range(1, 29))
     return Columns(

@@ -6,6 +6,7 @@ import pytest
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 
 from jaxdl.anomaly import nearest_neighbours
+from jaxdl.precision import double_precision
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +31,21 @@ def test_nearest_equals_scikit_learn(clouds):
     assert (np.asarray(found)[:40, 0] == 0).all()
 
 
-def test_scores_are_the_kth_and_the_mean_distance(clouds):
+def test_the_score_is_the_mean_distance(clouds):
     x, queries = clouds
     params = nearest_neighbours.fit_neighbours(x, 4)
     far, _ = NearestNeighbors(n_neighbors=4, algorithm="brute").fit(x).kneighbors(queries)
-    np.testing.assert_allclose(nearest_neighbours.knn_score(params, queries), far[:, -1], rtol=1e-5)
     np.testing.assert_allclose(
         nearest_neighbours.mean_knn_score(params, queries), far.mean(axis=1), rtol=1e-5, atol=1e-6
     )
+
+
+def test_float64_rows_give_distances_as_exact_as_scikit_learns(clouds):
+    x, queries = (rows.astype(np.float64) for rows in clouds)
+    far, _ = NearestNeighbors(n_neighbors=4, algorithm="kd_tree").fit(x).kneighbors(queries)
+    with double_precision():
+        found, _ = nearest_neighbours.nearest(nearest_neighbours.fit_neighbours(x, 4), queries)
+    np.testing.assert_allclose(found, far, rtol=1e-13)
 
 
 def test_lof_equals_scikit_learn(clouds):

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from jaxdl.anomaly.adaptive_threshold import recalibrated
 from jaxdl.cli import labs, launcher
 
 PACE = {"window": 2000, "block": 100, "gain": 0.2}
@@ -14,7 +13,7 @@ def test_a_recalibrated_threshold_follows_drift_that_a_fixed_one_does_not():
     first, later = rng.exponential(size=4000), rng.exponential(size=20_000)
     later *= np.linspace(1, 3, len(later))
     label = np.zeros(len(later), np.int32)
-    flags = recalibrated(first, later, label, 0.02, **PACE)
+    flags = LAB.recalibrated_flags(first, later, label, 0.02, **PACE)
     assert 0.95 < flags.mean() / 0.02 < 1.05
     fixed = later > np.quantile(first, 0.98)
     assert fixed.mean() > 2 * flags.mean()
@@ -25,7 +24,7 @@ def test_confirmed_frauds_do_not_raise_the_bar():
     first, later = rng.exponential(size=2000), rng.exponential(size=6000)
     label = (rng.random(6000) < 0.05).astype(np.int32)
     later[label == 1] += 50
-    flags = recalibrated(first, later, label, 0.02, **PACE)
+    flags = LAB.recalibrated_flags(first, later, label, 0.02, **PACE)
     assert flags[label == 1].all()
     assert 0.8 < flags[label == 0].mean() / 0.02 < 1.2
 

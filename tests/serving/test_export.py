@@ -10,16 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
 from datasets import fraud, fraud_split
-from jaxdl import losses, optim, pca
-from jaxdl.anomaly import isolation_forest, nearest_neighbours, scores, thresholds
+from jaxdl import losses, optim
+from jaxdl.anomaly import detectors, scores, thresholds
+from jaxdl.anomaly.detector import Detector
 from jaxdl.cli.launcher import launch
 from jaxdl.models.autoencoder import DenseAutoencoder
-from jaxdl.report import Results
-from jaxdl.runs import Run
+from jaxdl.precision import double_precision
 from jaxdl.serving import export, scorer_file, transactions
 from jaxdl.training import Task, fit, module_functions
+from tests.conftest import ROOT
 
 
 def row_score(outputs, batch):
@@ -35,7 +35,7 @@ class Trained:
     raw: np.ndarray
     x: np.ndarray
     columns: export.Columns
-    fitted: object
+    detector: Detector
     members: np.ndarray
     threshold: thresholds.Threshold
     data: bytes
@@ -60,9 +60,10 @@ def trained():
     members = fitted.predict(row_score, {"x": x})
     vote = members.mean(axis=0)
     threshold = thresholds.k_sigma(vote, 3.0, fitted_on="training rows", resamples=0)
-    columns = transactions.transactions(scaler.mean, scaler.sd)
+    columns = transactions.columns(scaler.mean, scaler.sd)
+    detector = detectors.population(task, fitted.variables, 30, row_score, row_parts)
     data = export.build(
-        export.population(task, fitted.variables, row_score, row_parts),
+        detector,
         columns,
         threshold,
         {"lab": "test", "simulated": True},
@@ -71,7 +72,7 @@ def trained():
         calibration=vote,
         normal=export.Normal(raw[1000:4000], np.arange(1001, 4001)),
     )
-    return Trained(raw, x, columns, fitted, members, threshold, data)
+    return Trained(raw, x, columns, detector, members, threshold, data)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_columns_are_prepared_as_the_data_set_does_to_the_bit(trained):
     )
     scaler = fraud_split.Scaler(trained.columns.mean, trained.columns.sd)
     raw = np.column_stack([table.time, v, table.amount])
-    with scorer_file.double_precision():
+    with double_precision():
         found = np.asarray(jax.jit(trained.columns.standardise)(raw))
     np.testing.assert_array_equal(found, scaler(fraud_split.columns(table)))
     assert trained.columns.names == fraud.COLUMNS[:-1]
@@ -129,7 +130,7 @@ def test_p_values_are_the_conformal_ones(trained, scorer):
 
 def test_same_export_same_bytes_without_source_paths(trained):
     build = export.build(
-        export.population(trained.fitted.task, trained.fitted.variables, row_score, row_parts),
+        trained.detector,
         trained.columns,
         trained.threshold,
         {"lab": "test", "simulated": True},
@@ -172,72 +173,6 @@ def test_a_file_without_normal_rows_says_so(trained):
         scorer_file.loads(scorer_file.pack(metadata, parts))
 
 
-def test_a_standardised_ensemble_with_its_own_error_scale(trained):
-    """What needs more than outputs: each member's error variances, mean and deviation."""
-    variance = np.random.default_rng(0).uniform(0.5, 2, (3, 30)).astype(np.float32)
-
-    def whitened(outputs, batch):
-        return (jnp.square(batch["x"] - outputs) / batch["variance"]).mean(axis=-1)
-
-    residual = trained.fitted.predict(lambda out, b: b["x"] - out, {"x": trained.x})
-    members = (residual**2 / variance[:, None]).mean(axis=-1)
-    standard = members.mean(axis=1), members.std(axis=1)
-    wanted = ((members - standard[0][:, None]) / standard[1][:, None]).mean(axis=0)
-    detector = export.population(
-        trained.fitted.task,
-        trained.fitted.variables,
-        whitened,
-        lambda out, b: jnp.square(b["x"] - out) / b["variance"] / 30,
-        extras={"variance": variance},
-        standard=standard,
-    )
-    np.testing.assert_allclose(detector.score(trained.x), wanted, rtol=1e-3, atol=1e-4)
-    constant = (standard[0] / standard[1]).mean()
-    parts = np.asarray(detector.explain(trained.x)).sum(axis=1)
-    np.testing.assert_allclose(parts - constant, wanted, rtol=1e-3, atol=1e-3)
-
-
-def classical(name, x):
-    from sklearn.ensemble import IsolationForest
-
-    if name == "PCA":
-        params = pca.fit_pca(x, 8)
-        return export.pca(params), pca.pca_score, params
-    if name == "isolation forest":
-        params = isolation_forest.from_sklearn(
-            IsolationForest(n_estimators=20, random_state=0).fit(x)
-        )
-        function = isolation_forest.isolation_score
-    elif name == "kNN":
-        params, function = nearest_neighbours.fit_neighbours(x, 5), nearest_neighbours.knn_score
-    else:
-        params, function = nearest_neighbours.fit_lof(x, 5), nearest_neighbours.lof_score
-    return export.scored_by(name, function, params), function, params
-
-
-@pytest.mark.parametrize("name", ["PCA", "isolation forest", "kNN", "LOF"])
-def test_classical_detectors_are_exported_with_equal_scores(trained, name):
-    detector, function, params = classical(name, trained.x[:600])
-    wanted = np.asarray(jax.jit(function)(params, trained.x[600:900]))
-    data = export.build(
-        detector,
-        trained.columns,
-        thresholds.quantile(wanted, 0.05, fitted_on="normal rows", resamples=0),
-        {},
-        rows=trained.raw[600:900],
-        reference=wanted,
-        calibration=wanted,
-    )
-    loaded = scorer_file.loads(data)
-    found, flags = loaded.score(trained.raw[600:900])
-    np.testing.assert_allclose(found, wanted, rtol=1e-5)
-    assert flags.sum() == 14  # 15 of 300 + 1 are allowed, of which one is the threshold itself
-    # the column that is moved far away is the one that is blamed
-    odd = trained.raw[600:601].copy()
-    odd[0, 5] += 200.0
-    assert loaded.features[np.argmax(loaded.explain(odd)[0])] == "V5"
-
-
 def test_every_flipped_byte_and_every_cut_is_noticed(trained):
     rng = np.random.default_rng(0)
     for place in rng.integers(0, len(trained.data), 300):
@@ -265,7 +200,7 @@ def foreign_program(trained):
         found = jnp.linalg.eigh(raw[:, :1] * raw[:, :1].T)[0].astype(jnp.float32)
         return found, found > 0
 
-    with scorer_file.double_precision():
+    with double_precision():
         shape = jax.ShapeDtypeStruct((64, 30), jnp.float64)
         return bytes(jax.export.export(jax.jit(score))(shape).serialize())
 
@@ -313,7 +248,7 @@ def test_expected_sum_other_formats_and_missing_files(trained, tmp_path):
 def test_build_refuses_scores_that_are_not_the_trainers(trained):
     with pytest.raises(ValueError, match="not the trainer's: row 3"):
         export.build(
-            export.population(trained.fitted.task, trained.fitted.variables, row_score),
+            trained.detector,
             trained.columns,
             trained.threshold,
             {},
@@ -360,8 +295,9 @@ class Block:
             raise ImportError("blocked: " + name)
 
 sys.meta_path.insert(0, Block())
-from jaxdl import artifact, score
-scorer = artifact.load(sys.argv[1])
+from jaxdl import score
+from jaxdl.serving import scorer_file
+scorer = scorer_file.load(sys.argv[1])
 found, _ = scorer.score(np.load(sys.argv[2], allow_pickle=False))
 print(json.dumps(found.tolist()))
 """

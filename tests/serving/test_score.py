@@ -13,11 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import ROOT
-from jaxdl import pca
-from jaxdl.anomaly import thresholds
+from jaxdl.anomaly import detectors, thresholds
 from jaxdl.errors import UserError
 from jaxdl.serving import export, score, scorer_file, table_reader, transactions
+from tests.conftest import ROOT
 
 NAMES = ("Time", "V1", "V2", "V3", "Amount")
 
@@ -42,10 +41,10 @@ def made(tmp_path_factory):
         ("Time", "Amount"),
     )
     x = np.asarray(columns.standardise(raw))
-    params = pca.fit_pca(x, 2)
-    found = np.asarray(pca.pca_score(params, x))
+    detector = detectors.pca(x, 2)
+    found = detector.score(x)
     data = export.build(
-        export.pca(params),
+        detector,
         columns,
         thresholds.k_sigma(found, 2.0, fitted_on="normal rows", resamples=0),
         {"simulated": False},
