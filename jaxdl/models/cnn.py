@@ -31,9 +31,10 @@ class VGG(nn.Module):
         self, x: Float[Array, "batch height width channels"], train: bool
     ) -> Float[Array, "batch classes"]:
         for width in self.widths:
-            for i in range(self.convolutions):
-                # behind the last one ReLU follows the pooling: the same values, a quarter the work
-                x = Conv2D(width, (3, 3))(nn.relu(x) if i else x)
+            x = Conv2D(width, (3, 3))(x)
+            for _ in range(self.convolutions - 1):
+                x = Conv2D(width, (3, 3))(nn.relu(x))
+            # ReLU behind the pooling: the same values as before it, a quarter of the work
             x = nn.relu(max_pool(x))
         x = x.reshape(x.shape[0], -1)
         x = nn.relu(nn.Dense(self.hidden, kernel_init=glorot)(x))

@@ -5,7 +5,7 @@ channels, global mean, a dense layer. Batch statistics are a collection of varia
 parameters; in training `apply` hands the new ones back, and nothing else changes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
@@ -79,11 +79,13 @@ class ResNet(nn.Module):
                     y = y + self._shortcut(x, stride, width, norm, layer)
                 x = nn.relu(y)
                 layer += 2
-        return nn.Dense(self.classes, kernel_init=nn.initializers.he_normal(), name="dense")(
-            x.mean(axis=(1, 2))
-        )
+        x = x.mean(axis=(1, 2))
+        return nn.Dense(self.classes, kernel_init=nn.initializers.he_normal(), name="dense")(x)
 
-    def _shortcut(self, x, stride, width, norm, layer):
+    def _shortcut(
+        self, x: Array, stride: int, width: int, norm: Callable[[Array, str], Array], layer: int
+    ) -> Array:
+        """What a block of `width` channels adds to its branch; `layer` is the branch's first."""
         if x.shape[-1] == width and stride == 1:
             return x
         if self.shortcut == "identity":
