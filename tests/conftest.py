@@ -3,16 +3,22 @@
 import os
 from pathlib import Path
 
-import numpy as np
-import pytest
-
 # Compiling is most of what the tests do; what they check does not need fast programs. Two workers
 # share two cores, where threads that wait for each other cost many times what they give. Set
 # before NumPy loads, and inherited by the processes that tests start.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Programs that were compiled before, by the other worker or in an earlier session, are read back.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES", "none")
 
+import numpy as np
+import pytest
 
 ROOT = Path(__file__).parents[1]
 LABS = sorted(path.stem for path in (ROOT / "experiments").glob("[!_]*.py"))
