@@ -26,7 +26,7 @@ core.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -36,6 +36,7 @@ from datasets import graph_tasks
 from datasets.graph_tasks import Rows
 from datasets.source import Provenance
 from jaxdl import losses, optim
+from jaxdl.figures.base import Figure
 from jaxdl.figures.graphs import draw_graph
 from jaxdl.hashing import arrays_digest
 from jaxdl.models.layer_graph import (
@@ -52,6 +53,7 @@ from jaxdl.models.layer_graph import (
     summary,
 )
 from jaxdl.report import Results, Table
+from jaxdl.report.table import Cell
 from jaxdl.runs import Run
 from jaxdl.training import Fitted, Task
 from jaxdl.training.population import cross, split_members
@@ -515,7 +517,7 @@ NEEDED = 0.02  # a part that is needed costs more than this when it is blanked
 
 def output_rows(
     study: Study, trained: Scores, untrained: Scores, linear: Mapping[str, float]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Cell]]:
     """A row for each output: scores of the trained, the untrained and the linear model."""
     parameters = sum(row.parameters for row in summary(study.graph))
     return [
@@ -532,7 +534,7 @@ def output_rows(
     ]
 
 
-def ablation_rows(study: Study, trained: Mapping[str, Scores]) -> list[dict[str, Any]]:
+def ablation_rows(study: Study, trained: Mapping[str, Scores]) -> list[dict[str, Cell]]:
     """A row for each blanked part: the score with everything, and without the part."""
     return [
         {
@@ -546,7 +548,9 @@ def ablation_rows(study: Study, trained: Mapping[str, Scores]) -> list[dict[str,
     ]
 
 
-def weight_rows(variants: Sequence[Variant], trained: Mapping[str, Scores]) -> list[dict[str, Any]]:
+def weight_rows(
+    variants: Sequence[Variant], trained: Mapping[str, Scores]
+) -> list[dict[str, Cell]]:
     """Two outputs: a row for each weight of the second loss, the whole graph's last."""
     whole, *others = variants
     return [
@@ -555,7 +559,7 @@ def weight_rows(variants: Sequence[Variant], trained: Mapping[str, Scores]) -> l
     ]
 
 
-def signed_series_rows(config: Config, run: Run) -> list[dict[str, Any]]:
+def signed_series_rows(config: Config, run: Run) -> list[dict[str, Cell]]:
     """Two outputs on a series of both signs: the lecture's ReLU against no activation."""
     weight = config.sequence_weights[-1]
     variant = Variant("whole", loss_weights={"sequence": weight})
@@ -574,7 +578,7 @@ def signed_series_rows(config: Config, run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def weight_row(series: str, activation: str, weight: float, found: Scores) -> dict[str, Any]:
+def weight_row(series: str, activation: str, weight: float, found: Scores) -> dict[str, Cell]:
     """A row of the table of the graph with two outputs.
 
     Args:
@@ -608,13 +612,13 @@ def summary_table(graph: Graph) -> Table:
     return Table(f"{graph.title}: {total:,} parameters", rows)
 
 
-def draw_study(study: Study) -> Any:
+def draw_study(study: Study) -> Figure:
     """The drawing of a graph."""
     return draw_graph(study.graph.title, summary(study.graph), study.graph.outputs)
 
 
 def observations(
-    outputs: Sequence[Mapping[str, Any]], ablations: Sequence[Mapping[str, Any]]
+    outputs: Sequence[Mapping[str, Cell]], ablations: Sequence[Mapping[str, Cell]]
 ) -> list[str]:
     """Sentences on what the tables hide in a mean: seeds that do not learn, parts not needed.
 

@@ -1,23 +1,30 @@
 """Beyond lab 170 - NAB benchmark: live detectors, one configuration for all series
 
-Scores detectors with the rules of the Numenta Anomaly Benchmark on the series at hand (35 of NAB's
-58 files, 55 of its 116 windows), with a label-free threshold and, beside it, with the best one on
-the labels, as NAB has it. Every detector is causal: it learns from the first 15 % (750 rows at
-most), which NAB does not count, and then sees one value after the other. One configuration for all.
+Scores detectors with the rules of the Numenta Anomaly Benchmark (NAB) on the series at hand (35 of
+its 58 files, 55 of its 116 windows). A detector is asked for an alarm while the event is happening:
+the earlier in a labelled window it comes, the more it earns, and each false alarm costs.
+
+1. Every detector is causal: it learns from the first 15 % of a series (750 rows at most), which NAB
+   does not count, and then sees one value after the other. One configuration serves all series.
+2. Each gives every row a score. The streaming detector's is label-free already. The other scores
+   are put on one scale: how rare is such a score among the earlier ones of its series?
+3. A label-free threshold, one number for all series, says where an alarm begins. Beside it stands
+   the best threshold on the labels, which is what NAB's own scoreboard uses.
+4. Two figures need no threshold: range AP and VUS-PR.
 
     python run.py experiments/nab_benchmark.py --seeds 3
     python run.py experiments/nab_benchmark.py --preset quick
 
-Runtime: 5 minutes with three seeds on one CPU core, quick 20 s. Expected (real data, no labels): 70
-(standard), 89 on nyc_taxi and 93 on art_daily_jumpsup; VUS-PR 0.38; see docs/results.md.
-Published, whole corpus, threshold chosen on labels: 74.9 (ARTime), 70 (HTM); best on nyc_taxi 88.3.
+Reference: published, whole corpus, threshold chosen on labels: 74.9 (ARTime), 70 (HTM); best on
+nyc_taxi 88.3. Expected (real data, no labels): 70 (standard), 89 on nyc_taxi and 93 on
+art_daily_jumpsup; VUS-PR 0.38; see docs/results.md.
+Runtime: 5 minutes with three seeds on one CPU core, quick 20 s.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -26,14 +33,16 @@ from tqdm import tqdm
 from datasets import nab
 from datasets.source import Provenance
 from jaxdl import optim
+from jaxdl.errors import UserError
+from jaxdl.figures.base import Figure
 from jaxdl.figures.series import flagged_points
 from jaxdl.models.layers import convolves
-from jaxdl.models.window_autoencoder import LSTMAutoencoder, lecture_net
+from jaxdl.models.window_autoencoder import ConvAutoencoder, LSTMAutoencoder, lecture_net
 from jaxdl.report import Results, Table
+from jaxdl.report.table import Cell
 from jaxdl.runs import Run
 from jaxdl.timeseries import nab_score, streaming, vus_pr, window_detectors, windows
-from jaxdl.timeseries.nab_score import Layout
-from jaxdl.timeseries.window_detectors import Series, SeriesScores
+from jaxdl.timeseries.streaming import SeriesScores, SeriesValues
 from jaxdl.training import Fitted, Task, module_functions
 
 
@@ -65,46 +74,38 @@ PRESETS = {"quick": Config(only_twins=True, epochs=1, lstm_epochs=0, batch_size=
 
 
 def main(config: Config, run: Run) -> Results:
-    series = _load(config, run)
-    values = {s.name: s.value for s in series}
-    sizes = (config.window, config.components, config.neighbours)
-    window_detectors.check(values, *sizes)
-    layouts = {s.name: nab_score.layout(s.time, s.windows) for s in series}
-    days = {s.name: max(86400 // s.step_seconds, 1) for s in series}
-    slots = max(days.values())
-    states = {name: streaming.start(day, slots) for name, day in days.items()}
-    live = {name: each[None] for name, each in streaming.backtest(values, states).items()}
-    raw, fitted = _learned(config, run, values)
-    for name in tqdm(values, "classical detectors", leave=False, disable=None):
-        scores = window_detectors.classical(values[name], *sizes, run.seeds)
-        for detector, members in scores.items():
-            raw.setdefault(detector, {})[name] = members
-    raw["random scores"] = window_detectors.random_scores(values, run.seeds)
-    rare = {name: window_detectors.rarity(scores) for name, scores in raw.items()}
-    conv, knn = rare["Conv1D autoencoder"], rare["sub-sequence kNN"]
-    both = {name: live[name] + 0.1 * (conv[name] + knn[name]) for name in values}
-    cut = streaming.DEFAULT.threshold
-    detectors = {"streaming": (live, cut)}
-    detectors |= {name: (scores, config.alarm_decades) for name, scores in rare.items()}
-    streamed = window_detectors.streamed(fitted, values, days, config.window)
-    detectors["Conv1D, event by event, first seed"] = (streamed, config.alarm_decades)
-    detectors["ensemble: streaming + Conv1D + kNN"] = (both, cut + 0.2)
-    periods = buffer_lengths(values)
-    rows = [
-        detector_row(name, *detector, layouts, days, periods)
-        for name, detector in detectors.items()
-    ]
-    flags = alarms(live, cut, days)
-    sweep = threshold_rows(config.other_thresholds, live, layouts, days)
+    series = load_series(config, run)
+    check_sizes(config, [len(each.value) for each in series])
+    corpus = describe(series)
+
+    # what a window's error is to each window detector, and how rare that is
+    errors, conv1d = autoencoder_errors(config, run, corpus)
+    errors |= classical_errors(config, run, corpus)
+    errors["random scores"] = random_scores(corpus, run.seeds)
+    rare = {name: window_detectors.rarity(scores) for name, scores in errors.items()}
+
+    # all detectors, each with its label-free threshold
+    live = streaming_detector(corpus)
+    detectors = [live]
+    for name, scores in rare.items():
+        detectors.append(Detector(name, scores, config.alarm_decades))
+    detectors.append(event_by_event(conv1d, config, corpus))
+    detectors.append(ensemble(live, rare["Conv1D autoencoder"], rare["sub-sequence kNN"]))
+
+    rows = [detector_row(detector, corpus) for detector in detectors]
+    flags = live.alarms(corpus, seed=0)
     title = f"NAB score of {len(series)} series; the first 15 % of each are for learning"
-    each = series_rows(flags, layouts)
     return Results(
         tables=[
             Table(title, rows, digits=1),
-            Table("Streaming detector, label-free, per series", each, 1),
-            Table("Streaming detector, other thresholds", sweep, 1),
+            Table("Streaming detector, label-free, per series", series_rows(flags, corpus), 1),
+            Table(
+                "Streaming detector, other thresholds",
+                threshold_rows(live, config.other_thresholds, corpus),
+                1,
+            ),
         ],
-        figures={"streaming_alarms": partial(nab_alarms, series, flags)},
+        figures={"streaming_alarms": partial(draw_alarms, series, flags)},
         headline={"NAB standard": rows[0]["standard"]},
         notes=[
             "0 is no alarm at all, 100 an alarm at the start of every window. The label-free "
@@ -120,7 +121,10 @@ def main(config: Config, run: Run) -> Results:
     )
 
 
-def _load(config: Config, run: Run) -> list[nab.Series]:
+# ---- data ----------------------------------------------------------------------------------------
+
+
+def load_series(config: Config, run: Run) -> list[nab.Series]:
     """All series with known sums, or the twins where there are no real bytes."""
     first = nab.load(run.source, nab.twins()[0])
     simulated = first.provenance.kind == "simulated"
@@ -133,175 +137,306 @@ def _load(config: Config, run: Run) -> list[nab.Series]:
     return series
 
 
-def _learned(config: Config, run: Run, values: Series) -> tuple[dict[str, SeriesScores], Fitted]:
-    """Autoencoders that learn from the learning windows of all series together; the first one."""
-    cut = {name: window_detectors.scaled_windows(x, config.window) for name, x in values.items()}
-    learning = np.concatenate([x[:count] for x, count in cut.values()])
-    everything = np.concatenate([x for x, _ in cut.values()])
-    lengths = {name: len(x) for name, (x, _) in cut.items()}
-    models = {"Conv1D autoencoder": (lecture_net(), config.epochs)}
-    models["Conv1D autoencoder, untrained"] = (lecture_net(), 0)
-    if config.lstm_epochs:
-        models["LSTM autoencoder"] = (LSTMAutoencoder(), config.lstm_epochs)
-    scores, fits = {}, []
-    for name, (net, epochs) in models.items():
-        init, apply = module_functions(net)
-        loss = windows.window_loss
-        task = Task(
-            init,
-            apply,
-            loss,
-            lambda hyper: optim.adam(config.learning_rate),
-            convolves=convolves(net),
-        )
-        key = name.replace(", ", "_").replace(" ", "_")
-        fits += [run.fit(key, task, {"x": learning}, epochs=epochs, batch_size=config.batch_size)]
-        errors = fits[-1].predict(windows.window_errors, {"x": everything})["MAE"]
-        scores[name] = window_detectors.split_by_series(errors, lengths, config.window)
-    return scores, fits[0]
+def check_sizes(config: Config, lengths: Sequence[int]) -> None:
+    """Whether the learning rows of every series suffice for the window detectors.
 
-
-Flags = dict[str, Bool[np.ndarray, " n"]]
-
-
-def alarms(scores: SeriesScores, threshold: float, days: Mapping[str, int], seed: int = 0) -> Flags:
-    """Rows in which an alarm begins, for one seed.
-
-    Args:
-        scores: series -> [seeds, rows]; a detector that is not random has one seed only.
-        threshold: one number for all series.
-        days: series -> rows in a day.
-        seed: which seed.
+    Raises:
+        UserError: the window is no multiple of 4, or one of the numbers is too large or small.
     """
+    rows, window = min(map(nab_score.learning_rows, lengths)), config.window
+    if window % 4 or not 4 <= window <= rows // 2:
+        raise UserError(f"--window {window}: give a multiple of 4, at most {rows // 2}")
+    learning_windows = rows - window + 1
+    for option, value, most in (
+        ("components", config.components, min(window, learning_windows)),
+        ("neighbours", config.neighbours, learning_windows - 1),
+    ):
+        if not 1 <= value <= most:
+            raise UserError(f"--{option} {value}: give 1 to {most}")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """All series by name, in one order, and what detectors and scores need to know of each.
+
+    Attributes:
+        values: their rows.
+        layouts: where the labelled windows lie; known to the scores only.
+        days: rows in a day.
+        periods: longest buffer of VUS-PR, from the autocorrelation.
+    """
+
+    values: SeriesValues
+    layouts: Mapping[str, nab_score.Layout]
+    days: Mapping[str, int]
+    periods: Mapping[str, int]
+
+
+def describe(series: Sequence[nab.Series]) -> Corpus:
+    """The series as a corpus."""
+    return Corpus(
+        values={s.name: s.value for s in series},
+        layouts={s.name: nab_score.layout_of(s.time, s.windows) for s in series},
+        days={s.name: max(86400 // s.step_seconds, 1) for s in series},
+        periods={s.name: vus_pr.period(s.value) for s in series},
+    )
+
+
+# ---- detectors -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Scores of all series on a scale that is the same for all, and a threshold on it.
+
+    Attributes:
+        name: for the table.
+        scores: series -> [seeds, rows]; one seed where nothing is random.
+        threshold: label-free, one number for all series.
+    """
+
+    name: str
+    scores: SeriesScores
+    threshold: float
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds it has."""
+        return max(len(members) for members in self.scores.values())
+
+    def of_seed(self, seed: int) -> dict[str, Float[np.ndarray, " _"]]:
+        """Scores of one seed."""
+        return {name: x[min(seed, len(x) - 1)] for name, x in self.scores.items()}
+
+    def alarms(
+        self, corpus: Corpus, seed: int, threshold: float | None = None
+    ) -> dict[str, Bool[np.ndarray, " _"]]:
+        """Rows in which an alarm begins, by the detector's threshold or another one."""
+        cut = self.threshold if threshold is None else threshold
+        return {
+            name: streaming.alarms(scores, cut, corpus.days[name])
+            for name, scores in self.of_seed(seed).items()
+        }
+
+
+def streaming_detector(corpus: Corpus) -> Detector:
+    """`jaxdl.timeseries.streaming` on all series at once; nothing is learnt beforehand."""
+    slots = max(corpus.days.values())
+    states = {name: streaming.start(day, slots) for name, day in corpus.days.items()}
+    scores = streaming.backtest(corpus.values, states)
+    return Detector("streaming", scores, streaming.DEFAULT.threshold)
+
+
+def autoencoder_errors(
+    config: Config, run: Run, corpus: Corpus
+) -> tuple[dict[str, SeriesScores], Fitted]:
+    """Errors of autoencoders that learn from the learning windows of all series together.
+
+    Returns:
+        detector -> errors, each at the row that completes its window; the Conv1D autoencoder.
+    """
+    learning, everything, lengths = [], [], {}
+    for name, values in corpus.values.items():
+        x, count = window_detectors.scaled_windows(values, config.window)
+        learning.append(x[:count])
+        everything.append(x)
+        lengths[name] = len(x)
+    learning, everything = np.concatenate(learning), np.concatenate(everything)
+
+    def errors_of(fitted: Fitted) -> SeriesScores:
+        errors = fitted.predict(windows.window_errors, {"x": everything})["MAE"]
+        return window_detectors.split_by_series(errors, lengths, config.window)
+
+    conv1d = fit(config, run, "Conv1D_autoencoder", lecture_net(), learning, config.epochs)
+    untrained = fit(config, run, "Conv1D_autoencoder_untrained", lecture_net(), learning, 0)
+    errors = {
+        "Conv1D autoencoder": errors_of(conv1d),
+        "Conv1D autoencoder, untrained": errors_of(untrained),
+    }
+    if config.lstm_epochs:
+        net, epochs = LSTMAutoencoder(), config.lstm_epochs
+        lstm = fit(config, run, "LSTM_autoencoder", net, learning, epochs)
+        errors["LSTM autoencoder"] = errors_of(lstm)
+    return errors, conv1d
+
+
+def fit(
+    config: Config,
+    run: Run,
+    name: str,
+    net: ConvAutoencoder | LSTMAutoencoder,
+    x: Float[np.ndarray, "windows window 1"],
+    epochs: int,
+) -> Fitted:
+    """Train an autoencoder on the squared error, without validation."""
+    init, apply = module_functions(net)
+
+    def optimizer(hyper):
+        return optim.adam(config.learning_rate)
+
+    task = Task(init, apply, windows.window_loss, optimizer, convolves=convolves(net))
+    return run.fit(name, task, {"x": x}, epochs=epochs, batch_size=config.batch_size)
+
+
+def classical_errors(config: Config, run: Run, corpus: Corpus) -> dict[str, SeriesScores]:
+    """PCA, kNN and isolation forest of windows; each fitted on the learning rows of its series."""
+    pca, knn, forest = {}, {}, {}
+    for name, values in tqdm(
+        corpus.values.items(), "classical detectors", leave=False, disable=None
+    ):
+        size = config.window
+        pca[name] = window_detectors.subsequence_pca(values, size, config.components)
+        knn[name] = window_detectors.subsequence_knn(values, size, config.neighbours)
+        forest[name] = window_detectors.subsequence_forest(values, size, run.seeds)
+    return {"sub-sequence PCA": pca, "sub-sequence kNN": knn, "isolation forest": forest}
+
+
+def random_scores(corpus: Corpus, seeds: Sequence[int]) -> SeriesScores:
+    """The weakest detector: a uniform number for each row."""
     return {
-        name: streaming.alarms(_member(members, seed), threshold, days[name])
-        for name, members in scores.items()
+        name: np.stack([np.random.default_rng(int(seed)).random(len(values)) for seed in seeds])
+        for name, values in corpus.values.items()
     }
 
 
-def _member(members: Float[np.ndarray, "seeds n"], seed: int) -> Float[np.ndarray, " n"]:
-    return members[min(seed, len(members) - 1)]
+def event_by_event(conv1d: Fitted, config: Config, corpus: Corpus) -> Detector:
+    """The Conv1D autoencoder of the first seed in the step that a live series would use."""
+    scores = window_detectors.streamed(conv1d, corpus.values, corpus.days, config.window)
+    return Detector("Conv1D, event by event, first seed", scores, config.alarm_decades)
 
 
-def detector_row(
-    name: str,
-    scores: SeriesScores,
-    threshold: float,
-    layouts: Mapping[str, Layout],
-    days: Mapping[str, int],
-    periods: Mapping[str, int],
-) -> dict[str, Any]:
-    """One detector: an array with one value for each of its seeds in each cell.
-
-    Args:
-        name: of the detector.
-        scores: series -> [seeds, rows].
-        threshold: the label-free one.
-        layouts: series -> its windows, in the order of `scores`.
-        days: series -> rows in a day.
-        periods: series -> longest buffer of VUS-PR.
-    """
-    ordered, standard = list(layouts.values()), nab_score.PROFILES["standard"]
-    columns: dict[str, list] = {}
-    for seed in range(max(len(members) for members in scores.values())):
-        flags = list(alarms(scores, threshold, days, seed).values())
-        pairs = list(zip(flags, ordered, strict=True))
-        member = [_member(members, seed) for members in scores.values()]
-        values = {
-            **profiles(flags, ordered),
-            "windows found": sum(nab_score.windows_found(f, rows) for f, rows in pairs),
-            "false alarms": sum(nab_score.false_alarms(f, rows) for f, rows in pairs),
-            "best on labels": best_on_labels(scores, threshold, ordered, days, seed),
-            "best on labels, rows": nab_score.best_threshold(member, ordered, standard)[1],
-            "range AP x 100": 100 * nab_score.range_average_precision(member, ordered),
-            "VUS-PR x 100": 100 * mean_vus_pr(member, ordered, list(periods.values())),
-        }
-        for key, value in values.items():
-            columns.setdefault(key, []).append(value)
-    return {"detector": name, **{key: np.array(column) for key, column in columns.items()}}
+def ensemble(live: Detector, conv1d: SeriesScores, knn: SeriesScores) -> Detector:
+    """The streaming detector, with a tenth of what the two best window detectors say."""
+    scores = {name: live.scores[name] + 0.1 * (conv1d[name] + knn[name]) for name in live.scores}
+    return Detector("ensemble: streaming + Conv1D + kNN", scores, live.threshold + 0.2)
 
 
-def profiles(
-    flags: Sequence[Bool[np.ndarray, " n"]], layouts: Sequence[Layout]
+# ---- scores against the labels -------------------------------------------------------------------
+
+
+def detector_row(detector: Detector, corpus: Corpus) -> dict[str, Cell]:
+    """One detector: an array with one value for each of its seeds in each cell."""
+    by_seed = [measures(detector, corpus, seed) for seed in range(detector.seeds)]
+    columns = {name: np.array([each[name] for each in by_seed]) for name in by_seed[0]}
+    return {"detector": detector.name, **columns}
+
+
+def measures(detector: Detector, corpus: Corpus, seed: int) -> dict[str, float]:
+    """All figures of one seed of a detector."""
+    layouts = list(corpus.layouts.values())
+    alarms = detector.alarms(corpus, seed)
+    scores = list(detector.of_seed(seed).values())
+    _, best_by_rows = nab_score.best_threshold(scores, layouts, nab_score.PROFILES["standard"])
+    found, false_alarms = found_and_false(alarms, corpus.layouts)
+    return {
+        **profile_scores(alarms, corpus.layouts),
+        "windows found": found,
+        "false alarms": false_alarms,
+        "best on labels": best_on_labels(detector, corpus, seed),
+        "best on labels, rows": best_by_rows,
+        "range AP x 100": 100 * nab_score.range_average_precision(scores, layouts),
+        "VUS-PR x 100": 100 * mean_vus_pr(detector, corpus, seed),
+    }
+
+
+def profile_scores(
+    alarms: Mapping[str, Bool[np.ndarray, " _"]], layouts: Mapping[str, nab_score.Layout]
 ) -> dict[str, float]:
     """NAB's score in each of its profiles."""
+    flags = [alarms[name] for name in layouts]
     return {
-        profile: nab_score.corpus_score(flags, layouts, weights)
+        profile: nab_score.corpus_score(flags, list(layouts.values()), weights)
         for profile, weights in nab_score.PROFILES.items()
     }
 
 
-def mean_vus_pr(
-    scores: Sequence[Float[np.ndarray, " n"]], layouts: Sequence[Layout], periods: Sequence[int]
-) -> float:
+def found_and_false(
+    alarms: Mapping[str, Bool[np.ndarray, " _"]], layouts: Mapping[str, nab_score.Layout]
+) -> tuple[int, int]:
+    """Windows with an alarm, and alarms outside windows."""
+    found = sum(nab_score.windows_found(alarms[name], layouts[name]) for name in layouts)
+    false_alarms = sum(nab_score.false_alarms(alarms[name], layouts[name]) for name in layouts)
+    return found, false_alarms
+
+
+def best_on_labels(detector: Detector, corpus: Corpus, seed: int) -> float:
+    """Highest standard score over thresholds; it looks at the labels.
+
+    The thresholds tried are quantiles of the first seed's scores, and some around its own.
+    """
+    pooled = np.concatenate(list(detector.of_seed(0).values()))
+    quantiles = np.quantile(pooled, 1 - np.geomspace(0.03, 1e-5, 30))
+    around = detector.threshold * np.linspace(0.75, 1.25, 13)
+    layouts = list(corpus.layouts.values())
+    best = -np.inf
+    for threshold in (*quantiles, *around):
+        flags = list(detector.alarms(corpus, seed, threshold).values())
+        score = nab_score.corpus_score(flags, layouts, nab_score.PROFILES["standard"])
+        best = max(best, score)
+    return best
+
+
+def mean_vus_pr(detector: Detector, corpus: Corpus, seed: int) -> float:
     """VUS-PR of each series with a window, behind its learning rows; their mean, as in TSB-AD."""
     values = []
-    for series, rows, period in zip(scores, layouts, periods, strict=True):
-        labels = (rows.window >= 0)[rows.counts]
+    for name, scores in detector.of_seed(seed).items():
+        layout = corpus.layouts[name]
+        labels = (layout.window >= 0)[layout.counts]
         if labels.any():
-            values.append(vus_pr.vus_pr(series[rows.counts], labels, period))
+            values.append(vus_pr.vus_pr(scores[layout.counts], labels, corpus.periods[name]))
     return float(np.mean(values))
 
 
-def best_on_labels(
-    scores: SeriesScores,
-    threshold: float,
-    layouts: Sequence[Layout],
-    days: Mapping[str, int],
-    seed: int = 0,
-) -> float:
-    """Highest standard score over thresholds; it looks at the labels."""
-    pooled = np.concatenate([members[0] for members in scores.values()])
-    cuts = np.quantile(pooled, 1 - np.geomspace(0.03, 1e-5, 30))
-    cuts = [*cuts, *(threshold * np.linspace(0.75, 1.25, 13))]
-    weights = nab_score.PROFILES["standard"]
-    flags = (list(alarms(scores, cut, days, seed).values()) for cut in cuts)
-    return max(nab_score.corpus_score(each, layouts, weights) for each in flags)
+# ---- what we see ---------------------------------------------------------------------------------
 
 
 def threshold_rows(
-    thresholds: Sequence[float],
-    scores: SeriesScores,
-    layouts: Mapping[str, Layout],
-    days: Mapping[str, int],
-) -> list[dict[str, Any]]:
+    detector: Detector, thresholds: Sequence[float], corpus: Corpus
+) -> list[dict[str, Cell]]:
     """How much hangs on the threshold."""
-    ordered = list(layouts.values())
-    flags = (list(alarms(scores, cut, days).values()) for cut in thresholds)
-    return [
-        {"threshold": f"{cut:.2f}", **profiles(each, ordered)}
-        for cut, each in zip(thresholds, flags, strict=True)
-    ]
-
-
-def series_rows(flags: Flags, layouts: Mapping[str, Layout]) -> list[dict[str, Any]]:
-    """One row for each series; a series without a window has no score."""
     rows = []
-    for name, layout in layouts.items():
-        row = {"series": name, "windows": layout.windows}
-        row["found"] = nab_score.windows_found(flags[name], layout)
-        row["false alarms"] = nab_score.false_alarms(flags[name], layout)
-        none = dict.fromkeys(nab_score.PROFILES)
-        rows.append(row | (profiles([flags[name]], [layout]) if layout.windows else none))
+    for threshold in thresholds:
+        alarms = detector.alarms(corpus, 0, threshold)
+        rows.append({"threshold": f"{threshold:.2f}", **profile_scores(alarms, corpus.layouts)})
     return rows
 
 
-def buffer_lengths(series: Series) -> dict[str, int]:
-    """Longest buffer of VUS-PR for each series."""
-    return {name: vus_pr.period(values) for name, values in series.items()}
+def series_rows(
+    alarms: Mapping[str, Bool[np.ndarray, " _"]], corpus: Corpus
+) -> list[dict[str, Cell]]:
+    """One row for each series; a series without a window has no score."""
+    rows = []
+    for name, layout in corpus.layouts.items():
+        found, false_alarms = found_and_false(alarms, {name: layout})
+        row = {
+            "series": name,
+            "windows": layout.windows,
+            "found": found,
+            "false alarms": false_alarms,
+        }
+        if layout.windows:
+            row |= profile_scores(alarms, {name: layout})
+        else:
+            row |= dict.fromkeys(nab_score.PROFILES)
+        rows.append(row)
+    return rows
 
 
-def nab_alarms(series: Sequence[Any], flags: Mapping[str, Bool[np.ndarray, " n"]]) -> Any:
+def draw_alarms(
+    series: Sequence[nab.Series], alarms: Mapping[str, Bool[np.ndarray, " _"]]
+) -> Figure:
     """Alarms in red, labelled windows shaded: the first twelve series with a window, and the taxis.
 
     Args:
-        series: each with `name`, `time`, `value` and `windows` of time stamps.
-        flags: name -> rows in which an alarm begins.
+        series: what is drawn.
+        alarms: series -> rows in which an alarm begins.
     """
     shown = [s for s in series if s.windows][:12] + [s for s in series if "taxi" in s.name]
     panels, spans = {}, {}
     for s in shown:
-        panels[s.name] = (s.value, flags[s.name])
-        inside = [np.flatnonzero((s.time >= a) & (s.time <= b)) for a, b in s.windows]
-        spans[s.name] = [(rows[0], rows[-1]) for rows in inside]
+        panels[s.name] = (s.value, alarms[s.name])
+        spans[s.name] = []
+        for first, last in s.windows:
+            rows = np.flatnonzero((s.time >= first) & (s.time <= last))
+            spans[s.name].append((int(rows[0]), int(rows[-1])))
     return flagged_points(panels, spans)

@@ -41,22 +41,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Array, Bool, Float
 from sklearn.decomposition import PCA
 
 from datasets import nab
 from jaxdl import optim
 from jaxdl.anomaly import thresholds
 from jaxdl.errors import UserError
-from jaxdl.figures.base import subplots
+from jaxdl.figures.base import Axes, Figure, subplots
 from jaxdl.figures.curves import loss_curves
 from jaxdl.figures.decisions import histogram
 from jaxdl.figures.series import flagged_points, series
 from jaxdl.models import conv1d, window_autoencoder
 from jaxdl.report import Results, Table
+from jaxdl.report.table import Cell
 from jaxdl.runs import Run
 from jaxdl.timeseries import windows
 from jaxdl.training import Fitted, Task, module_functions
@@ -391,7 +393,7 @@ def decide(detector: Detector, error: str, seed: int) -> Decision:
 
 def table_rows(
     detector: Detector, truth: Bool[np.ndarray, " n"] | None = None
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Cell]]:
     """One row for each error of the protocol, with an array over the seeds in each cell.
 
     Args:
@@ -423,7 +425,7 @@ def table_rows(
     return rows
 
 
-def headline(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def headline(rows: Sequence[Mapping[str, Cell]]) -> dict[str, Cell]:
     """What the trained lecture net finds by the sound protocol with the squared error."""
     for row in rows:
         if row["protocol"] == "sound, MSE" and row["best epoch"] is not None:
@@ -438,7 +440,7 @@ def figures(
     scaled_test: Float[np.ndarray, " m"],
     detectors: Sequence[Detector],
     truth: Bool[np.ndarray, " m"] | None,
-) -> dict[str, Callable[[], Any]]:
+) -> dict[str, Callable[[], Figure]]:
     """The notebook's figures, for the first seed of the lecture's net, and the points of all nets.
 
     Args:
@@ -477,7 +479,7 @@ def draw_flagged_points(
     test: Float[np.ndarray, " n"],
     detectors: Sequence[Detector],
     truth: Bool[np.ndarray, " n"] | None,
-) -> Any:
+) -> Figure:
     """The points that the first seed of each detector flags; the true block shaded."""
     panels, spans = {}, {}
     for detector in detectors:
@@ -485,15 +487,15 @@ def draw_flagged_points(
         panels[title] = (test, decide(detector, detector.protocol.errors[0], seed=0).points)
         if truth is not None and truth.any():
             block = np.flatnonzero(truth)
-            spans[title] = [(block[0], block[-1])]
+            spans[title] = [(int(block[0]), int(block[-1]))]
     return flagged_points(panels, spans)
 
 
-def draw_reconstruction(detector: Detector) -> Any:
+def draw_reconstruction(detector: Detector) -> Figure:
     """The first training window, and what the autoencoder makes of it."""
     first = detector.protocol.train_windows[:1]
     copies = detector.fitted.predict(reconstruction, {"x": first})
-    figure, axis = subplots(width=7)
+    figure, axis = subplots(width=7.0)
     axis.plot(first[0, :, 0], label="window")
     axis.plot(copies[0, 0, :, 0], label="reconstruction")
     axis.set(xlabel="step", ylabel="scaled value")
@@ -507,7 +509,7 @@ def reconstruction(outputs, batch):
     return outputs
 
 
-def draw_layers(rows: Sequence[Mapping[str, Any]], title: str) -> Any:
+def draw_layers(rows: Sequence[Mapping[str, Cell]], title: str) -> Figure:
     """A net as a column of boxes: layer, output shape, number of parameters."""
     figure, axis = subplots(height=0.5 * len(rows) + 0.6)
     box = {"boxstyle": "round,pad=0.35", "fc": "#cfe2f3", "ec": "0.4"}
@@ -522,11 +524,11 @@ def draw_layers(rows: Sequence[Mapping[str, Any]], title: str) -> Any:
     return figure
 
 
-def draw_conv1d_arithmetic() -> Any:
+def draw_conv1d_arithmetic() -> Figure:
     """Slide 99: which numbers a one-dimensional convolution multiplies and adds."""
-    signal, kernel = np.array([1.0, 1.0, 3.0, 4.0, 3.0]), np.array([1.0, 2.0, 1.0])
-    feature = np.asarray(conv1d.conv1d(signal[None, :, None], kernel[:, None, None]))[0, :, 0]
-    figure, axis = subplots(width=7, height=3.2)
+    signal, kernel = jnp.array([1.0, 1.0, 3.0, 4.0, 3.0]), jnp.array([1.0, 2.0, 1.0])
+    feature = conv1d.conv1d(signal[None, :, None], kernel[:, None, None])[0, :, 0]
+    figure, axis = subplots(width=7.0, height=3.2)
     middle = (len(kernel) - 1) / 2  # a feature stands under the middle of what it reads
     draw_cells(axis, "signal", signal, left=0, height=1, colour="#cfe2f3")
     draw_cells(axis, "feature", feature, left=middle, height=0, colour="#d9ead3")
@@ -544,9 +546,9 @@ def draw_conv1d_arithmetic() -> Any:
 
 
 def draw_cells(
-    axis: Any,
+    axis: Axes,
     label: str,
-    values: Float[np.ndarray, " n"],
+    values: Float[Array, " n"],
     left: float,
     height: float,
     colour: str,

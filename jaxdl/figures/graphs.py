@@ -8,9 +8,9 @@ what they read (the barycentre heuristic).
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
-from jaxdl.figures.base import COLOURS
+from jaxdl.figures.base import COLOURS, Axes, Figure
 
 INPUT, NODE, OUTPUT = COLOURS[2], COLOURS[0], COLOURS[1]
 
@@ -100,7 +100,7 @@ def _places(
     return places
 
 
-def draw_graph(title: str, rows: Sequence[LayerRow], outputs: Sequence[str] = ()) -> Any:
+def draw_graph(title: str, rows: Sequence[LayerRow], outputs: Sequence[str] = ()) -> Figure:
     """One model.
 
     Args:
@@ -127,7 +127,7 @@ def draw_graph(title: str, rows: Sequence[LayerRow], outputs: Sequence[str] = ()
     return figure
 
 
-def _draw_arrow(axis: Any, route: Sequence[Place]) -> None:
+def _draw_arrow(axis: Axes, route: Sequence[Place]) -> None:
     """Lines from place to place; the first starts below its box, the last ends above its own."""
     pieces = list(itertools.pairwise(route))
     for number, (start, end) in enumerate(pieces):
@@ -138,7 +138,7 @@ def _draw_arrow(axis: Any, route: Sequence[Place]) -> None:
         axis.annotate("", tip, tail, arrowprops=style)
 
 
-def _draw_box(axis: Any, row: LayerRow, place: Place, colour: str) -> None:
+def _draw_box(axis: Axes, row: LayerRow, place: Place, colour: str) -> None:
     """Name, layer, output shape and number of parameters, if it has any."""
     lines = [f"{row.name}: {row.layer}", " x ".join(map(str, row.shape))]
     if row.parameters:

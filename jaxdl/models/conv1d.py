@@ -12,8 +12,6 @@ faster than one batched product.
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -37,7 +35,7 @@ def same_padding(length: int, kernel_size: int, stride: int) -> tuple[int, int]:
 
 def conv1d(
     x: Float[Array, "batch length channels"],
-    kernel: Float[Array, "taps channels features"],
+    kernel: Float[Array, "taps kernel_channels features"],
     stride: int = 1,
     padding: tuple[int, int] = (0, 0),
 ) -> Float[Array, "batch outputs features"]:
@@ -324,7 +322,9 @@ def random_words(key: PRNGKeyArray, shape: tuple[int, ...]) -> UInt32[Array, "..
 # ---- summary -------------------------------------------------------------------------------------
 
 
-def layer_rows(net: nn.Module, x: Float[np.ndarray, " batch *features"]) -> list[dict[str, Any]]:
+def layer_rows(
+    net: nn.Module, x: Float[np.ndarray, " batch *features"]
+) -> list[dict[str, str | int]]:
     """The layers of a net in the order in which it calls them; nothing is computed.
 
     Args:
@@ -342,7 +342,7 @@ def layer_rows(net: nn.Module, x: Float[np.ndarray, " batch *features"]) -> list
         module = context.module
         is_layer = context.method_name == "__call__" and module.path  # the net itself has no path
         if is_layer:
-            parameters: Mapping[str, Array] = module.variables.get("params", {})
+            parameters = module.variables.get("params", {})
             rows.append(
                 {
                     "layer": module.name,
@@ -353,5 +353,5 @@ def layer_rows(net: nn.Module, x: Float[np.ndarray, " batch *features"]) -> list
         return output
 
     with nn.intercept_methods(record):
-        jax.eval_shape(lambda key: net.init(key, x, train=False), jax.random.key(0))
+        jax.eval_shape(lambda key, x: net.init(key, x, train=False), jax.random.key(0), x)
     return rows

@@ -1,4 +1,4 @@
-"""LSTM autoencoder for windows of a time series (notebooks 171 and 471 beside lab 170)."""
+"""Autoencoders for windows of a time series: convolutional (lab 170) and recurrent."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -10,8 +10,10 @@ from jaxdl.models.conv1d import Conv1D, Conv1DTranspose, Dropout
 class LSTMAutoencoder(nn.Module):
     """One LSTM reads the window, its last state is repeated, another LSTM writes the window.
 
+    The net of the course's notebooks 171 and 471.
+
     Attributes:
-        units: width of both LSTMs; 32 gives the notebook's 12,705 parameters for one channel.
+        units: width of both LSTMs; 32 gives the notebooks' 12,705 parameters for one channel.
         dropout_rate: share of the code, and of the repeated code, dropped in training.
     """
 
@@ -22,11 +24,13 @@ class LSTMAutoencoder(nn.Module):
     def __call__(
         self, x: Float[Array, "batch window channels"], train: bool
     ) -> Float[Array, "batch window channels"]:
-        code = nn.RNN(nn.OptimizedLSTMCell(self.units))(x)[:, -1]
-        code = nn.Dropout(self.dropout_rate, deterministic=not train)(code)
-        repeated = jnp.repeat(code[:, None], x.shape[1], axis=1)
+        window, channels = x.shape[1:]
+        states = nn.RNN(nn.OptimizedLSTMCell(self.units))(x)
+        code = nn.Dropout(self.dropout_rate, deterministic=not train)(states[:, -1])
+        repeated = jnp.repeat(code[:, None], window, axis=1)
         repeated = nn.Dropout(self.dropout_rate, deterministic=not train)(repeated)
-        return nn.Dense(x.shape[-1])(nn.RNN(nn.OptimizedLSTMCell(self.units))(repeated))
+        states = nn.RNN(nn.OptimizedLSTMCell(self.units))(repeated)
+        return nn.Dense(channels)(states)
 
 
 class ConvAutoencoder(nn.Module):
@@ -34,16 +38,15 @@ class ConvAutoencoder(nn.Module):
 
     Attributes:
         dropout_rate: share of activations dropped in training.
-        second_dropout: "encoder" (the lecture) or "decoder" (the Keras example).
+        decoder_dropout: the second dropout stands in the decoder (the Keras example) and not in the
+            encoder (the lecture).
         output_kernel: taps of the last layer, 1 (the lecture) or 7 (the Keras example).
-
-    The lecture's net has 9,313 parameters, that of the Keras example 9,505.
     """
 
     convolves = True
 
     dropout_rate: float = 0.2
-    second_dropout: str = "encoder"
+    decoder_dropout: bool = False
     output_kernel: int = 1
 
     @nn.compact
@@ -53,16 +56,16 @@ class ConvAutoencoder(nn.Module):
         if x.shape[1] % 4:
             raise ValueError(f"the window must be a multiple of 4, not {x.shape[1]}")
         channels = x.shape[-1]
-        x = nn.relu(Conv1D(32, 7, 2)(x))
+        x = nn.relu(Conv1D(32, kernel_size=7, stride=2)(x))
         x = Dropout(self.dropout_rate)(x, train)
-        x = nn.relu(Conv1D(16, 7, 2)(x))
-        if self.second_dropout == "encoder":
+        x = nn.relu(Conv1D(16, kernel_size=7, stride=2)(x))
+        if not self.decoder_dropout:
             x = Dropout(self.dropout_rate)(x, train)
-        x = nn.relu(Conv1DTranspose(16, 7, 2)(x))
-        if self.second_dropout == "decoder":
+        x = nn.relu(Conv1DTranspose(16, kernel_size=7, stride=2)(x))
+        if self.decoder_dropout:
             x = Dropout(self.dropout_rate)(x, train)
-        x = nn.relu(Conv1DTranspose(32, 7, 2)(x))
-        return Conv1DTranspose(channels, self.output_kernel)(x)
+        x = nn.relu(Conv1DTranspose(32, kernel_size=7, stride=2)(x))
+        return Conv1DTranspose(channels, kernel_size=self.output_kernel)(x)
 
 
 def lecture_net() -> ConvAutoencoder:
@@ -72,4 +75,4 @@ def lecture_net() -> ConvAutoencoder:
 
 def keras_net() -> ConvAutoencoder:
     """The Keras example that the lab comes from: 9,505 parameters for one channel."""
-    return ConvAutoencoder(second_dropout="decoder", output_kernel=7)
+    return ConvAutoencoder(decoder_dropout=True, output_kernel=7)

@@ -13,13 +13,20 @@ everything seen so far the tail is continued as a power law. A flag marks the be
 """
 
 import bisect
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
+
+# Several series by name: their values, and a population's scores of them
+SeriesValues = Mapping[str, Float[np.ndarray, " _"]]  # [rows]
+SeriesScores = Mapping[str, Float[np.ndarray, "_ _"]]  # [seeds, rows]
+AnyState = TypeVar("AnyState", bound=tuple)
 
 STATISTICS = ("level", "novelty", "residual, 3 h", "|residual|, 3 h", "|residual|, 1 day")
 BINS = 160
@@ -66,7 +73,27 @@ DEFAULT = Settings()
 
 
 class State(NamedTuple):
-    """All that the detector remembers of one series; a pytree of float32 and int32 arrays."""
+    """All that the detector remembers of one series; a pytree of float32 and int32 arrays.
+
+    "Day" and "week" come in pairs of that order in arrays of two; `slots` is the room for the rows
+    of a day.
+
+    Attributes:
+        rows: events so far.
+        day: events in a day.
+        mean, deviation: running mean of the values, and of their absolute distance from it.
+        low, high: least and greatest value so far.
+        residual_size: running mean of the absolute residual.
+        size_by_hour: the same for each row of the day.
+        day_course, week_course: the expected value for each row of the day, of the week.
+        day_visits, week_visits: how often that row was seen.
+        course_error, course_rows: running mean error of each course, and over how many rows.
+        residual, residual_abs: averages, over the short and the long time, of the residual and its
+            absolute value, in usual residuals.
+        histogram: how often each decade of each statistic occurred.
+        largest: of each statistic so far.
+        quiet_until: the last row in which no alarm may begin.
+    """
 
     rows: Int[Array, ""]
     day: Int[Array, ""]
@@ -78,8 +105,8 @@ class State(NamedTuple):
     size_by_hour: Float[Array, " slots"]
     day_course: Float[Array, " slots"]
     day_visits: Float[Array, " slots"]
-    week_course: Float[Array, " slots7"]
-    week_visits: Float[Array, " slots7"]
+    week_course: Float[Array, " 7*slots"]
+    week_visits: Float[Array, " 7*slots"]
     course_error: Float[Array, "2"]
     course_rows: Float[Array, "2"]
     residual: Float[Array, "2"]
@@ -126,91 +153,174 @@ def start(day: int, slots: int | None = None) -> State:
     )
 
 
+# ---- one event -----------------------------------------------------------------------------------
+
+
 def step(
-    state: State, value: Float[Array, ""], settings: Settings = DEFAULT
+    state: State, value: Float[ArrayLike, ""], settings: Settings = DEFAULT
 ) -> tuple[State, Float[Array, ""], Bool[Array, ""]]:
     """One event: what it adds to the state, how surprising it is, whether an alarm begins.
 
     A value that is not finite (a missing one) scores 0 and moves nothing but the clock.
     """
-    value = jnp.asarray(value, jnp.float32)
-    new, score, flag = _step(state, jnp.where(jnp.isfinite(value), value, state.mean), settings)
+    return skip_missing(partial(_step, settings=settings), state, value)
+
+
+def skip_missing(
+    step_of_value: Callable[[AnyState, Array], tuple[AnyState, Array, Array]],
+    state: AnyState,
+    value: Float[ArrayLike, ""],
+) -> tuple[AnyState, Float[Array, ""], Bool[Array, ""]]:
+    """A step of any detector for a value that may be missing (not finite).
+
+    The barriers keep the arithmetic of a step apart from the program around it. Otherwise XLA may
+    fuse it with the loop of a history, round differently there, and live would no longer be the
+    back-test bit by bit.
+
+    Args:
+        step_of_value: (state, value that is there) -> (state, score, flag).
+        state: has `rows`, the clock, and `mean`, which stands in for a missing value.
+        value: the event.
+    """
+    state, value = jax.lax.optimization_barrier((state, jnp.asarray(value, jnp.float32)))
     there = jnp.isfinite(value)
+    new, score, flag = step_of_value(state, jnp.where(there, value, state.mean))
     kept = jax.tree.map(lambda after, before: jnp.where(there, after, before), new, state)
     kept = kept._replace(rows=new.rows)
-    return kept, jnp.where(there, score, 0.0), flag & there
+    return jax.lax.optimization_barrier((kept, jnp.where(there, score, 0.0), flag & there))
 
 
-def _step(state: State, x: Array, settings: Settings):
-    day = state.day.astype(jnp.float32)
-    age = state.rows.astype(jnp.float32)
-    hour, week_hour = state.rows % state.day, state.rows % (7 * state.day)
-    deviation = jnp.maximum(state.deviation, TINY)
+def _step(
+    state: State, x: Float[Array, ""], settings: Settings
+) -> tuple[State, Float[Array, ""], Bool[Array, ""]]:
+    """`step` for a value that is there: expect, compare, score, learn."""
+    day, age = state.day.astype(jnp.float32), state.rows.astype(jnp.float32)
+    residual = x - _expected(state)
+    usual = _usual_residual(state, settings)
 
-    # The course of the day or of the week, whichever has been the better guess; else the mean
-    courses = jnp.stack([state.day_course[hour], state.week_course[week_hour]])
-    known = jnp.stack([state.day_visits[hour], state.week_visits[week_hour]]) > 0
-    weekly = known[1] & (state.course_error[1] < state.course_error[0])
-    expected = jnp.where(weekly, courses[1], jnp.where(known[0], courses[0], state.mean))
-    residual = x - expected
-    local = jnp.where(state.day_visits[hour] > 1, state.size_by_hour[hour], state.residual_size)
-    usual = 0.5 * (local + state.residual_size)
-    usual = jnp.maximum(jnp.maximum(usual, settings.floor * deviation), TINY)
-    z = jnp.clip(residual / usual, -settings.clip, settings.clip)
-
-    rates = 1.0 / jnp.maximum(day * jnp.array([settings.short, settings.long]), 2.0)
-    mean_z = state.residual + rates * (z - state.residual)
-    mean_abs = state.residual_abs + rates * (jnp.abs(z) - state.residual_abs)
-    span = jnp.maximum(state.high - state.low, TINY)
-    novelty = jnp.maximum(jnp.maximum(x - state.high, state.low - x) / span, 0.0)
-    novelty = jnp.where(state.rows > 0, novelty, 0.0)
-    level = jnp.abs(x - state.mean) / deviation
-    statistics = jnp.stack([level, novelty, jnp.abs(mean_z[0]), mean_abs[0], mean_abs[1]])
-
+    signed, absolute = _averaged_residuals(state, residual / usual, settings)
+    statistics = jnp.stack(
+        [_level(state, x), _novelty(state, x), jnp.abs(signed[0]), absolute[0], absolute[1]]
+    )
     surprise, histogram, largest = tail_surprise(
         state.histogram, state.largest, statistics, day, settings
     )
-    live = age > settings.learning * day
+    counted = age > settings.learning * day
     scored = age > 2 * settings.learning * day
     score = jnp.where(scored, surprise.mean(), 0.0)
+    flag, quiet_until = begin_alarm(score, state.rows, state.quiet_until, day, settings)
 
-    flag, quiet = begin_alarm(score, state.rows, state.quiet_until, day, settings)
+    new = _learn(state, x, residual, usual, settings)._replace(
+        residual=signed,
+        residual_abs=absolute,
+        histogram=jnp.where(counted, histogram, state.histogram),
+        largest=jnp.where(counted, largest, state.largest),
+        quiet_until=quiet_until,
+    )
+    return new, score, flag
+
+
+def _hours(state: State) -> tuple[Int[Array, ""], Int[Array, ""]]:
+    """Which row of the day and of the week it is."""
+    return state.rows % state.day, state.rows % (7 * state.day)
+
+
+def _courses(state: State) -> tuple[Float[Array, "2"], Float[Array, "2"]]:
+    """What the courses of the day and of the week expect now, and how often this row was seen."""
+    hour, week_hour = _hours(state)
+    courses = jnp.stack([state.day_course[hour], state.week_course[week_hour]])
+    return courses, jnp.stack([state.day_visits[hour], state.week_visits[week_hour]])
+
+
+def _expected(state: State) -> Float[Array, ""]:
+    """The course of the day or of the week, whichever has been the better guess; else the mean."""
+    courses, visits = _courses(state)
+    known = visits > 0
+    weekly = known[1] & (state.course_error[1] < state.course_error[0])
+    return jnp.where(weekly, courses[1], jnp.where(known[0], courses[0], state.mean))
+
+
+def _usual_residual(state: State, settings: Settings) -> Float[Array, ""]:
+    """What a residual is measured by: half the usual size at this hour, half the usual size."""
+    hour, _ = _hours(state)
+    local = jnp.where(state.day_visits[hour] > 1, state.size_by_hour[hour], state.residual_size)
+    usual = 0.5 * (local + state.residual_size)
+    least = settings.floor * jnp.maximum(state.deviation, TINY)
+    return jnp.maximum(jnp.maximum(usual, least), TINY)
+
+
+def _averaged_residuals(
+    state: State, z: Float[Array, ""], settings: Settings
+) -> tuple[Float[Array, "2"], Float[Array, "2"]]:
+    """Averages over the short and the long time of a residual and of its absolute value.
+
+    Args:
+        state: holds the averages so far.
+        z: the residual in usual residuals.
+        settings: of the detector.
+    """
+    z = jnp.clip(z, -settings.clip, settings.clip)
+    times = state.day.astype(jnp.float32) * jnp.array([settings.short, settings.long])
+    rates = 1.0 / jnp.maximum(times, 2.0)
+    signed = state.residual + rates * (z - state.residual)
+    absolute = state.residual_abs + rates * (jnp.abs(z) - state.residual_abs)
+    return signed, absolute
+
+
+def _level(state: State, x: Float[Array, ""]) -> Float[Array, ""]:
+    """Distance from the running mean, in deviations."""
+    return jnp.abs(x - state.mean) / jnp.maximum(state.deviation, TINY)
+
+
+def _novelty(state: State, x: Float[Array, ""]) -> Float[Array, ""]:
+    """How far a value lies outside all earlier ones, as a share of their range."""
+    span = jnp.maximum(state.high - state.low, TINY)
+    novelty = jnp.maximum(jnp.maximum(x - state.high, state.low - x) / span, 0.0)
+    return jnp.where(state.rows > 0, novelty, 0.0)
+
+
+def _learn(
+    state: State,
+    x: Float[Array, ""],
+    residual: Float[Array, ""],
+    usual: Float[Array, ""],
+    settings: Settings,
+) -> State:
+    """The running means and the courses after this value; every one a step towards it.
+
+    While a quantity is young its step is 1 / (number of values), which makes it their plain mean.
+    """
+    day, age = state.day.astype(jnp.float32), state.rows.astype(jnp.float32)
+    hour, week_hour = _hours(state)
+    courses, visits = _courses(state)
+    known = visits > 0
 
     slow = jnp.maximum(1.0 / (age + 1.0), 1.0 / (settings.memory * day))
+    # an anomaly must not become usual: after a day and a half large residuals are cut
     bound = jnp.where(age > 1.5 * day, settings.reach * usual, jnp.inf)
     size = jnp.minimum(jnp.abs(residual), bound)
-    visits = jnp.stack([state.day_visits[hour], state.week_visits[week_hour]])
-    follow = jnp.array([settings.day_rate, settings.week_rate])
-    follow = jnp.maximum(follow, 1.0 / (visits + 1.0))
-    courses_new = courses + follow * (x - courses)
-    by_hour = state.size_by_hour[hour]
+    size_rate = jnp.maximum(0.1, 1.0 / (visits[0] + 1.0))
+    course_rate = jnp.array([settings.day_rate, settings.week_rate])
+    courses_new = courses + jnp.maximum(course_rate, 1.0 / (visits + 1.0)) * (x - courses)
+    # a course is judged where it had a guess
     course_rows = state.course_rows + known
     error_rate = jnp.maximum(1.0 / day, 1.0 / jnp.maximum(course_rows, 1.0))
     error_step = error_rate * (jnp.abs(x - courses) - state.course_error)
-    new = State(
+    return state._replace(
         rows=state.rows + 1,
-        day=state.day,
         mean=state.mean + slow * (x - state.mean),
         deviation=state.deviation + slow * (jnp.abs(x - state.mean) - state.deviation),
         low=jnp.minimum(state.low, x),
         high=jnp.maximum(state.high, x),
         residual_size=state.residual_size + slow * (size - state.residual_size),
-        size_by_hour=state.size_by_hour.at[hour].add(
-            jnp.maximum(0.1, 1.0 / (visits[0] + 1.0)) * (size - by_hour)
-        ),
+        size_by_hour=state.size_by_hour.at[hour].add(size_rate * (size - state.size_by_hour[hour])),
         day_course=state.day_course.at[hour].set(courses_new[0]),
         day_visits=state.day_visits.at[hour].add(1.0),
         week_course=state.week_course.at[week_hour].set(courses_new[1]),
         week_visits=state.week_visits.at[week_hour].add(1.0),
         course_error=state.course_error + jnp.where(known, error_step, 0.0),
         course_rows=course_rows,
-        residual=mean_z,
-        residual_abs=mean_abs,
-        histogram=jnp.where(live, histogram, state.histogram),
-        largest=jnp.where(live, largest, state.largest),
-        quiet_until=quiet,
     )
-    return new, score, flag
 
 
 def tail_surprise(
@@ -219,8 +329,12 @@ def tail_surprise(
     statistics: Float[Array, " statistics"],
     day: Float[Array, ""],
     settings: Settings,
-) -> tuple[Array, Array, Array]:
-    """-log10 of the share of earlier values as high, and the histogram with these added.
+) -> tuple[
+    Float[Array, " statistics"], Float[Array, "statistics bins"], Float[Array, " statistics"]
+]:
+    """-log10 of the share of earlier values as high, for each statistic.
+
+    The share is (earlier values in this bin or above + 1) / (earlier values + 1).
 
     Args:
         histogram: how often each decade of a statistic occurred, fading with `tail_memory`.
@@ -228,6 +342,9 @@ def tail_surprise(
         statistics: the new values, not negative.
         day: events in a day.
         settings: of the detector.
+
+    Returns:
+        the surprise, and histogram and largest values with the new ones.
     """
     bins = histogram.shape[-1]
     width = (HIGHEST - LOWEST) / bins
@@ -250,20 +367,40 @@ def begin_alarm(
     day: Float[Array, ""],
     settings: Settings,
 ) -> tuple[Bool[Array, ""], Int[Array, ""]]:
-    """Whether an alarm begins in this row, and the row up to which none may begin after it."""
+    """Whether an alarm begins in this row, and the row up to which none may begin after it.
+
+    Args:
+        score: of this row.
+        rows: its number.
+        quiet_until: what this function returned for the row before; 0 at the start.
+        day: events in a day.
+        settings: of the detector.
+    """
     above = score > settings.threshold
     flag = above & (rows > quiet_until)
-    silence = jnp.where(flag, settings.silence, jnp.where(above, settings.calm, 0.0)) * day
-    return flag, jnp.maximum(quiet_until, rows + silence.astype(jnp.int32))
+    wait = jnp.where(flag, settings.silence, jnp.where(above, settings.calm, 0.0)) * day
+    return flag, jnp.maximum(quiet_until, rows + wait.astype(jnp.int32))
+
+
+# ---- histories -----------------------------------------------------------------------------------
 
 
 def advance(
-    state: State, values: Float[Array, " n"], settings: Settings = DEFAULT
+    state: State, values: Float[ArrayLike, " n"], settings: Settings = DEFAULT
 ) -> tuple[State, Float[Array, " n"], Bool[Array, " n"]]:
     """`step` for each value in turn."""
+    return scan_events(partial(step, settings=settings), state, values)
+
+
+def scan_events(
+    step: Callable[[AnyState, Array], tuple[AnyState, Array, Array]],
+    state: AnyState,
+    values: Float[ArrayLike, " n"],
+) -> tuple[AnyState, Float[Array, " n"], Bool[Array, " n"]]:
+    """The step of any detector for each value in turn."""
 
     def body(state, value):
-        state, score, flag = step(state, value, settings)
+        state, score, flag = step(state, value)
         return state, (score, flag)
 
     state, (scores, flags) = jax.lax.scan(body, state, values)
@@ -271,7 +408,7 @@ def advance(
 
 
 def advance_many(
-    states: State, values: Float[Array, "series n"], settings: Settings = DEFAULT
+    states: State, values: Float[ArrayLike, "series n"], settings: Settings = DEFAULT
 ) -> tuple[State, Float[Array, "series n"], Bool[Array, "series n"]]:
     """`advance` for many series at once; a series that has ended goes on with NaN.
 
@@ -283,11 +420,11 @@ def advance_many(
 
 
 def backtest(
-    series: Mapping[str, Float[np.ndarray, " n"]],
-    states: Mapping[str, Any],
+    series: SeriesValues,
+    states: Mapping[str, tuple],
     advance: Callable = advance,
-) -> dict[str, Float[np.ndarray, " n"]]:
-    """Scores of whole series of different lengths, all at once.
+) -> SeriesScores:
+    """Scores of whole series of different lengths, all at once; one member, nothing is random.
 
     Args:
         series: name -> values.
@@ -299,15 +436,20 @@ def backtest(
     for row, values in zip(table, series.values(), strict=True):
         row[: len(values)] = values
     together = stack([states[name] for name in series])
-    scores = np.asarray(jax.jit(jax.vmap(advance))(together, table)[1])
+    _, scores, _ = jax.jit(jax.vmap(advance))(together, table)
+    scores = np.asarray(scores)
     return {
-        name: row[: len(values)] for (name, values), row in zip(series.items(), scores, strict=True)
+        name: scores[row : row + 1, : len(values)]
+        for row, (name, values) in enumerate(series.items())
     }
 
 
-def stack(states: list[Any]) -> Any:
+def stack(states: Sequence[AnyState]) -> AnyState:
     """Many states of the same number of slots as one pytree with a leading axis."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+
+
+# ---- the state as a file -------------------------------------------------------------------------
 
 
 def to_arrays(state: State) -> dict[str, Array]:
@@ -315,7 +457,7 @@ def to_arrays(state: State) -> dict[str, Array]:
     return state._asdict()
 
 
-def from_arrays(arrays: dict[str, Array]) -> State:
+def from_arrays(arrays: Mapping[str, np.ndarray]) -> State:
     """The state that `to_arrays` named.
 
     Raises:
@@ -333,10 +475,16 @@ def from_arrays(arrays: dict[str, Array]) -> State:
     return State(**{name: jnp.asarray(arrays[name]) for name in State._fields})
 
 
+# ---- scores of detectors of another kind ---------------------------------------------------------
+
+
 def surprise(scores: Float[np.ndarray, " n"], first: int = 0) -> Float[np.ndarray, " n"]:
-    """-log10 of the share of earlier scores at least as high, for a detector of another kind.
+    """-log10 of the share of earlier scores at least as high: `tail_surprise`, counted exactly.
 
     It gives every detector the same label-free scale: above 3 means less than once in a thousand.
+
+    >>> surprise(np.array([1.0, 2.0, 3.0, 2.0, 9.0]), first=0)[1:].round(2).tolist()
+    [0.3, 0.48, 0.12, 0.7]
 
     Args:
         scores: in order of time.
@@ -355,10 +503,21 @@ def surprise(scores: Float[np.ndarray, " n"], first: int = 0) -> Float[np.ndarra
 def alarms(
     scores: Float[np.ndarray, " n"], threshold: float, day: int, settings: Settings = DEFAULT
 ) -> Bool[np.ndarray, " n"]:
-    """Rows in which an alarm begins: the rule of `step`, for scores that are known already."""
+    """Rows in which an alarm begins: the rule of `begin_alarm`, for scores that are known already.
+
+    >>> scores = np.array([0, 9, 9, 0, 0, 0, 9.0])
+    >>> np.flatnonzero(alarms(scores, threshold=1.0, day=3)).tolist()  # a day of silence
+    [1, 6]
+
+    Args:
+        scores: in order of time.
+        threshold: an alarm begins above it.
+        day: rows in a day.
+        settings: `silence` and `calm` of the detector.
+    """
     flags = np.zeros(len(scores), bool)
     quiet_until = 0
-    for row in np.flatnonzero(np.asarray(scores) > threshold):
+    for row in np.flatnonzero(scores > threshold):
         flags[row] = row > quiet_until
         wait = settings.silence if flags[row] else settings.calm
         quiet_until = max(quiet_until, row + int(wait * day))

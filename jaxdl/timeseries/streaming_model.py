@@ -1,9 +1,9 @@
 """A trained model as a streaming detector: it scores the latest window after every event.
 
-    step = step_of(window_score)                         # window_score([window]) -> error
+    step = step_of(window_score)                             # window_score([window]) -> error
     state = start(day=288, learning=604, window=48)
-    state, score, flag = step(state, value)              # one event, live
-    state, scores, flags = advance(step, state, values)  # the same step over a history
+    state, score, flag = step(state, value)                  # one event, live
+    state, scores, flags = scan_events(step, state, values)  # the same step over a history
 
 The window is scaled by the running mean and deviation of the series, which stand still when the
 learning rows are over, unless `memory` lets them follow. The score is how rare the model's error is
@@ -12,23 +12,32 @@ among the earlier ones of this series (`streaming.tail_surprise`), so no thresho
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxdl.timeseries import streaming
 
 BINS = 800
-FARTHEST = 20.0
+FARTHEST = 20.0  # standard deviations; a value beyond all that was learnt is not farther
 DEFAULT = streaming.DEFAULT._replace(threshold=2.5, memory=math.inf)
-
-Step = Callable[["State", Array], tuple["State", Array, Array]]
 
 
 class State(NamedTuple):
-    """All that the detector remembers of one series, besides the model."""
+    """All that the detector remembers of one series, besides the model.
+
+    Attributes:
+        rows: events so far, missing ones included.
+        day: events in a day.
+        learning: events that are only learnt from.
+        seen: events so far that were not missing.
+        window: the latest values, the newest last.
+        mean, variance: of the values, for the scale of the window.
+        histogram, largest, quiet_until: as in `streaming.State`; one statistic, the model's error.
+    """
 
     rows: Int[Array, ""]
     day: Int[Array, ""]
@@ -40,6 +49,9 @@ class State(NamedTuple):
     histogram: Float[Array, "1 bins"]
     largest: Float[Array, "1"]
     quiet_until: Int[Array, ""]
+
+
+Step = Callable[[State, Float[ArrayLike, ""]], tuple[State, Float[Array, ""], Bool[Array, ""]]]
 
 
 def start(day: int, learning: int, window: int) -> State:
@@ -75,34 +87,34 @@ def step_of(
     window_score: Callable[[Float[Array, " window"]], Float[Array, ""]],
     settings: streaming.Settings = DEFAULT,
 ) -> Step:
-    """The pure step of a detector whose model gives a scaled window an error, higher is worse."""
+    """The pure step of a detector whose model gives a scaled window an error, higher is worse.
 
-    def step(
-        state: State, value: Float[Array, ""]
+    Args:
+        window_score: the model.
+        settings: `threshold`, `silence`, `calm`, `memory`, `tail_memory`, `power` and `cap` count.
+
+    Returns:
+        (state, value) -> (state, score, flag). A value that is not finite (a missing one) scores 0
+        and moves nothing but the clock.
+    """
+
+    def step_of_value(
+        state: State, x: Float[Array, ""]
     ) -> tuple[State, Float[Array, ""], Bool[Array, ""]]:
-        value = jnp.asarray(value, jnp.float32)
-        there = jnp.isfinite(value)
-        new, score, flag = judge(state, jnp.where(there, value, state.mean))
-        kept = jax.tree.map(lambda after, before: jnp.where(there, after, before), new, state)
-        return kept._replace(rows=new.rows), jnp.where(there, score, 0.0), flag & there
-
-    def judge(state: State, x: Array):
         day, seen = state.day.astype(jnp.float32), state.seen + 1
-        rate = jnp.where(
-            seen <= state.learning, 1.0 / seen.astype(jnp.float32), 1.0 / (settings.memory * day)
-        )
-        mean = state.mean + rate * (x - state.mean)
-        variance = state.variance + rate * ((x - state.mean) * (x - mean) - state.variance)
+        mean, variance = _running_moments(state, x, settings.memory * day)
         window = jnp.concatenate([state.window[1:], x[None]])
-        floor = 1e-3 * jnp.maximum(jnp.abs(mean), 1.0)
-        scaled = (window - mean) / jnp.maximum(jnp.sqrt(variance), floor)
-        error = window_score(jnp.clip(scaled, -FARTHEST, FARTHEST))[None]
+        error = window_score(_scaled(window, mean, variance))
+
+        # one statistic, the model's error
         surprise, histogram, largest = streaming.tail_surprise(
-            state.histogram, state.largest, error, day, settings
+            state.histogram, state.largest, error[None], day, settings
         )
         counted = seen > state.learning // 2
         score = jnp.where(seen > state.learning, surprise[0], 0.0)
-        flag, quiet = streaming.begin_alarm(score, state.rows, state.quiet_until, day, settings)
+        flag, quiet_until = streaming.begin_alarm(
+            score, state.rows, state.quiet_until, day, settings
+        )
         new = state._replace(
             rows=state.rows + 1,
             seen=seen,
@@ -111,21 +123,31 @@ def step_of(
             variance=variance,
             histogram=jnp.where(counted, histogram, state.histogram),
             largest=jnp.where(counted, largest, state.largest),
-            quiet_until=quiet,
+            quiet_until=quiet_until,
         )
         return new, score, flag
 
-    return step
+    return partial(streaming.skip_missing, step_of_value)
 
 
-def advance(
-    step: Step, state: State, values: Float[Array, " n"]
-) -> tuple[State, Float[Array, " n"], Bool[Array, " n"]]:
-    """`step` for each value in turn."""
+def _running_moments(
+    state: State, x: Float[Array, ""], memory: Float[Array, ""]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Mean and variance with one more value: of all so far while the detector learns.
 
-    def body(state, value):
-        state, score, flag = step(state, value)
-        return state, (score, flag)
+    Welford's update. Behind the learning rows the step is 1 / `memory`, 0 for an infinite one.
+    """
+    seen = state.seen + 1
+    rate = jnp.where(seen <= state.learning, 1.0 / seen.astype(jnp.float32), 1.0 / memory)
+    mean = state.mean + rate * (x - state.mean)
+    variance = state.variance + rate * ((x - state.mean) * (x - mean) - state.variance)
+    return mean, variance
 
-    state, (scores, flags) = jax.lax.scan(body, state, values)
-    return state, scores, flags
+
+def _scaled(
+    window: Float[Array, " window"], mean: Float[Array, ""], variance: Float[Array, ""]
+) -> Float[Array, " window"]:
+    """A window as the model knows windows; see `window_detectors.scaled_windows`."""
+    least = 1e-3 * jnp.maximum(jnp.abs(mean), 1.0)
+    scaled = (window - mean) / jnp.maximum(jnp.sqrt(variance), least)
+    return jnp.clip(scaled, -FARTHEST, FARTHEST)

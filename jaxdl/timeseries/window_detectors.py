@@ -1,7 +1,7 @@
-"""Detectors of sub-sequences for a live series: fitted on its first rows, then scoring the rest.
+"""Detectors of sub-sequences: fitted on the first rows of a series, then scoring the rest of it.
 
-A population's scores of several series are a mapping: series -> [seeds, rows]. A window's score
-stands at the row that completes it, so nothing looks ahead.
+The first rows are those that NAB's score does not count (`nab_score.learning_rows`). A window's
+score stands at the row that completes it, so nothing looks ahead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,59 +9,51 @@ from functools import partial
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float, Int
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import NearestNeighbors
 
-from jaxdl.errors import UserError
 from jaxdl.losses import mae
 from jaxdl.timeseries import nab_score, streaming, streaming_model, windows
+from jaxdl.timeseries.streaming import SeriesScores, SeriesValues
+from jaxdl.timeseries.streaming_model import FARTHEST
 from jaxdl.training import Fitted
 
-Series = Mapping[str, Float[np.ndarray, " n"]]
-SeriesScores = dict[str, Float[np.ndarray, "seeds n"]]
-
-FARTHEST = 20.0  # standard deviations; a value far beyond all that was learnt is not farther
-
-
-def check(series: Series, window: int, components: int, neighbours: int) -> None:
-    """Whether the learning rows of every series suffice.
-
-    Raises:
-        UserError: the window is no multiple of 4, or one of the numbers is too large or small.
-    """
-    rows = min(nab_score.learning_rows(len(values)) for values in series.values())
-    if window % 4 or not 4 <= window <= rows // 2:
-        raise UserError(f"--window {window}: give a multiple of 4, at most {rows // 2}")
-    most = {"components": min(window, rows - window + 1), "neighbours": rows - window}
-    for name, value in (("components", components), ("neighbours", neighbours)):
-        if not 1 <= value <= most[name]:
-            raise UserError(f"--{name} {value}: give 1 to {most[name]}")
+# ---- windows and rows ----------------------------------------------------------------------------
 
 
 def scaled_windows(
     values: Float[np.ndarray, " n"], window: int
 ) -> tuple[Float[np.ndarray, "windows window 1"], int]:
-    """Windows of a series, scaled by its learning rows, and how many of them are for learning."""
+    """Windows of a series, scaled by its learning rows, and how many of them are for learning.
+
+    Args:
+        values: one series.
+        window: points in a window.
+    """
     rows = nab_score.learning_rows(len(values))
     mean, deviation = values[:rows].mean(), values[:rows].std()
-    floor = 1e-3 * max(abs(mean), 1.0)
-    scaled = np.clip((values - mean) / max(deviation, floor), -FARTHEST, FARTHEST)
+    least = 1e-3 * max(abs(mean), 1.0)  # of a series that does not move while it is learnt
+    scaled = np.clip((values - mean) / max(deviation, least), -FARTHEST, FARTHEST)
     return windows.sliding(scaled, window), rows - window + 1
 
 
 def at_last_row(
     errors: Float[np.ndarray, "seeds windows"], window: int
 ) -> Float[np.ndarray, "seeds n"]:
-    """Window scores at the row that completes the window; earlier rows 0."""
+    """Window scores at the row that completes the window; earlier rows 0.
+
+    >>> at_last_row(np.array([[5.0, 6.0]]), window=3).tolist()
+    [[0.0, 0.0, 5.0, 6.0]]
+    """
     return np.pad(errors, ((0, 0), (window - 1, 0)))
 
 
 def split_by_series(
     errors: Float[np.ndarray, "seeds windows"], lengths: Mapping[str, int], window: int
 ) -> SeriesScores:
-    """SeriesScores of the windows of several series, one behind the other, taken apart again.
+    """Scores of the windows of several series, one behind the other, taken apart again.
 
     Args:
         errors: one row for each seed.
@@ -72,58 +64,88 @@ def split_by_series(
     return {name: at_last_row(part, window) for name, part in zip(lengths, parts, strict=True)}
 
 
-def classical(
-    values: Float[np.ndarray, " n"],
-    window: int,
-    components: int,
-    neighbours: int,
-    seeds: Sequence[int],
-) -> SeriesScores:
-    """Sub-sequence PCA, kNN and isolation forest, fitted on the learning windows of a series.
+# ---- classical detectors of one series: [seeds, n], one seed where nothing is random -------------
+
+
+def subsequence_pca(
+    values: Float[np.ndarray, " n"], window: int, components: int
+) -> Float[np.ndarray, "1 n"]:
+    """Mean absolute error of a window's projection on the first principal components.
 
     Args:
         values: one series.
         window: points in a window.
-        components: of the PCA, whose score is the mean absolute error.
-        neighbours: of the kNN, whose score is their mean distance.
-        seeds: of the forests; the others are not random.
-
-    Returns:
-        detector -> [seeds, n].
+        components: at most the points in a window, and the learning windows.
     """
-    x, count = scaled_windows(values, window)
-    flat, learning = x[:, :, 0], x[:count, :, 0]
+    x, learning = _flat_windows(values, window)
     with np.errstate(invalid="ignore"):  # a constant series has no variance to explain
         pca = PCA(components, svd_solver="full").fit(learning)
-    error = np.abs(pca.inverse_transform(pca.transform(flat)) - flat).mean(axis=1)
-    near = NearestNeighbors(n_neighbors=neighbours + 1).fit(learning)
-    distance = near.kneighbors(flat)[0]
+    projected = pca.inverse_transform(pca.transform(x))
+    return at_last_row(np.abs(projected - x).mean(axis=1)[None], window)
+
+
+def subsequence_knn(
+    values: Float[np.ndarray, " n"], window: int, neighbours: int
+) -> Float[np.ndarray, "1 n"]:
+    """Mean distance of a window to its nearest learning windows.
+
+    Args:
+        values: one series.
+        window: points in a window.
+        neighbours: fewer than the learning windows.
+    """
+    x, learning = _flat_windows(values, window)
+    one_more = NearestNeighbors(n_neighbors=neighbours + 1).fit(learning)
+    distance, _ = one_more.kneighbors(x)
     # a learning window is its own first neighbour
-    own = np.arange(len(flat)) < count
-    distance = np.where(own, distance[:, 1:].mean(1), distance[:, :-1].mean(1))
-    forests = [
-        -IsolationForest(random_state=int(seed)).fit(learning).score_samples(flat) for seed in seeds
-    ]
-    scores = {"sub-sequence PCA": error[None], "sub-sequence kNN": distance[None]}
-    scores["isolation forest"] = np.stack(forests)
-    return {name: at_last_row(members, window) for name, members in scores.items()}
+    is_learning = np.arange(len(x)) < len(learning)
+    mean = np.where(is_learning, distance[:, 1:].mean(axis=1), distance[:, :-1].mean(axis=1))
+    return at_last_row(mean[None], window)
+
+
+def subsequence_forest(
+    values: Float[np.ndarray, " n"], window: int, seeds: Sequence[int] | Int[np.ndarray, " seeds"]
+) -> Float[np.ndarray, "seeds n"]:
+    """Score of an isolation forest, one for each seed.
+
+    Args:
+        values: one series.
+        window: points in a window.
+        seeds: of the forests.
+    """
+    x, learning = _flat_windows(values, window)
+    scores = []
+    for seed in seeds:
+        forest = IsolationForest(random_state=int(seed)).fit(learning)
+        scores.append(-forest.score_samples(x))
+    return at_last_row(np.stack(scores), window)
+
+
+def _flat_windows(
+    values: Float[np.ndarray, " n"], window: int
+) -> tuple[Float[np.ndarray, "windows window"], Float[np.ndarray, "learning window"]]:
+    """All scaled windows, and those for learning."""
+    x, learning = scaled_windows(values, window)
+    return x[:, :, 0], x[:learning, :, 0]
+
+
+# ---- a trained model, event by event -------------------------------------------------------------
 
 
 def streamed(
-    fitted: Fitted, series: Series, days: Mapping[str, int], window: int, member: int = 0
+    fitted: Fitted, series: SeriesValues, days: Mapping[str, int], window: int
 ) -> SeriesScores:
-    """Scores of one member of a fitted autoencoder, from the step that a live series would use.
+    """Scores of a fitted autoencoder's first member, from the step that a live series would use.
 
     Args:
         fitted: its batch is {"x": [batch, window, 1]}; the score is the mean absolute error.
         series: what is scored.
         days: series -> rows in a day.
         window: points in a window.
-        member: which seed.
     """
-    variables = jax.tree.map(lambda leaf: leaf[member], fitted.variables)
+    variables = jax.tree.map(lambda leaf: leaf[0], fitted.variables)
 
-    def error(scaled):
+    def error(scaled: Float[Array, " window"]) -> Float[Array, ""]:
         batch = {"x": scaled[None, :, None]}
         outputs, _ = fitted.task.apply(variables, batch, jax.random.key(0), False, {})
         return mae(outputs, batch["x"])[0]
@@ -132,26 +154,20 @@ def streamed(
         name: streaming_model.start(days[name], nab_score.learning_rows(len(values)), window)
         for name, values in series.items()
     }
-    advance = partial(streaming_model.advance, streaming_model.step_of(error))
-    scores = streaming.backtest(series, states, advance)
-    return {name: row[None] for name, row in scores.items()}
+    advance = partial(streaming.scan_events, streaming_model.step_of(error))
+    return streaming.backtest(series, states, advance)
 
 
-def random_scores(series: Series, seeds: Sequence[int]) -> SeriesScores:
-    """The weakest detector: a uniform number for each row."""
-    return {
-        key: np.stack([np.random.default_rng(int(seed)).random(len(values)) for seed in seeds])
-        for key, values in series.items()
-    }
+# ---- one scale for all detectors -----------------------------------------------------------------
 
 
 def rarity(scores: SeriesScores) -> SeriesScores:
-    """Every detector on one scale: how rare a score is among the series' earlier ones, in decades.
+    """How rare a score is among the series' earlier ones, in decades: `streaming.surprise`.
 
-    SeriesScores of the first half of the learning rows only count as earlier ones.
+    Scores of the first half of the learning rows only count as earlier ones: theirs is 0.
     """
-    first = {key: nab_score.learning_rows(members.shape[1]) // 2 for key, members in scores.items()}
-    return {
-        key: np.stack([streaming.surprise(member, first[key]) for member in members])
-        for key, members in scores.items()
-    }
+    rare = {}
+    for name, members in scores.items():
+        first = nab_score.learning_rows(members.shape[1]) // 2
+        rare[name] = np.stack([streaming.surprise(member, first) for member in members])
+    return rare

@@ -18,13 +18,13 @@ def flags(*rows, n=400):
 
 
 def two_windows():
-    return scoring.layout(TIME, [(TIME[100], TIME[119]), (TIME[300], TIME[339])])
+    return scoring.layout_of(TIME, [(TIME[100], TIME[119]), (TIME[300], TIME[339])])
 
 
 def test_published_score_of_one_alarm_at_the_jump():
     """relativeEntropy, Numenta HTM and others on art_daily_jumpsup: raw 0.86067182427."""
     series = nab.load(Request("simulated"), "artificialWithAnomaly/art_daily_jumpsup")
-    layout = scoring.layout(series.time, series.windows)
+    layout = scoring.layout_of(series.time, series.windows)
     first = flags(2988, n=4032)  # 2014-04-11 09:00
     assert scoring.raw_score(first, layout, STANDARD) == pytest.approx(0.86067182427, abs=1e-11)
     scores = [scoring.corpus_score([first], [layout], p) for p in scoring.PROFILES.values()]
@@ -46,7 +46,7 @@ def test_published_score_of_one_alarm_at_the_jump():
 )
 def test_published_scores_of_single_hits(real_data, name, row, extra, published):
     series = nab.load(Request("real", real_data), f"realAWSCloudwatch/{name}")
-    layout = scoring.layout(series.time, series.windows)
+    layout = scoring.layout_of(series.time, series.windows)
     hit = series.time == np.datetime64(row)
     raw = scoring.raw_score(hit, layout, STANDARD)
     assert raw + extra == pytest.approx(published, abs=1e-11)
@@ -86,14 +86,14 @@ def test_scale_runs_from_silence_to_perfection():
         assert scoring.corpus_score([flags(100, 300)], [layout], profile) == pytest.approx(100.0)
         assert scoring.corpus_score([flags(*range(400))], [layout], profile) < 100.0
     with pytest.raises(ValueError, match="no series has a window"):
-        scoring.corpus_score([flags()], [scoring.layout(TIME, [])], STANDARD)
+        scoring.corpus_score([flags()], [scoring.layout_of(TIME, [])], STANDARD)
     with pytest.raises(ValueError, match="begin and end on rows"):
-        scoring.layout(TIME, [(np.datetime64("2019-01-01"), TIME[5])])
+        scoring.layout_of(TIME, [(np.datetime64("2019-01-01"), TIME[5])])
 
 
 def test_best_threshold_is_that_of_brute_force():
     rng = np.random.default_rng(0)
-    layouts = [two_windows(), scoring.layout(TIME, [(TIME[200], TIME[230])])]
+    layouts = [two_windows(), scoring.layout_of(TIME, [(TIME[200], TIME[230])])]
     for trial in range(10):
         scores = [np.round(rng.random(400) ** 4, 2) for _ in layouts]
         for series, layout in zip(scores, layouts, strict=True):

@@ -31,7 +31,7 @@ def fresh():
 
 def test_live_is_the_backtest_and_does_not_look_ahead(values):
     step = streaming_model.step_of(roughness)
-    advance, one = jax.jit(partial(streaming_model.advance, step)), jax.jit(step)
+    advance, one = jax.jit(partial(streaming.scan_events, step)), jax.jit(step)
     end, scores, flags = advance(fresh(), values)
     state, single = fresh(), []
     for value in values:
@@ -67,7 +67,7 @@ def test_score_is_the_rarity_of_the_error(values):
     """Counting earlier errors gives the same, but for the bins; early errors have another scale."""
     settings = streaming_model.DEFAULT._replace(tail_memory=np.inf, power=0.0)
     step = streaming_model.step_of(roughness, settings)
-    _, scores, _ = jax.jit(partial(streaming_model.advance, step))(fresh(), values)
+    _, scores, _ = jax.jit(partial(streaming.scan_events, step))(fresh(), values)
     windows = np.lib.stride_tricks.sliding_window_view(values, WINDOW)
     errors = np.abs(np.diff(windows)).mean(axis=1)
     counted = streaming.surprise(errors, LEARNING // 2 - WINDOW + 1)[LEARNING - WINDOW + 1 :]
@@ -76,7 +76,7 @@ def test_score_is_the_rarity_of_the_error(values):
 
 def test_a_missing_value_moves_the_clock_only(values):
     step = jax.jit(streaming_model.step_of(roughness))
-    state, _, _ = jax.jit(partial(streaming_model.advance, step))(fresh(), values[:100])
+    state, _, _ = jax.jit(partial(streaming.scan_events, step))(fresh(), values[:100])
     after, score, flag = step(state, np.float32(np.nan))
     assert (float(score), bool(flag), int(after.rows)) == (0.0, False, 101)
     rest = after._replace(rows=state.rows)

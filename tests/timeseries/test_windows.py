@@ -1,5 +1,6 @@
 """Windows of a series and the way back from windows to points."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -46,6 +47,6 @@ def test_no_flag_no_point_and_all_flags_all_points():
 def test_errors_of_windows():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 7, 5, 1)).astype(np.float32)
-    errors = windows.window_errors(y, {"x": x})
+    errors = windows.window_errors(jnp.asarray(y), {"x": jnp.asarray(x)})
     np.testing.assert_allclose(errors["MAE"], np.abs(y - x)[:, :, 0].mean(1), rtol=1e-5)
     np.testing.assert_allclose(errors["MSE"], np.square(y - x)[:, :, 0].mean(1), rtol=1e-5)
