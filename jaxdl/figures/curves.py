@@ -60,6 +60,8 @@ def curves_over_seeds(
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.set_xscale("log" if log_x else "linear")
     axes.set_yscale("log" if log_y else "linear")
+    if not log_x and all(np.issubdtype(x.dtype, np.integer) for x, _ in curves.values()):
+        axes.locator_params(axis="x", integer=True)  # no ticks between epochs
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)
     return figure
@@ -89,6 +91,7 @@ def loss_curves(
             epochs = np.arange(1, len(curve) + 1)
             draw_curve(axes, epochs, curve, color=colour, ls=line, label=f"{label} {split}")
     axes.set(xlabel="epoch", ylabel=ylabel, yscale="log" if log else "linear")
+    axes.locator_params(axis="x", integer=True)
     axes.legend()
     axes.grid(alpha=0.3)
     return figure

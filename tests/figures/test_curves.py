@@ -81,3 +81,11 @@ def test_loss_curves_end_where_all_seeds_have_stopped():
     np.testing.assert_allclose(valid.get_ydata(), [3.0, 2.5])
     (axes,) = loss_curves({"net": history}, "accuracy", "accuracy").axes
     assert [line.get_label() for line in axes.lines] == ["net train"]
+
+
+def test_epochs_are_whole_numbers_on_the_axis():
+    history = {"train_loss": np.array([[3.0], [2.0], [1.0]])}
+    by_epoch = {"net": (np.arange(1, 4), np.ones((3, 1)))}
+    for figure in (loss_curves({"net": history}), curves_over_seeds(by_epoch, "epoch", "loss")):
+        ticks = figure.axes[0].get_xticks()
+        np.testing.assert_array_equal(ticks, np.round(ticks))
