@@ -7,18 +7,21 @@ Arithmetic is done in float32 or wider, whatever precision the model computes in
 """
 
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Num
 
+AnyArray = np.ndarray | Array
 
-def _pair(outputs: Array, targets: Array) -> tuple[Array, Array]:
+
+def _pair(outputs: AnyArray, targets: AnyArray) -> tuple[AnyArray, AnyArray]:
     """Both in float32 or wider; shapes must agree, because broadcasting would hide a mistake."""
     if outputs.shape != targets.shape:
         raise ValueError(f"outputs have shape {outputs.shape} but targets {targets.shape}")
     return _wide(outputs), _wide(targets)
 
 
-def _wide(x: Array) -> Array:
+def _wide(x: AnyArray) -> AnyArray:
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
@@ -27,7 +30,8 @@ def _feature_mean(values: Array) -> Float[Array, " batch"]:
 
 
 def mse(
-    outputs: Float[Array, " batch *features"], targets: Num[Array, " batch *features"]
+    outputs: Float[AnyArray, " batch *features"],
+    targets: Num[AnyArray, " batch *features"],
 ) -> Float[Array, " batch"]:
     """Squared error, mean over all features of a row.
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxdl.losses import mse
+from jaxdl.losses import AnyArray, mse
 
 
 class PCA(NamedTuple):
@@ -16,7 +16,7 @@ class PCA(NamedTuple):
     components: Float[Array, "k features"]
 
 
-def right_singular_vectors(centred: Float[Array, "n features"]) -> tuple[Array, Array]:
+def right_singular_vectors(centred: Float[AnyArray, "n features"]) -> tuple[Array, Array]:
     """Singular values and right singular vectors (as rows) of a tall matrix.
 
     They are those of its triangular factor, which is small; the left vectors are never formed.
@@ -25,7 +25,7 @@ def right_singular_vectors(centred: Float[Array, "n features"]) -> tuple[Array, 
     return singular, rows
 
 
-def fit_pca(x: Float[Array, "n features"], n_components: int) -> PCA:
+def fit_pca(x: Float[AnyArray, "n features"], n_components: int) -> PCA:
     """The subspace of `n_components` directions with the least squared reconstruction error.
 
     This is the best that any linear autoencoder with that bottleneck can do, hence the baseline
@@ -46,14 +46,14 @@ def fit_pca(x: Float[Array, "n features"], n_components: int) -> PCA:
 
 
 def pca_reconstruct(
-    params: PCA, x: Float[Array, "batch features"]
+    params: PCA, x: Float[AnyArray, "batch features"]
 ) -> Float[Array, "batch features"]:
     """The nearest points of the subspace."""
     codes = (x - params.mean) @ params.components.T
     return codes @ params.components + params.mean
 
 
-def pca_score(params: PCA, x: Float[Array, "batch features"]) -> Float[Array, " batch"]:
+def pca_score(params: PCA, x: Float[AnyArray, "batch features"]) -> Float[Array, " batch"]:
     """Squared distance to the subspace, mean over features; comparable with an autoencoder's."""
     return mse(pca_reconstruct(params, x), x)
 

@@ -5,8 +5,8 @@ rule on scores of training or validation data, never on test labels. A label is 
 
     detector             the record that every detector is: score, contributions, name
     detectors            one constructor each, from rows to a fitted detector
-    scores               the array programs behind them; forests and neighbours have their own files:
-    isolation_forest, nearest_neighbours
+    scores, isolation_forest, nearest_neighbours
+                         the array programs behind them
     reconstruction       errors of a population of autoencoders, whitened and voted
     thresholds           the rules, each with a bootstrap interval; p-values; the realised rate
     metrics              weighted metrics, the sweep over all thresholds, bootstrap intervals

@@ -51,7 +51,7 @@ RowFunction = Callable[[Any, Mapping[str, Array]], Array]
 Scorer = Callable[[Rows], Scores]
 
 
-def subsample(rows: Rows, size: int, seed: int) -> Rows:
+def subsample(rows: Rows, size: int, seed: int) -> Float[np.ndarray, "few features"]:
     """At most `size` of the rows, drawn without replacement: for methods that look at all pairs."""
     if len(rows) <= size:
         return rows

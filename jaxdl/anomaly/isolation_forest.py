@@ -11,6 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from numpy.typing import ArrayLike
+
+Features = Float[np.ndarray | Array, "batch features"]
 
 MAX_DEPTH = 16  # a tree takes 2 ** (depth + 1) nodes; 256 samples give depth 8
 
@@ -31,7 +34,7 @@ class Forest(NamedTuple):
     scale: Float[Array, ""]
 
 
-def expected_path(n: Int[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+def expected_path(n: ArrayLike) -> Float[np.ndarray, "*shape"]:
     """Mean depth of an unsuccessful search in a random binary tree of n rows (equation 1)."""
     n = np.asarray(n, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -81,7 +84,7 @@ def _complete(tree: Any, columns: np.ndarray, depth: int) -> tuple[np.ndarray, .
     return feature, threshold, path
 
 
-def isolation_score(forest: Forest, x: Float[Array, "batch features"]) -> Float[Array, " batch"]:
+def isolation_score(forest: Forest, x: Features) -> Float[Array, " batch"]:
     """2 ** -(mean path / expected path), in (0, 1]: scikit-learn's `-score_samples(x)`.
 
     Higher is worse; `score > -fitted.offset_` is scikit-learn's label -1. Rows must be finite. The

@@ -273,7 +273,7 @@ def recall_at_precision(
 
 
 def precision_at_k(
-    scores: ScoresLike, labels: LabelsLike, k: float, weights: WeightsLike = None
+    scores: ScoresLike, labels: LabelsLike, k: float | int, weights: WeightsLike = None
 ) -> float:
     """Share of anomalies among the `k` highest-scored events of the stream.
 

@@ -13,6 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+AnyArray = np.ndarray | Array
+Features = Float[AnyArray, "batch features"]
+
 TILE = 2048
 # Squared distances by |a|^2 - 2ab + |b|^2 are fast but lose digits: so many more candidates than
 # asked for are taken, and put in order by distances from differences.
@@ -41,7 +44,7 @@ class LOF(NamedTuple):
     density: Float[Array, " n"]
 
 
-def fit_neighbours(x: Float[Array, "n features"], k: int) -> Neighbours:
+def fit_neighbours(x: Float[AnyArray, "n features"], k: int) -> Neighbours:
     """Keeps the rows.
 
     Raises:
@@ -57,7 +60,7 @@ def fit_neighbours(x: Float[Array, "n features"], k: int) -> Neighbours:
 
 def nearest(
     params: Neighbours,
-    x: Float[Array, "batch features"],
+    x: Features,
     itself: Int[Array, " batch"] | None = None,
 ) -> tuple[Float[Array, "batch k"], Int[Array, "batch k"]]:
     """Distances to the k nearest training rows, nearest first, and which rows they are.
@@ -103,7 +106,7 @@ def nearest(
 
 
 def nearest_others(
-    params: Neighbours, x: Float[Array, "batch features"]
+    params: Neighbours, x: Features
 ) -> tuple[Float[Array, "batch k"], Int[Array, "batch k"]]:
     """`nearest`, but a row that is one of the training rows is not its own neighbour.
 
@@ -119,19 +122,17 @@ def nearest_others(
     )
 
 
-def mean_knn_score(params: Neighbours, x: Float[Array, "batch features"]) -> Float[Array, " batch"]:
+def mean_knn_score(params: Neighbours, x: Features) -> Float[Array, " batch"]:
     """Mean distance to the k nearest training rows (Angiulli and Pizzuti 2002)."""
     return nearest(params, x)[0].mean(axis=1)
 
 
-def mean_knn_score_of_others(
-    params: Neighbours, x: Float[Array, "batch features"]
-) -> Float[Array, " batch"]:
+def mean_knn_score_of_others(params: Neighbours, x: Features) -> Float[Array, " batch"]:
     """`mean_knn_score` of rows that may be training rows themselves (see `nearest_others`)."""
     return nearest_others(params, x)[0].mean(axis=1)
 
 
-def fit_lof(x: Float[Array, "n features"], k: int, batch: int = 1024) -> LOF:
+def fit_lof(x: Float[AnyArray, "n features"], k: int, batch: int = 1024) -> LOF:
     """k-distance and density of each training row among the others (Breunig et al. 2000).
 
     Raises:
@@ -153,7 +154,7 @@ def fit_lof(x: Float[Array, "n features"], k: int, batch: int = 1024) -> LOF:
     return LOF(params, jnp.asarray(k_distance), jnp.asarray(density))
 
 
-def lof_score(params: LOF, x: Float[Array, "batch features"]) -> Float[Array, " batch"]:
+def lof_score(params: LOF, x: Features) -> Float[Array, " batch"]:
     """Local outlier factor: density of the neighbours over the row's own; about 1 is normal.
 
     scikit-learn's `-score_samples(x)` with `novelty=True`.
@@ -161,7 +162,7 @@ def lof_score(params: LOF, x: Float[Array, "batch features"]) -> Float[Array, " 
     return _density_ratio(params, *nearest(params.neighbours, x))
 
 
-def lof_score_of_others(params: LOF, x: Float[Array, "batch features"]) -> Float[Array, " batch"]:
+def lof_score_of_others(params: LOF, x: Features) -> Float[Array, " batch"]:
     """`lof_score` of rows that may be training rows themselves (see `nearest_others`).
 
     Of the training rows: scikit-learn's `-negative_outlier_factor_`.

@@ -21,6 +21,7 @@ from jaxdl.training import Task
 from jaxdl.training.task import Batch, Hyper
 
 Residuals = Float[np.ndarray, "seeds n features"]
+UsualResiduals = Float[np.ndarray, "seeds m features"]  # of normal training rows
 
 
 # ---- of one autoencoder: loss and residual -------------------------------------------------------
@@ -43,7 +44,7 @@ def residual(
 # ---- of a population: what each column adds to the score -----------------------------------------
 
 
-def plain_contributions(usual: Residuals, errors: Residuals) -> Residuals:
+def plain_contributions(usual: UsualResiduals, errors: Residuals) -> Residuals:
     """Each column's part of the mean squared error, by each member.
 
     Args:
@@ -54,7 +55,7 @@ def plain_contributions(usual: Residuals, errors: Residuals) -> Residuals:
     return np.square(errors) / errors.shape[-1]
 
 
-def whitened_contributions(usual: Residuals, errors: Residuals) -> Residuals:
+def whitened_contributions(usual: UsualResiduals, errors: Residuals) -> Residuals:
     """Each column's part of the squared error in units of what is usual for the column.
 
     A plain mean is made by the columns that are always copied badly; an error that is small, but
@@ -71,7 +72,7 @@ def whitened_contributions(usual: Residuals, errors: Residuals) -> Residuals:
     return np.stack([np.asarray(part) for part in parts])
 
 
-def whitened_scores(usual: Residuals, errors: Residuals) -> MemberScores:
+def whitened_scores(usual: UsualResiduals, errors: Residuals) -> MemberScores:
     """The sum of `whitened_contributions` over the columns."""
     parts = [_whitened(own, theirs) for own, theirs in zip(usual, errors, strict=True)]
     return np.stack([np.asarray(part.sum(axis=-1)) for part in parts])
@@ -108,7 +109,7 @@ def _mean_and_spread(
 
 
 def ensemble_detector(
-    task: Task, variables: Mapping[str, Any], usual: Residuals, whitened: bool, name: str
+    task: Task, variables: Mapping[str, Any], usual: UsualResiduals, whitened: bool, name: str
 ) -> Detector:
     """`ensemble_score` of the members' errors as a detector that can be exported.
 

@@ -12,14 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxdl.losses import mse
+from jaxdl.losses import AnyArray, mse
 from jaxdl.pca import right_singular_vectors
+
+Features = Float[AnyArray, "batch features"]
 
 # ---- reconstruction error ------------------------------------------------------------------------
 
 
 def reconstruction_score(
-    x: Float[Array, " batch *features"], reconstruction: Float[Array, " batch *features"]
+    x: Float[AnyArray, " batch *features"],
+    reconstruction: Float[AnyArray, " batch *features"],
 ) -> Float[Array, " batch"]:
     """Squared reconstruction error, mean over features (lab 160, slide 89).
 
@@ -30,7 +33,8 @@ def reconstruction_score(
 
 
 def reconstruction_contributions(
-    x: Float[Array, " batch *features"], reconstruction: Float[Array, " batch *features"]
+    x: Float[AnyArray, " batch *features"],
+    reconstruction: Float[AnyArray, " batch *features"],
 ) -> Float[Array, " batch *features"]:
     """Each feature's part of `reconstruction_score`; a row's parts add up to its score.
 
@@ -55,7 +59,7 @@ class Mahalanobis(NamedTuple):
     whitening: Float[Array, "features k"]
 
 
-def fit_mahalanobis(x: Float[Array, "n features"], ridge: float = 1e-6) -> Mahalanobis:
+def fit_mahalanobis(x: Float[AnyArray, "n features"], ridge: float = 1e-6) -> Mahalanobis:
     """Mean and covariance (divided by n, the maximum-likelihood form) of the training rows.
 
     Args:
@@ -76,7 +80,7 @@ def fit_mahalanobis(x: Float[Array, "n features"], ridge: float = 1e-6) -> Mahal
 
 
 def fit_minor_components(
-    x: Float[Array, "n features"], components: int, ridge: float = 1e-6
+    x: Float[AnyArray, "n features"], components: int, ridge: float = 1e-6
 ) -> Mahalanobis:
     """The `components` directions in which normal rows vary least.
 
@@ -99,16 +103,12 @@ def fit_minor_components(
     return Mahalanobis(whole.mean, whole.whitening[:, -components:])
 
 
-def mahalanobis_score(
-    params: Mahalanobis, x: Float[Array, "batch features"]
-) -> Float[Array, " batch"]:
+def mahalanobis_score(params: Mahalanobis, x: Features) -> Float[Array, " batch"]:
     """Squared Mahalanobis distance; about chi-square with k degrees if x is Gaussian."""
     return jnp.square((x - params.mean) @ params.whitening).sum(axis=-1)
 
 
-def mahalanobis_contributions(
-    params: Mahalanobis, x: Float[Array, "batch features"]
-) -> Float[Array, "batch features"]:
+def mahalanobis_contributions(params: Mahalanobis, x: Features) -> Float[Array, "batch features"]:
     """Each feature's part of `mahalanobis_score`, deviation times gradient / 2.
 
     The parts add up to the score. A part is negative where the feature's deviation makes those of
@@ -145,20 +145,18 @@ def fit_ranges(x: Float[np.ndarray, "n features"], share: float) -> Ranges:
     return Ranges(jnp.asarray(low32), jnp.asarray(high32))
 
 
-def outside_contributions(
-    params: Ranges, x: Float[Array, "batch features"]
-) -> Float[Array, "batch features"]:
+def outside_contributions(params: Ranges, x: Features) -> Float[Array, "batch features"]:
     """1 where a value lies outside its column's range, else 0."""
     return ((x < params.low) | (x > params.high)).astype(jnp.float32)
 
 
-def outside_score(params: Ranges, x: Float[Array, "batch features"]) -> Float[Array, " batch"]:
+def outside_score(params: Ranges, x: Features) -> Float[Array, " batch"]:
     """How many columns lie outside their range."""
     return outside_contributions(params, x).sum(axis=1)
 
 
 def tail_contributions(
-    columns: Float[Array, "features n"], x: Float[Array, "batch features"]
+    columns: Float[AnyArray, "features n"], x: Features
 ) -> Float[Array, "batch features"]:
     """Minus the log probability of the smaller tail that each value lies in.
 
@@ -177,8 +175,6 @@ def tail_contributions(
     return jax.vmap(of_column, in_axes=(0, 1), out_axes=1)(columns, x)
 
 
-def tail_score(
-    columns: Float[Array, "features n"], x: Float[Array, "batch features"]
-) -> Float[Array, " batch"]:
+def tail_score(columns: Float[AnyArray, "features n"], x: Features) -> Float[Array, " batch"]:
     """How far out in its column each value is: the sum of `tail_contributions`."""
     return tail_contributions(columns, x).sum(axis=1)

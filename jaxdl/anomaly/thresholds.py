@@ -78,24 +78,7 @@ class Threshold:
     interval: tuple[float, float] | None = None
 
     def __post_init__(self):
-        for name in ("rule", "fitted_on"):
-            text = getattr(self, name)
-            _require(isinstance(text, str) and text.strip(), f"{name} must be a non-empty string")
-        words = set(re.findall(r"[a-z]+", self.fitted_on.lower()))
-        unseen = not words & {"test", "testing"}
-        _require(unseen, f"fitted on {self.fitted_on!r}; use training or validation scores")
-        _require(_is_number(self.value), f"value must be a finite number, not {self.value!r}")
-        _require(
-            type(self.n) is int and self.n > 0, f"n must be a positive integer, not {self.n!r}"
-        )
-        _require(isinstance(self.parameters, dict), "parameters must be a mapping")
-        for name, value in self.parameters.items():
-            good = isinstance(name, str) and (isinstance(value, str | bool) or _is_number(value))
-            _require(good, f"parameter {name!r} must be a string, finite number or boolean")
-        if self.interval is not None:
-            pair = self.interval
-            good = isinstance(pair, tuple) and len(pair) == 2 and all(map(_is_number, pair))
-            _require(good and pair[0] <= pair[1], f"interval must be (low, high), not {pair!r}")
+        _check_fields({field.name: getattr(self, field.name) for field in fields(self)})
 
     def label(self, scores: ScoresLike) -> Bool[np.ndarray, " n"]:
         """`score > value` for each score. ValueError on NaN, which would silently pass."""
@@ -117,7 +100,29 @@ class Threshold:
         _require(good, f"expected an object with exactly the fields {names}")
         if isinstance(values["interval"], list):
             values["interval"] = tuple(values["interval"])
+        _check_fields(values)
         return cls(**values)
+
+
+def _check_fields(values: dict[str, Any]) -> None:
+    """ValueError unless the values are those of a `Threshold`; they may come from a file."""
+    for name in ("rule", "fitted_on"):
+        text = values[name]
+        _require(isinstance(text, str) and text.strip(), f"{name} must be a non-empty string")
+    fitted_on, value, n = values["fitted_on"], values["value"], values["n"]
+    words = set(re.findall(r"[a-z]+", fitted_on.lower()))
+    unseen = not words & {"test", "testing"}
+    _require(unseen, f"fitted on {fitted_on!r}; use training or validation scores")
+    _require(_is_number(value), f"value must be a finite number, not {value!r}")
+    _require(type(n) is int and n > 0, f"n must be a positive integer, not {n!r}")
+    parameters, pair = values["parameters"], values["interval"]
+    _require(isinstance(parameters, dict), "parameters must be a mapping")
+    for name, found in parameters.items():
+        good = isinstance(name, str) and (isinstance(found, str | bool) or _is_number(found))
+        _require(good, f"parameter {name!r} must be a string, finite number or boolean")
+    if pair is not None:
+        good = isinstance(pair, tuple) and len(pair) == 2 and all(map(_is_number, pair))
+        _require(good and pair[0] <= pair[1], f"interval must be (low, high), not {pair!r}")
 
 
 def _require(condition: object, message: str) -> None:
@@ -127,7 +132,7 @@ def _require(condition: object, message: str) -> None:
 
 def _is_number(value: Any) -> bool:
     real = isinstance(value, int | float) and not isinstance(value, bool)
-    return real and abs(value) <= sys.float_info.max
+    return real and bool(abs(value) <= sys.float_info.max)
 
 
 def _finite(scores: ScoresLike) -> Scores:
@@ -153,7 +158,9 @@ def _artefact(
 # ---- rules that need scores of normal rows -------------------------------------------------------
 
 
-def k_sigma(scores: ScoresLike, k: float, *, fitted_on: str, resamples: int = 200) -> Threshold:
+def k_sigma(
+    scores: ScoresLike, k: float | int, *, fitted_on: str, resamples: int = 200
+) -> Threshold:
     """Mean plus `k` standard deviations, the lecture's rule (lab 160, slide 94).
 
     The deviation divides by n - 1, as pandas does and as the lab's stored thresholds do. The lab
@@ -171,7 +178,9 @@ def k_sigma(scores: ScoresLike, k: float, *, fitted_on: str, resamples: int = 20
     return _artefact("k_sigma", scores, rule(wide), draws, {"k": k}, fitted_on)
 
 
-def _order_statistic(falling: Scores, index: int, resamples: int) -> tuple[Any, Scores]:
+def _order_statistic(
+    falling: Scores, index: int, resamples: int
+) -> tuple[np.floating, Float[np.ndarray, " resamples"]]:
     """The score at `index` from the top, and that of bootstrap resamples, without resampling.
 
     A resample is n uniform draws of a position; the position of its r-th order statistic is that of
@@ -304,14 +313,14 @@ def _grid_of_b(excess: Float[np.ndarray, " m"]) -> Float[np.ndarray, " grid"]:
 
 def _top(
     scores: Scores, weights: WeightsLike, budget: Callable[[float], float], resamples: int
-) -> tuple[Any, Any]:
+) -> tuple[np.floating, Float[np.ndarray, " resamples"]]:
     """The lowest threshold that flags no more than `budget(number of events)`, and its draws."""
     rows = metrics.check_weights(weights, scores.size)
     falling, rows = metrics.sort_falling(scores, rows)
 
     def first_beyond(mass):
         total = np.cumsum(mass)
-        return np.searchsorted(total, budget(total[-1]) * (1 + ROUNDING), side="right")
+        return int(np.searchsorted(total, budget(total[-1]) * (1 + ROUNDING), side="right"))
 
     index = first_beyond(rows)
     _require(index < scores.size, "the budget covers every event, so none is needed")
@@ -342,8 +351,8 @@ def contamination(
 
 def alert_budget(
     scores: ScoresLike,
-    alerts_per_day: float,
-    days: float,
+    alerts_per_day: float | int,
+    days: float | int,
     *,
     fitted_on: str,
     weights: WeightsLike = None,

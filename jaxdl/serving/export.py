@@ -34,7 +34,9 @@ NORMAL_ROWS = 1024  # kept in the file for an alert to be compared with
 TRAINER_TOLERANCE = 0.02
 BLOCKS = (1, 64, 256, 512, 1024, 2048, scorer_file.LARGEST_BLOCK)
 
+RawRows = Float64[np.ndarray | Array, "batch columns"]
 Features = Float[Array, "batch features"]
+ColumnFunction = Callable[[Float64[Array, " batch"]], Float64[Array, " batch"]]
 
 
 @dataclass(frozen=True)
@@ -54,26 +56,23 @@ class Columns:
     features: tuple[str, ...]
     mean: Float64[np.ndarray, " features"]
     sd: Float64[np.ndarray, " features"]
-    transforms: Mapping[str, Callable[[Array], Array]] = field(default_factory=dict)
+    transforms: Mapping[str, ColumnFunction] = field(default_factory=dict)
     nonnegative: tuple[str, ...] = ()
 
-    def standardise(self, rows: Float64[Array, "batch columns"]) -> Features:
+    def standardise(self, rows: RawRows) -> Features:
         """Raw rows to what the detector was trained on; float64 inside, float32 out."""
         x = self.transform(rows)
         return ((x - np.asarray(self.mean)) / np.asarray(self.sd)).astype(jnp.float32)
 
-    def transform(self, rows: Float64[Array, "batch columns"]) -> Float64[Array, "batch features"]:
+    def transform(self, rows: RawRows) -> Float64[Array, "batch features"]:
         """Raw rows to features in their own units."""
-        parts, first = [], 0
-        for i, name in enumerate((*self.names, None)):
-            if name is not None and name not in self.transforms:
-                continue
-            if i > first:  # the run of plain columns that ends here
-                parts.append(jax.lax.reduce_precision(rows[:, first:i], 8, 23))
-            if name is not None:
-                parts.append(self.transforms[name](rows[:, i : i + 1]))
-            first = i + 1
-        return jnp.concatenate(parts, axis=1)
+        columns = []
+        for i, name in enumerate(self.names):
+            if name in self.transforms:
+                columns.append(self.transforms[name](rows[:, i]))
+            else:  # to float32 and back
+                columns.append(jax.lax.reduce_precision(rows[:, i], 8, 23))
+        return jnp.stack(columns, axis=1)
 
 
 class Normal(NamedTuple):

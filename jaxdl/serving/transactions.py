@@ -2,12 +2,13 @@
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float64
+from jaxtyping import Float64
 
+from jaxdl.losses import AnyArray
 from jaxdl.serving.export import Columns
 
 
-def hour_of_day(seconds: Float64[Array, " batch"]) -> Float64[Array, " batch"]:
+def hour_of_day(seconds: Float64[AnyArray, " batch"]) -> Float64[AnyArray, " batch"]:
     """Hour 0..24 of a time in seconds since some midnight (lab 160)."""
     return seconds / 3600.0 % 24.0
 

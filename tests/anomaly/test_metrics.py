@@ -220,7 +220,7 @@ METRICS = [
     partial(recall_at_precision, precision=0.5),
     partial(precision_at_k, k=2),
     partial(confusion, thresholds=0.0),
-    partial(costs.expected_cost, cost=costs.FixedCost(1, 1), thresholds=0.0),
+    partial(costs.expected_cost, cost=costs.FixedCost(1.0, 1.0), thresholds=0.0),
 ]
 
 

@@ -33,7 +33,7 @@ RULES = {
     "extreme_value": lambda **kw: thresholds.extreme_value(draw(), 0.01, tail=0.2, **ON, **kw),
     "f_beta": lambda **kw: thresholds.f_beta(*draw_labelled()[:2], 2.0, **ON, **kw),
     "cost_minimal": lambda **kw: thresholds.cost_minimal(
-        *draw_labelled()[:2], costs.FixedCost(20, 1), **ON, **kw
+        *draw_labelled()[:2], costs.FixedCost(20.0, 1.0), **ON, **kw
     ),
 }
 
@@ -127,7 +127,7 @@ def test_bad_scores_are_refused_by_every_rule(bad):
         partial(thresholds.alert_budget, bad, 1, 1),
         partial(thresholds.extreme_value, bad, 0.01),
         partial(thresholds.f_beta, bad, labels),
-        partial(thresholds.cost_minimal, bad, labels, costs.FixedCost(1, 1)),
+        partial(thresholds.cost_minimal, bad, labels, costs.FixedCost(1.0, 1.0)),
     ):
         with pytest.raises(ValueError, match=r"scores"):
             fit(**ON)
@@ -268,7 +268,7 @@ def test_cost_minimal_finds_the_cheapest_of_all_thresholds(seed):
     scores, labels, weights = draw_labelled(seed)
     amounts = np.random.default_rng(seed).exponential(40, size=scores.size)
     every = np.concatenate([scores, [-np.inf, np.inf]])
-    for cost in (costs.FixedCost(10, 1, 0.5), costs.AmountCost()):
+    for cost in (costs.FixedCost(10.0, 1.0, 0.5), costs.AmountCost()):
         fitted = thresholds.cost_minimal(
             scores, labels, cost, amounts, weights=weights, resamples=0, **ON
         )
@@ -280,11 +280,11 @@ def test_cost_minimal_finds_the_cheapest_of_all_thresholds(seed):
 
 def test_cost_minimal_may_flag_nothing_or_everything():
     scores, labels, _ = draw_labelled()
-    nothing = thresholds.cost_minimal(scores, labels, costs.FixedCost(1, 1e6), **ON)
+    nothing = thresholds.cost_minimal(scores, labels, costs.FixedCost(1.0, 1e6), **ON)
     assert not nothing.label(scores).any() or labels[nothing.label(scores)].all()
-    dear = thresholds.cost_minimal(scores, ~labels, costs.FixedCost(1, 1e6), **ON)
+    dear = thresholds.cost_minimal(scores, ~labels, costs.FixedCost(1.0, 1e6), **ON)
     assert not dear.label(scores).any()
-    everything = thresholds.cost_minimal(scores, labels, costs.FixedCost(1e6, 0), **ON)
+    everything = thresholds.cost_minimal(scores, labels, costs.FixedCost(1e6, 0.0), **ON)
     assert labels[~everything.label(scores)].sum() == 0
     free = thresholds.cost_minimal(scores, ~labels, costs.FixedCost(1e6, 1e-3), **ON)
     assert free.label(scores).all()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from jaxdl.anomaly import detectors, thresholds
 from jaxdl.errors import UserError
+from jaxdl.precision import double_precision
 from jaxdl.serving import export, score, scorer_file, table_reader, transactions
 from tests.conftest import ROOT
 
@@ -40,7 +41,8 @@ def made(tmp_path_factory):
         {"Time": transactions.hour_of_day},
         ("Time", "Amount"),
     )
-    x = np.asarray(columns.standardise(raw))
+    with double_precision():
+        x = np.asarray(columns.standardise(raw))
     detector = detectors.pca(x, 2)
     found = detector.score(x)
     data = export.build(
@@ -252,6 +254,15 @@ def test_a_fault_in_the_last_row_of_a_file_prints_no_row(made, tmp_path, capsys,
     status, out, err = call(capsys, made[0], source)
     assert (status, out) == (2, "")
     assert "line 402, column Amount: inf is not finite" in err
+
+
+def test_finite_values_without_a_finite_score_are_refused(made, tmp_path, capsys):
+    """The square of a value near float32's largest is infinite, and infinity compares with all."""
+    raw = made[1][:5].copy()
+    raw[2, 1] = 3e38
+    status, out, err = call(capsys, made[0], write_csv(tmp_path / "t.csv", raw))
+    assert (status, out) == (2, "")
+    assert "row 3 has no finite score" in err
 
 
 CALLS = {
