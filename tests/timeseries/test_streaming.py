@@ -1,20 +1,14 @@
 """The streaming detector: live equals back-test, causal, restartable, one by one or all at once."""
 
 import io
-import json
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from datasets import nab
 from datasets.source import Request
-from jaxdl.errors import UserError
-from jaxdl.serving import live, table_reader
 from jaxdl.timeseries import streaming
 
 advance, step = jax.jit(streaming.advance), jax.jit(streaming.step)
@@ -113,12 +107,129 @@ def test_constant_series_is_not_alarming():
     assert not np.asarray(flags).any()
 
 
+def test_an_alarm_needs_more_than_the_threshold_and_the_silence_before():
+    """`begin_alarm`, row by row, and `alarms`: both rules at their edges."""
+    settings = streaming.DEFAULT._replace(threshold=1.0, silence=1.0, calm=0.5)
+    above, below, exactly = 2.0, 0.0, 1.0
+    cases = {
+        "a score equal to the threshold begins nothing": ([below, exactly, exactly], []),
+        "the first row begins nothing": ([above, below, below], []),
+        "silence ends after a day of four rows": ([below, *[above] + [below] * 3, above], []),
+        "a row later it has ended": ([below, above, *[below] * 4, above], [6]),
+        "an alarm that goes on is the same alarm": ([below, *[above] * 9], []),
+        "half a day of calm ends it": ([below, *[above] * 6, below, below, above], [9]),
+    }
+    for name, (scores, later) in cases.items():
+        quiet_until, flags = jnp.int32(0), []
+        for row, score in enumerate(scores):
+            flag, quiet_until = streaming.begin_alarm(
+                jnp.float32(score), jnp.int32(row), quiet_until, jnp.float32(4), settings
+            )
+            flags.append(bool(flag))
+        expected = [1, *later] if scores[1] > 1 and scores[0] < 1 else later
+        assert np.flatnonzero(flags).tolist() == expected, name
+        rows = streaming.alarms(np.array(scores), 1.0, day=4, settings=settings)
+        assert np.flatnonzero(rows).tolist() == expected, name
+
+
 def test_an_alarm_is_followed_by_silence():
     scores = np.zeros(100)
     scores[[5, 6, 20, 40, 60, 61]] = 9.0
     assert np.flatnonzero(streaming.alarms(scores, 1.0, day=24)).tolist() == [5, 40]
     scores[29:40] = 9.0  # still going on when the silence ends: the same alarm
     assert np.flatnonzero(streaming.alarms(scores, 1.0, day=24)).tolist() == [5, 60]
+
+
+def run(day, values):
+    """The state after these values."""
+    return advance(streaming.start(day), np.asarray(values, np.float32))[0]
+
+
+def test_a_course_is_judged_only_where_it_had_a_guess():
+    day = run(4, [1, 2, 3, 4])
+    assert day.course_rows.tolist() == [0, 0]
+    assert day.course_error.tolist() == [0, 0]
+    again = run(4, [1, 2, 3, 4, 3])  # yesterday this row was 1
+    assert again.course_rows.tolist() == [1, 0]
+    assert again.course_error.tolist() == [2, 0]
+    third = run(4, [1, 2, 3, 4, 3, 2])  # the mean over as many rows
+    assert third.course_error.tolist() == [1, 0]
+    week = run(4, [*[1, 2, 3, 4] * 7, 5])
+    assert week.course_rows.tolist() == [25, 1]
+    assert week.course_error[1] == 4
+
+
+def test_the_better_course_is_what_is_expected():
+    """Two rows a day; at weekends the values are higher, which only the course of the week tells.
+
+    A value that is expected adds nothing to the usual size of a residual.
+    """
+    values = [10.0] * 10 + [20.0] * 4
+    state = run(2, values * 6)
+    assert state.course_error[1] < 0.1 < state.course_error[0]
+    monday, _, _ = step(state, np.float32(10))
+    assert float(monday.residual_size) == pytest.approx(13 / 14 * float(state.residual_size))
+    surprising, _, _ = step(state, np.float32(20))
+    assert float(surprising.residual_size) > float(monday.residual_size)
+    # without a course it is the mean of the values so far
+    assert run(4, [1, 3]).residual_size == pytest.approx((1 + 2) / 2)
+
+
+def test_an_outlier_hardly_becomes_usual():
+    rng = np.random.default_rng(0)
+    quiet = rng.normal(size=400)
+    state = run(24, quiet)
+    after, _, _ = step(state, np.float32(1000))
+    slow = 1 / (7 * 24)
+    reach = streaming.DEFAULT.reach * 2 * float(state.residual_size)  # usual: about residual_size
+    assert float(after.residual_size - state.residual_size) < slow * reach
+    # nor does it fill the averages: it counts as ten usual residuals
+    rate = 1 / (0.125 * 24)
+    assert float(after.residual[0]) == pytest.approx(
+        float(state.residual[0]) + rate * (10 - float(state.residual[0])), rel=1e-5
+    )
+    # early on everything does
+    early = run(24, quiet[:20])
+    after, _, _ = step(early, np.float32(1000))
+    assert float(after.residual_size) > 40
+
+
+def test_statistics_are_counted_after_half_a_day_and_scored_after_a_day(taxi):
+    _, scores, _ = advance(streaming.start(48), taxi[:60])
+    assert np.flatnonzero(scores)[0] == 49
+    assert run(48, taxi[:25]).histogram.sum() == 0
+    state = run(48, taxi[:27])
+    assert state.histogram.sum(axis=1).tolist() == pytest.approx([2] * 5, rel=1e-2)
+    assert (state.largest > 1e-6).sum() >= 4
+
+
+def test_tail_surprise_counts_bins_and_goes_on_as_a_power_law():
+    settings = streaming.DEFAULT._replace(tail_memory=np.inf)
+    histogram, largest = jnp.zeros((1, streaming.BINS)), jnp.full(1, 1e-6)
+    day = jnp.float32(24)
+    earlier = [1.0, 10.0, 1.0, 0.1, 10.0, 0.01]
+    for value in earlier:
+        _, histogram, largest = streaming.tail_surprise(
+            histogram, largest, jnp.array([value]), day, settings
+        )
+    assert histogram.sum() == 6
+    assert float(largest[0]) == 10.0
+
+    def surprise(value, settings=settings):
+        return float(
+            streaming.tail_surprise(histogram, largest, jnp.array([value]), day, settings)[0][0]
+        )
+
+    for value, as_high in ((10.0, 2), (1.0, 4), (3.0, 2), (0.01, 6), (1e-4, 6)):
+        assert surprise(value) == pytest.approx(-np.log10((as_high + 1) / 7), abs=1e-5)
+    # twice the largest: twice the logarithm of two; at most three decades
+    assert surprise(20.0) == pytest.approx(np.log10(7) + 2 * np.log10(2), abs=1e-5)
+    assert surprise(1e6) == pytest.approx(np.log10(7) + 3, abs=1e-5)
+    # counts fade
+    _, faded, _ = streaming.tail_surprise(
+        histogram, largest, jnp.array([1.0]), day, streaming.DEFAULT
+    )
+    assert float(faded.sum()) == pytest.approx(6 * (1 - 1 / (60 * 24)) + 1, rel=1e-6)
 
 
 def test_surprise_counts_earlier_scores_only():
@@ -145,100 +256,3 @@ def test_state_as_arrays_and_back(taxi):
         streaming.from_arrays({"mean": np.zeros(())})
     with pytest.raises(ValueError, match="day"):
         streaming.start(0)
-
-
-def lines(values):
-    start = np.datetime64("2020-01-01T00:00:00")
-    return [f"{start + 1800 * i},{value}" for i, value in enumerate(values)]
-
-
-def test_live_goes_on_where_it_stopped(taxi, tmp_path):
-    given, path = lines(taxi[:260]), tmp_path / "state.npz"
-    whole = list(live.Live(live.Options(1800)).answers(["timestamp,value", *given]))
-    first = live.Live(live.Options(1800, state=path))
-    parts = list(first.answers(given[:150]))
-    first.save()
-    parts += list(live.Live(live.Options(1800, state=path)).answers(given[150:]))
-    assert parts == whole
-    assert whole[-1]["row"] == 259
-    with pytest.raises(UserError, match="step-seconds 1800"):
-        live.Live(live.Options(300, state=path))
-    path.write_text("no state")
-    with pytest.raises(UserError, match="not a state"):
-        live.Live(live.Options(1800, state=path))
-
-
-def test_live_fills_gaps_and_answers_bad_lines(taxi):
-    given = lines(taxi[:120])
-    answers = list(live.Live(live.Options(1800)).answers(given[:50] + given[60:]))
-    assert answers[50]["row"] == 60
-    odd = ["x", "", *given[:2], given[0], "2021-01-01,1", "nan", "inf"]
-    answers = list(live.Live(live.Options(1800)).answers(odd))
-    errors = [answer.get("error", "") for answer in answers]
-    assert [bool(error) for error in errors] == [False, False, True, True, False, True]
-    assert "not a step later" in errors[2]
-    assert "7 days" in errors[3]
-    with pytest.raises(UserError, match="step-seconds"):
-        live.Live(live.Options(0))
-
-
-def test_a_long_gap_is_only_a_later_clock(taxi):
-    given = lines(taxi[:200])
-    short = live.Live(live.Options(1800))
-    list(short.answers(given[:100]))
-    list(short.answers(given[150:151]))
-    state, _, _ = advance(streaming.start(48), np.append(taxi[:100], np.full(50, np.nan)))
-    state, _, _ = step(state, taxi[150])
-    assert same(short.detector, state)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"threshold": float("nan")}, "threshold"),
-        ({"save_every": 0}, "save-every"),
-        ({"state": Path("/no/such/folder/s.npz")}, "no such folder"),
-        ({"state": Path(__file__)}, "not a state"),
-    ],
-)
-def test_live_refuses_in_one_line(options, words):
-    with pytest.raises(UserError, match=words) as error:
-        live.Live(live.Options(**options))
-    assert "\n" not in str(error.value)
-
-
-def test_live_misspelt_option_is_one_line(capsys):
-    assert live.main(["--step-second", "3"]) == 2
-    assert capsys.readouterr().err == (
-        "error: unknown option --step-second; did you mean --step-seconds?\n"
-    )
-
-
-def test_live_saves_every_so_often(taxi, tmp_path):
-    path = tmp_path / "state.npz"
-    program = live.Live(live.Options(1800, state=path, save_every=4))
-    given = lines(taxi[:9])
-    answers = program.answers([*given[:3], *given[5:]])
-    saved = [path.exists() for _ in answers]
-    assert saved == [False] * 4 + [True] * 3  # the state is written when the next line is asked for
-    assert int(live.load(path, 1800)[0].rows) == 6
-
-
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_the_program_answers_at_once_and_saves_when_it_is_stopped(signum, tmp_path):
-    command = [sys.executable, "-m", "jaxdl.score", "--series", "--step-seconds", "3600"]
-    command += ["--state", str(tmp_path / "state.npz")]
-    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, text=True) as process:
-        process.stdin.write("5\n")
-        process.stdin.flush()
-        answer = json.loads(process.stdout.readline())  # the input is still open
-        process.send_signal(signum)
-        assert process.wait(30) == 128 + signum
-        assert process.stderr.read() == "1 rows, 0 alarms, 0 lines skipped\n"
-    assert (answer["row"], answer["value"], answer["alarm"]) == (0, 5.0, False)
-    assert int(live.load(tmp_path / "state.npz", 3600)[0].rows) == 1
-
-
-def test_a_series_in_the_wrong_place_is_sent_on():
-    with pytest.raises(UserError, match=r"time series.*--series"):
-        table_reader.Wanted(("Time", "Amount")).places(["timestamp", "value"])
