@@ -200,7 +200,7 @@ def angle_to_plane(fitted: Fitted, pca: PCA) -> Float[np.ndarray, " seeds"]:
 def code_and_copy(model: DenseAutoencoder, fitted: Fitted, x: Points) -> tuple[Codes, Points]:
     """What the first member's encoder makes of the points, and its decoder of that."""
     variables = jax.tree.map(lambda leaf: leaf[0], fitted.variables)  # the seed axis is in front
-    code = model.apply(variables, x, method="encode")
+    code = model.apply(variables, jnp.asarray(x), method="encode")
     copy = model.apply(variables, code, method="decode")
     return np.asarray(code), np.asarray(copy)
 

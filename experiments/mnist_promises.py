@@ -73,6 +73,8 @@ PIXELS = mnist.SIDE**2
 CLASSES = 10
 MOST_COMPONENTS = 256  # of PCA
 
+OneOrPerSeed = float | np.floating | Float[np.ndarray, " _"]
+
 
 @dataclass(frozen=True)
 class Config:
@@ -258,12 +260,14 @@ def decode(
     return np.stack(images)
 
 
-def mean_squared_error(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Mean over rows and pixels: one value, or one for each member where there are members."""
+def mean_squared_error(
+    a: Float[np.ndarray, " *seeds rows pixels"], b: Float[np.ndarray, "rows pixels"]
+) -> OneOrPerSeed:
+    """Mean over rows and pixels."""
     return np.square(a - b).mean(axis=(-2, -1))
 
 
-def psnr(mse: float | Float[np.ndarray, " seeds"]) -> Float[np.ndarray, " *seeds"]:
+def psnr(mse: OneOrPerSeed) -> OneOrPerSeed:
     """Peak signal-to-noise ratio in dB, 10 log10(peak^2 / MSE), for pixels whose peak is 1."""
     return 10 * np.log10(1 / np.maximum(np.asarray(mse, np.float64), 1e-12))
 
@@ -307,9 +311,7 @@ def compression_table(nets: Nets, train: Labelled, test: Labelled) -> Table:
     return Table(f"Compression: {len(x):,} test images, 784 bytes each", rows, digits=4)
 
 
-def compression_row(
-    method: str, numbers: int, size: int, mse: float | Float[np.ndarray, " seeds"]
-) -> dict[str, Any]:
+def compression_row(method: str, numbers: int, size: int, mse: OneOrPerSeed) -> dict[str, Any]:
     """A line of the table; `size` is that of a compressed image in bytes."""
     return {
         "method": method,
@@ -362,8 +364,9 @@ def remove_noise(
     clean, clean_held_out = np.asarray(unit_range(test.x)), np.asarray(unit_range(held_out.x))
     rows, examples = [], {"original": clean[:10]}
     for number, (name, noise) in enumerate(noises.items()):
-        noisy = np.asarray(noise(jax.random.key(2 * number), clean))
-        noisy_held_out = np.asarray(noise(jax.random.key(2 * number + 1), clean_held_out))
+        noisy = np.asarray(noise(jax.random.key(2 * number), unit_range(test.x)))
+        other_key = jax.random.key(2 * number + 1)
+        noisy_held_out = np.asarray(noise(other_key, unit_range(held_out.x)))
         data = {"x": test.x, "input": noisy}
 
         best = best_components(nets.pca, noisy_held_out, clean_held_out)
@@ -447,9 +450,7 @@ def same_class(
     return precision_at_k(of_gallery, gallery.label, of_queries, queries.label, NEIGHBOURS)
 
 
-def search_row(
-    compared: str, numbers: int | None, precision: float | Float[np.ndarray, " seeds"]
-) -> dict[str, Any]:
+def search_row(compared: str, numbers: int | None, precision: OneOrPerSeed) -> dict[str, Any]:
     """A line of the table."""
     return {
         "distance between": compared,

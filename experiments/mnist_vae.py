@@ -63,7 +63,7 @@ from jaxdl.vision.likelihood_bounds import (
 )
 
 Binarisation = Literal["static", "dynamic", "threshold"]
-BinaryRows = UInt8[np.ndarray, "rows pixels"]
+BinaryRows = UInt8[np.ndarray, "_ pixels"]
 
 GOALS = {"-ELBO": 100.0, "-IWAE": 96.0}  # nats at most, static MNIST with 20 dimensions
 USED_VARIANCE = 0.01  # of the posterior mean over images, from which a dimension counts as used
@@ -530,7 +530,7 @@ def traversals(model: VAE, fitted: Fitted, test: BinaryRows) -> Figure:
     widest = np.argsort(-code.var(axis=0))[:8]
     values = np.linspace(-3, 3, 11)
     rows = {}
-    for dimension in widest:
+    for dimension in widest.tolist():
         codes = walk(code[0], dimension, values)
         rows[f"dimension {dimension}"] = decoded(model, fitted, codes)
     return image_rows(rows, [f"{value:+.1f}" for value in values])
@@ -550,7 +550,7 @@ def latent_plane(model: VAE, fitted: Fitted) -> Figure:
     return mosaic(decoded(model, fitted, prior_grid(20)), 20, "latent plane")
 
 
-def prior_grid(side: int, probability: float = 0.95) -> Float[np.ndarray, "side*side 2"]:
+def prior_grid(side: int, probability: float = 0.95) -> Float[np.ndarray, "codes 2"]:
     """A grid over the middle of the two-dimensional prior, row by row from the top.
 
     Equal steps in probability, turned into codes by the inverse of the normal distribution

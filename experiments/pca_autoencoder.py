@@ -36,7 +36,7 @@ from jaxdl.training.task import Batch, Hyper
 
 PIXELS = 64
 
-Digits = Float[np.ndarray, "rows pixels"]
+Digits = Float[np.ndarray, "_ pixels"]
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class DenseAutoencoder(nn.Module):
         code_activation = self.code_activation or self.activation
         return code_activation(self.encoder[-1](x))
 
-    def decode(self, code: Float[Array, "batch code"]) -> Float[Array, "batch features"]:
+    def decode(self, code: Float[Array, " *batch code"]) -> Float[Array, " *batch features"]:
         """The reconstruction from each code, without a final activation."""
         for layer in self.decoder[:-1]:
             code = self.activation(layer(code))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxdl import losses
 from jaxdl.models.layers import convolves, glorot
@@ -126,6 +126,6 @@ class VAE(nn.Module):
         mean, spread = jnp.split(self.body.encode(x), 2, axis=-1)
         return Posterior(mean, WIDEST * jnp.tanh(spread / WIDEST))
 
-    def decode(self, code: Float[Array, "batch latent"]) -> Float[Array, "batch features"]:
-        """Logits of a code."""
+    def decode(self, code: Float[Array, " *batch latent"]) -> Float[Array, " *batch features"]:
+        """The body's reconstruction from each code, without a final activation."""
         return self.body.decode(code)

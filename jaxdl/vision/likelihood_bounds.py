@@ -105,5 +105,5 @@ def independent_pixels(
     all ones and one of all zeros had been seen besides.
     """
     share = (known.sum(axis=0, dtype=jnp.float32) + 1) / (len(known) + 2)
-    logits = jnp.log(share) - jnp.log1p(-share)
-    return bernoulli_log_likelihood(logits[None], x.astype(jnp.float32))
+    logits = jnp.broadcast_to(jnp.log(share) - jnp.log1p(-share), x.shape)
+    return bernoulli_log_likelihood(logits, x.astype(jnp.float32))

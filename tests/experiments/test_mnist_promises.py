@@ -40,7 +40,7 @@ def test_the_six_uses_are_measured(quick_run):
 
 
 def test_psnr_in_decibels():
-    assert mnist_promises.psnr([0.01, 1.0]).tolist() == pytest.approx([20.0, 0.0])
+    assert mnist_promises.psnr(np.array([0.01, 1.0])).tolist() == pytest.approx([20.0, 0.0])
 
 
 def test_numbers_stored_in_bytes_are_half_a_step_off_at_most():

@@ -53,7 +53,7 @@ def test_only_dynamic_training_images_stay_grey():
 def test_the_kl_term_warms_up_and_grey_images_are_drawn_anew():
     model = VAE(DenseAutoencoder(16, (8, 4), code_activation=identity))
     task = mnist_vae.vae_task(model, beta=2.0, warm_up_steps=4, learning_rate=1e-3)
-    batch = {"grey": np.full((6, 16), 128, np.uint8)}
+    batch = {"grey": jnp.full((6, 16), 128, jnp.uint8)}
     variables = task.init(jax.random.key(0), batch)
     weights, targets = [], []
     for step in range(6):
@@ -65,7 +65,7 @@ def test_the_kl_term_warms_up_and_grey_images_are_drawn_anew():
     assert set(np.unique(targets)) == {0.0, 1.0}
     assert (targets[0] != targets[1]).any()
 
-    fixed = {"x": targets[0].astype(np.uint8)}
+    fixed = {"x": jnp.asarray(targets[0], jnp.uint8)}
     outputs, changed = task.apply(variables, fixed, jax.random.key(0), False, {})
     assert changed == {}
     assert float(outputs.kl_weight) == 2.0
@@ -87,5 +87,5 @@ def test_codes_of_the_latent_plane_and_of_a_walk():
     grid = mnist_vae.prior_grid(3, probability=0.5)
     assert grid[:3, 0].tolist() == pytest.approx([-0.6745, 0.0, 0.6745], abs=1e-4)
     assert grid[0, 1] == pytest.approx(0.6745, abs=1e-4)  # the top row is the largest
-    walk = mnist_vae.walk(np.arange(3.0), 1, np.array([-1, 0, 2]))
+    walk = mnist_vae.walk(np.arange(3.0), 1, np.array([-1.0, 0.0, 2.0]))
     np.testing.assert_array_equal(walk, [[0, -1, 2], [0, 0, 2], [0, 2, 2]])

@@ -1,6 +1,7 @@
 """Autoencoders: two halves that can be used alone."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -18,7 +19,7 @@ from jaxdl.models.layers import identity
     ],
 )
 def test_the_halves_are_the_whole(model):
-    x = np.random.default_rng(0).random((2, 64), np.float32)
+    x = jax.random.uniform(jax.random.key(1), (2, 64))
     variables = model.init({"params": jax.random.key(0)}, x, train=False)
     code = model.apply(variables, x, method="encode")
     assert code.shape == (2, 5)
@@ -28,13 +29,13 @@ def test_the_halves_are_the_whole(model):
 
 
 def test_an_image_is_cut_into_whole_patches():
-    model, x = ConvAutoencoder(10, 4, 3, 6, 5), np.ones((2, 100), np.float32)
+    model, x = ConvAutoencoder(10, 4, 3, 6, 5), jnp.ones((2, 100))
     with pytest.raises(ValueError, match="cannot be cut into patches of 4"):
         model.init({"params": jax.random.key(0)}, x, train=False)
 
 
 def test_noise_is_added_in_training_only():
-    model, x = DenseAutoencoder(5, (3,), noise=0.5), np.ones((2, 5), np.float32)
+    model, x = DenseAutoencoder(5, (3,), noise=0.5), jnp.ones((2, 5))
     variables = model.init({"params": jax.random.key(0)}, x, train=False)
     clean = model.apply(variables, x, train=False)
     np.testing.assert_array_equal(clean, model.apply(variables, x, train=False))

@@ -33,7 +33,7 @@ def test_gradient_reaches_the_mean_and_the_variance():
 
 
 def test_gaussian_bound_is_error_and_divergence_in_nats():
-    x = np.array([[1.0, 2.0, 3.0]], np.float32)
+    x = jnp.array([[1.0, 2.0, 3.0]])
     outputs = VaeOutput(jnp.zeros((1, 3)), Posterior(jnp.ones((1, 2)), jnp.zeros((1, 2))))
     # 14 / (2 * 0.25) from the squares, 1/2 for each of the two latents
     np.testing.assert_allclose(gaussian_bound(outputs, x, noise=0.5), [28.0 + 1.0])
@@ -42,7 +42,7 @@ def test_gaussian_bound_is_error_and_divergence_in_nats():
 
 @pytest.mark.parametrize("shape", [(5,), (4, 4, 1)])
 def test_output_has_the_shape_of_the_input_and_evaluation_draws_nothing(shape):
-    model, x = DenseVAE((8,), 2), np.ones((3, *shape), np.float32)
+    model, x = DenseVAE((8,), 2), jnp.ones((3, *shape))
     variables = model.init({"params": jax.random.key(0)}, x, train=False)
     first = model.apply(variables, x, train=False)
     assert first.reconstruction.shape == x.shape
@@ -80,7 +80,7 @@ def test_training_finds_the_plane_the_rows_lie_in(rows):
     ],
 )
 def test_vae_of_any_body_halves_its_code(body):
-    model, x = VAE(body), np.random.default_rng(0).random((4, 64), np.float32)
+    model, x = VAE(body), jax.random.uniform(jax.random.key(2), (4, 64))
     variables = model.init({"params": jax.random.key(0)}, x, train=False)
     output = model.apply(variables, x, train=False)
     assert output.posterior.mean.shape == output.posterior.log_variance.shape == (4, 3)
