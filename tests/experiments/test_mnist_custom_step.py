@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from datasets import labelled_images, mnist, splits
+from datasets import labelled_images, mnist
 from experiments import mnist_custom_step as lab
 from jaxdl import optim
 from jaxdl.models.cnn import DigitNet
@@ -50,13 +50,6 @@ def test_a_step_counts_the_loss_before_its_update(digits):
     assert float(state.loss_sum) == pytest.approx(float(before), rel=1e-5)
     assert float(state.accuracy_sum) == pytest.approx(hits)
     assert float(lab.mean_loss(state.params, model, batch)[0]) < float(before)
-
-
-def test_last_rows_are_set_aside():
-    train, test = {"x": np.arange(10)}, {"x": np.arange(20, 24)}
-    kept, valid, held = splits.hold_out(train, test, 3)
-    assert (kept["x"].tolist(), valid["x"].tolist(), held) == ([*range(7)], [7, 8, 9], "validation")
-    assert splits.hold_out(train, test, 0) == (train, test, "test")
 
 
 def test_lab_compares_both_steps_and_beats_the_baselines(quick_run):
