@@ -4,6 +4,10 @@ The engine takes the mean over the rows that are not padding, so nothing here ma
 averaged, as in Keras, which makes a value comparable between models of different width; the one
 exception is the Gaussian KL term, which the VAE's bound sums over the latent axis.
 Arithmetic is done in float32 or wider, whatever precision the model computes in.
+
+A label outside 0..classes-1, or a binary target outside 0..1 (-1 for "no", say), has no loss: it is
+NaN, and so is the hit rate. A fit that meets one stops (`jaxdl.errors.NotFinite`); it would
+otherwise learn something else than was meant, without a word.
 """
 
 import jax.numpy as jnp
@@ -67,7 +71,8 @@ def binary_cross_entropy(
         ValueError: the shapes differ ([batch, 1] logits against [batch] labels, say).
     """
     logits, targets = _pair(logits, targets)
-    return _feature_mean(optax.sigmoid_binary_cross_entropy(logits, targets))
+    losses = optax.sigmoid_binary_cross_entropy(logits, targets)
+    return _feature_mean(jnp.where(_is_share(targets), losses, jnp.nan))
 
 
 def softmax_cross_entropy(
@@ -80,7 +85,7 @@ def softmax_cross_entropy(
     """
     _check_labels(logits, labels)
     losses = optax.softmax_cross_entropy_with_integer_labels(_wide(logits), labels)
-    return _feature_mean(losses)
+    return _feature_mean(jnp.where(_is_class(logits, labels), losses, jnp.nan))
 
 
 def gaussian_kl(
@@ -109,7 +114,8 @@ def accuracy(
         ValueError: labels do not have the shape of the logits without the class axis.
     """
     _check_labels(logits, labels)
-    return _feature_mean((logits.argmax(axis=-1) == labels).astype(jnp.float32))
+    hits = (logits.argmax(axis=-1) == labels).astype(jnp.float32)
+    return _feature_mean(jnp.where(_is_class(logits, labels), hits, jnp.nan))
 
 
 def binary_accuracy(
@@ -121,7 +127,16 @@ def binary_accuracy(
         ValueError: the shapes differ.
     """
     logits, targets = _pair(logits, targets)
-    return _feature_mean(((logits > 0) == (targets > 0.5)).astype(jnp.float32))
+    hits = ((logits > 0) == (targets > 0.5)).astype(jnp.float32)
+    return _feature_mean(jnp.where(_is_share(targets), hits, jnp.nan))
+
+
+def _is_class(logits: Array, labels: Array) -> Array:
+    return (labels >= 0) & (labels < logits.shape[-1])
+
+
+def _is_share(targets: Array) -> Array:
+    return (targets >= 0) & (targets <= 1)
 
 
 def _check_labels(logits: Array, labels: Array) -> None:

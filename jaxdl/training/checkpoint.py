@@ -1,14 +1,21 @@
 """Checkpoints: Orbax writes and reads the arrays, this file sees that they are the right ones.
 
-Orbax's writes are atomic, but it loads flipped bytes and other dtypes without a word, and it may
-skip a save. So every checkpoint carries the path, shape, dtype and sha256 of each leaf together
-with what it belongs to (configuration and data), every file has a sha256 beside it, and all of it
-is compared at load. A damaged checkpoint is never loaded: the newest good one is, loudly.
+Orbax loads flipped bytes and other dtypes without a word. So every checkpoint carries the path,
+shape, dtype and sha256 of each leaf together with what it belongs to (configuration and data),
+every file has a sha256 beside it, and all of it is compared at load. A damaged checkpoint is never
+loaded: the newest good one is, loudly.
+
+A checkpoint is a folder named after its step. It is made under another name and renamed when it is
+whole, and renamed again before it is deleted, so that a kill at any time leaves no half a one under
+the name of a step.
 """
 
+import errno
 import hashlib
 import logging
+import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +31,9 @@ from jaxdl.training import parallel
 FORMAT = 1
 SUMS = "SHA256SUMS"
 ITEM = "fit"
+FULL = os.strerror(errno.ENOSPC)
+ROOM_FOR_FILES, ROOM_FOR_LEAF = 48 << 10, 2 << 10  # bytes beside the numbers; measured, rounded up
+UNFINISHED, DOOMED = ".unfinished", ".doomed"  # behind the step in a folder's name
 
 # Orbax reports each leaf it cannot read through absl's root logger, before the error that we show.
 logging.getLogger("absl").setLevel(logging.CRITICAL)
@@ -41,13 +51,13 @@ def describe_leaves(tree: Any, with_digest: bool) -> dict[str, dict[str, Any]]:
 
 
 class Checkpoints:
-    """The checkpoints of one fit: save, and restore the newest good one.
+    """The checkpoints of one fit: restore the newest good one, then save.
 
     Args:
         folder: where the steps are kept, one sub-folder each.
         identity: what the checkpoints belong to, as JSON (configuration hash, data hash). A
             checkpoint of another identity is refused.
-        keep: how many of the newest checkpoints stay; two, so that one may be damaged.
+        keep: how many of the newest good checkpoints stay; two, so that one may be damaged.
         warn: called with one line when a damaged checkpoint is passed over.
     """
 
@@ -62,20 +72,21 @@ class Checkpoints:
         self.identity = identity
         self.keep = keep
         self.warn = warn
-        self._writer: ocp.training.Checkpointer | None = None
+        self._trusted: list[int] = []  # steps to keep, the newest last
 
     def steps(self) -> list[int]:
-        """The steps that have a checkpoint, oldest first; temporary folders do not count."""
+        """The steps that have a checkpoint, oldest first."""
         if not self.folder.is_dir():
             return []
         names = [p.name for p in self.folder.iterdir() if p.is_dir()]
         return sorted(int(name) for name in names if re.fullmatch(r"\d+", name))
 
     def save(self, step: int, state: Any) -> None:
-        """Write `state` (a tree of arrays) as `step` and wait until it is on disk.
+        """Write `state` (a tree of arrays) as `step`, and delete what is not to be kept.
 
         Raises:
-            CheckpointError: it could not be written (the disk is full, say).
+            CheckpointError: it could not be written (the disk is full, say). Earlier checkpoints
+                are as they were.
         """
         manifest = {
             "format": FORMAT,
@@ -84,22 +95,33 @@ class Checkpoints:
             "leaves": describe_leaves(state, with_digest=True),
         }
         manifest["sha256"] = digest(manifest)
+        unfinished = self.folder / f"{step}{UNFINISHED}"
         try:
-            if self._writer is None:
-                self._writer = self._open_writer()
-            # force and the checked return value: Orbax's policies may skip a save without a word
-            saved = self._writer.save_checkpointables(
-                step, {ITEM: state}, force=True, overwrite=True, custom_metadata=manifest
+            if parallel.is_main():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._remove_leftovers()
+            parallel.barrier("checkpoint")
+            self._check_room(state)
+            ocp.save_checkpointables(
+                unfinished, {ITEM: state}, overwrite=True, custom_metadata=manifest
             )
-        except (OSError, ValueError, RuntimeError) as error:
+            if parallel.is_main():
+                sums = "".join(f"{line}\n" for line in sums_of(unfinished))
+                (unfinished / SUMS).write_text(sums, encoding="utf-8")
+                self._delete(step)  # a damaged one of this step
+                unfinished.rename(self.folder / str(step))
+        except Exception as error:  # TensorStore and Orbax raise many types for a full disk
+            if parallel.is_main():
+                self._remove_leftovers()
             raise CheckpointError(
-                f"cannot write a checkpoint to {self.folder}: {_cause(error)}"
+                f"cannot write a checkpoint to {self.folder} ({_cause(error)}); what was saved "
+                "before is intact: the same command continues from there"
             ) from error
-        if not saved:
-            raise CheckpointError(f"Orbax skipped the checkpoint of step {step} in {self.folder}")
+        self._trusted = [*(s for s in self._trusted if s != step), step][-self.keep :]
         if parallel.is_main():
-            write_sums(self.folder / str(step))
-        parallel.barrier("checkpoint")
+            for other in set(self.steps()) - set(self._trusted):
+                self._delete(other)
+        parallel.barrier("saved")
 
     def restore(self, abstract: Any) -> tuple[int, Any] | None:
         """The newest good checkpoint, or None where there is none at all.
@@ -118,7 +140,9 @@ class Checkpoints:
         damaged = []
         for step in reversed(self.steps()):
             try:
-                return step, self._load(step, abstract)
+                state = self._load(step, abstract)
+                self._trusted = [older for older in self.steps() if older <= step]
+                return step, state
             except _Damaged as error:
                 damaged.append(step)
                 self.warn(f"WARNING: checkpoint {self.folder.name}/{step} is damaged ({error})")
@@ -129,25 +153,40 @@ class Checkpoints:
             )
         return None
 
-    def close(self) -> None:
-        """Let go of Orbax's threads."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+    def _check_room(self, state: Any) -> None:
+        """Ask for the room before anything is written.
 
-    def _open_writer(self) -> ocp.training.Checkpointer:
-        training = ocp.training
-        return training.Checkpointer(
-            self.folder,
-            save_decision_policy=training.save_decision_policies.FixedIntervalPolicy(1),
-            preservation_policy=training.preservation_policies.LatestN(self.keep),
-            cleanup_tmp_directories=True,
-        )
+        TensorStore writes in threads of its own, which go on after the first error and fill the
+        screen with theirs. What is asked for is without compression, and so more than is needed.
+
+        Raises:
+            OSError: the disk has too little room.
+        """
+        leaves = jax.tree.leaves(state)
+        needed = ROOM_FOR_FILES + sum(leaf.nbytes + ROOM_FOR_LEAF for leaf in leaves)
+        free = shutil.disk_usage(self.folder).free
+        if parallel.agree(int(free < needed)):
+            raise OSError(f"{FULL}: {needed:,} bytes are needed, {free:,} are free")
+
+    def _remove_leftovers(self) -> None:
+        """Delete what a killed process left half made or half deleted."""
+        for folder in self.folder.glob("[0-9]*.*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _delete(self, step: int) -> None:
+        """Delete a step, if it is there; never half of it under its name."""
+        folder, doomed = self.folder / str(step), self.folder / f"{step}{DOOMED}"
+        if folder.exists():
+            shutil.rmtree(doomed, ignore_errors=True)
+            folder.rename(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
 
     def _load(self, step: int, abstract: Any) -> Any:
         folder = self.folder / str(step)
         check_sums(folder)
         manifest = _read_manifest(folder)
+        if manifest["step"] != step:
+            raise _Damaged(f"it is a copy of step {manifest['step']}")
         if manifest["identity"] != self.identity:
             changed = [k for k, v in self.identity.items() if manifest["identity"].get(k) != v]
             raise CheckpointError(
@@ -174,37 +213,25 @@ class _Damaged(Exception):
     """This checkpoint cannot be trusted; an older one may do."""
 
 
-def write_sums(folder: Path) -> None:
-    """Write the sha256 of every file of a finished checkpoint beside them."""
+def sums_of(folder: Path) -> list[str]:
+    """A line for every file of a checkpoint: its sha256 and its name, as `sha256sum` writes it."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != SUMS)
-    lines = [f"{_file_digest(p)}  {p.relative_to(folder).as_posix()}\n" for p in files]
-    temporary = folder / f".{SUMS}.tmp"
-    temporary.write_text("".join(lines), encoding="utf-8")
-    temporary.replace(folder / SUMS)
+    return [f"{_file_digest(p)}  {p.relative_to(folder).as_posix()}" for p in files]
 
 
 def check_sums(folder: Path) -> None:
-    """Compare every file with its sum. A kill may have come between the checkpoint and its sums:
-    then there are none, and the digests of the leaves decide alone."""
+    """Compare every file with its sum. Where there are no sums the leaves' digests decide alone."""
     path = folder / SUMS
     if not path.exists():
         return
     try:
-        listed = dict(
-            reversed(line.split("  ", 1)) for line in path.read_text("utf-8").splitlines()
-        )
+        stated = path.read_text("utf-8").split("\n")
     except ValueError as error:
         raise _Damaged(f"{SUMS} is not readable") from error
-    present = {
-        p.relative_to(folder).as_posix()
-        for p in folder.rglob("*")
-        if p.is_file() and not p.name.endswith(("." + SUMS + ".tmp", SUMS))
-    }
-    if present != set(listed):
-        raise _Damaged(f"files differ from {SUMS}: {sorted(present ^ set(listed))[:3]}")
-    for name, expected in listed.items():
-        if _file_digest(folder / name) != expected:
-            raise _Damaged(f"file {name} differs from its sha256")
+    found = [*sums_of(folder), ""]
+    if stated != found:
+        line = min(set(stated) ^ set(found), default="")
+        raise _Damaged(f"{line[66:] or SUMS} differs from its sha256")
 
 
 def _file_digest(path: Path) -> str:
@@ -245,7 +272,8 @@ def _compare_structure(folder: Path, saved: dict[str, Any], wanted: dict[str, An
 
 def _cause(error: BaseException) -> str:
     """The first line of the innermost error: Orbax wraps it in thousands of characters."""
-    while error.__cause__ is not None or error.__context__ is not None:
-        error = error.__cause__ or error.__context__
+    while inner := error.__cause__ or error.__context__:
+        error = inner
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200]
+    # TensorStore puts the reason behind a long path
+    return FULL if FULL in lines[0][200:] else lines[0][:200]

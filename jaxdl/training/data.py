@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from jaxdl.errors import UserError
-from jaxdl.training.task import ROW_MASK, Task
+from jaxdl.training.task import ROW_MASK
 
 KINDS = "iuf"  # NumPy's letters of the integer, unsigned and floating dtypes
 LARGEST_INTEGER = np.iinfo(np.int32).max  # JAX's integers have 32 bits
 
 
-def check_data(data: Mapping[str, np.ndarray], name: str, task: Task | None = None) -> int:
+def check_data(data: Mapping[str, np.ndarray], name: str) -> int:
     """The number of rows of `data`, once it is clear that a model can take them.
 
     Arrays hold integers or real numbers. Truth values are refused, for whether they are labels, a
@@ -20,7 +20,6 @@ def check_data(data: Mapping[str, np.ndarray], name: str, task: Task | None = No
     Args:
         data: arrays [rows, ...] on the host.
         name: what the message calls them: "train", "valid", "predict".
-        task: asked too, if it has something to check (`Task.check`).
 
     Raises:
         UserError: there is no array or no row, the arrays differ in their number of rows, or an
@@ -46,15 +45,15 @@ def check_data(data: Mapping[str, np.ndarray], name: str, task: Task | None = No
         if not shape:
             raise UserError(f"{name}: {key!r} is a single number; an array needs a row an example")
         rows[key] = shape[0]
-        if dtype.kind in "iu" and dtype.itemsize > 4 and np.abs(values).max() > LARGEST_INTEGER:
-            raise UserError(f"{name}: {key!r} holds integers that do not fit into 32 bits")
+        if dtype.kind in "iu" and dtype.itemsize > 4 and np.size(values):
+            largest = max(int(np.max(values)), -int(np.min(values)))
+            if largest > LARGEST_INTEGER:
+                raise UserError(f"{name}: {key!r} holds {largest}, which does not fit into 32 bits")
     if len(set(rows.values())) != 1:
         raise UserError(f"{name}: the arrays differ in their number of rows: {rows}")
     count = next(iter(rows.values()))
     if not count:
         raise UserError(f"{name}: there are no rows; leave the call out or give at least one row")
-    if task is not None and task.check is not None:
-        task.check(data)
     return count
 
 

@@ -12,8 +12,8 @@ from jaxtyping import Float
 from jaxdl.training import parallel
 from jaxdl.training.data import check_data, row_bytes
 from jaxdl.training.state import hyper_arrays
-from jaxdl.training.step import evaluate_batch, lanes_of, may_be_padded, over_members
-from jaxdl.training.task import ROW_MASK, Task
+from jaxdl.training.step import evaluate_batch, groups_of, may_be_padded, over_members
+from jaxdl.training.task import ROW_MASK, Task, Variables
 
 BATCH_BYTES = 4 << 20
 
@@ -36,7 +36,7 @@ class Evaluator:
     """
 
     def __init__(self, task: Task, data: Mapping[str, np.ndarray], seeds: np.ndarray):
-        self.rows = check_data(data, "valid", task)
+        self.rows = check_data(data, "valid")
         self.batch = rows_per_batch(data)
         self.data = parallel.replicate(dict(data))
         self.hyper = hyper_arrays(task, len(seeds))
@@ -50,14 +50,14 @@ class Evaluator:
             batch[ROW_MASK] = mask
         return evaluate_batch(task, variables, batch, mask, hyper)
 
-    def __call__(self, lanes: list[Any]) -> dict[str, Float[np.ndarray, " seeds"]]:
+    def __call__(self, groups: list[Variables]) -> dict[str, Float[np.ndarray, " seeds"]]:
         """Means for each member.
 
         Args:
-            lanes: variables of consecutive groups of members (one group: a list of one).
+            groups: variables of consecutive groups of members (one group: a list of one).
         """
         results, first = [], 0
-        for variables in lanes:
+        for variables in groups:
             members = jax.tree.leaves(variables)[0].shape[0]
             hyper = {k: v[first : first + members] for k, v in self.hyper.items()}
             starts = range(0, self.rows, self.batch)
@@ -89,7 +89,7 @@ def predict(
     Returns:
         NumPy arrays [seeds, rows, ...], in the tree that `function` returns.
     """
-    rows, size = check_data(data, "predict", task), rows_per_batch(data)
+    rows, size = check_data(data, "predict"), rows_per_batch(data)
     padded = may_be_padded(data, size)
     hyper = hyper_arrays(task, len(seeds))
 
@@ -103,10 +103,10 @@ def predict(
 
         return over_members(member)(variables, hyper)
 
-    lanes = []
-    for lane in lanes_of(task, len(seeds)):
-        group = jax.tree.map(lambda x, lane=lane: x[lane], variables)
-        group_hyper = {name: value[lane] for name, value in hyper.items()}
+    groups = []
+    for members in groups_of(task, len(seeds)):
+        group = jax.tree.map(lambda x, members=members: x[members], variables)
+        group_hyper = {name: value[members] for name, value in hyper.items()}
         parts = []
         for start in range(0, rows, size):
             index = np.minimum(np.arange(start, start + size), rows - 1)
@@ -117,5 +117,5 @@ def predict(
             part = jax.device_get(program(group, batch, group_hyper))
             real = min(size, rows - start)
             parts.append(jax.tree.map(lambda x, real=real: x[:, :real], part))
-        lanes.append(jax.tree.map(lambda *x: np.concatenate(x, axis=1), *parts))
-    return jax.tree.map(lambda *x: np.concatenate(x, axis=0), *lanes)
+        groups.append(jax.tree.map(lambda *x: np.concatenate(x, axis=1), *parts))
+    return jax.tree.map(lambda *x: np.concatenate(x, axis=0), *groups)

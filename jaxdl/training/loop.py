@@ -5,86 +5,32 @@ same bits as if nothing had happened: everything it needs is in `FitState`, and 
 is a function of (seed, epoch).
 """
 
-import dataclasses
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxdl.errors import Interrupted, NotFinite, UserError
 from jaxdl.training import batch_order, parallel
 from jaxdl.training import step as programs
 from jaxdl.training.callback import Silent, Watcher
 from jaxdl.training.checkpoint import Checkpoints
-from jaxdl.training.evaluate import Evaluator, predict
+from jaxdl.training.data import check_data, row_bytes
+from jaxdl.training.evaluate import Evaluator
+from jaxdl.training.fitted import Fitted
 from jaxdl.training.state import FitState, Selection, TrainState, hyper_arrays, init_member
-from jaxdl.training.task import Task, parameter_count
+from jaxdl.training.task import Task
 
 SAVE_EVERY_SECONDS = 10.0
+SAVE_SHARE = 20  # a slow disk may take one part in so many of the time
 SCAN_BYTES = 64 << 20  # rows gathered at once for one program of many steps
 SCAN_STEPS = 2048
 PIECE_SECONDS = 0.3  # how long single steps run before the host looks up
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A trained population.
-
-    Attributes:
-        task: what was trained.
-        variables: parameters and model state, seed axis in front; the best epoch's with patience.
-        history: "train_loss", "valid_loss", "train_<metric>", ... -> [epochs, seeds]; NaN rows
-            are epochs that early stopping saved.
-        seeds: the members' seeds.
-        best_epoch: for each member the epoch its weights are of, counted from 1.
-        restored: nothing was trained, a finished checkpoint was read.
-    """
-
-    task: Task
-    variables: dict[str, Any]
-    history: dict[str, Float[np.ndarray, "epochs seeds"]]
-    seeds: np.ndarray
-    best_epoch: np.ndarray
-    restored: bool
-
-    def predict(self, function: Callable, data: Mapping[str, np.ndarray]) -> Any:
-        """`function(outputs, batch)` for every row and member.
-
-        Args:
-            function: maps the task's outputs and the batch to per-example arrays [batch, ...].
-            data: arrays [rows, ...] on the host, any number of rows.
-
-        Returns:
-            The same tree as `function` returns, as NumPy arrays [seeds, rows, ...].
-        """
-        return predict(self.task, self.variables, self.seeds, function, data)
-
-    def members(self, own: slice) -> "Fitted":
-        """Some members of the population as a population of their own."""
-        hyper = {k: v[own] if np.ndim(v) else v for k, v in self.task.hyper.items()}
-        return dataclasses.replace(
-            self,
-            task=dataclasses.replace(self.task, hyper=hyper),
-            variables=jax.tree.map(lambda x: x[own], self.variables),
-            history={name: curve[:, own] for name, curve in self.history.items()},
-            seeds=self.seeds[own],
-            best_epoch=self.best_epoch[own],
-        )
-
-    def member(self, index: int) -> "Fitted":
-        """The population of one member, for pictures and for what is costly."""
-        return self.members(slice(index, index + 1))
-
-    @property
-    def parameter_count(self) -> int:
-        """Trained numbers in one member."""
-        return parameter_count(self.variables) // len(self.seeds)
 
 
 def fit(
@@ -92,7 +38,7 @@ def fit(
     train: Mapping[str, np.ndarray],
     valid: Mapping[str, np.ndarray] | None = None,
     *,
-    seeds: np.ndarray,
+    seeds: Sequence[int] | Int[np.ndarray, " seeds"],
     epochs: int,
     batch_size: int,
     patience: int | None = None,
@@ -120,65 +66,122 @@ def fit(
         The trained population.
 
     Raises:
-        NotFinite: a loss became NaN or infinite; the last good checkpoint stays.
+        NotFinite: a training loss, a validation loss or the monitored value became NaN or
+            infinite; the last good checkpoint stays.
         Interrupted: the watcher asked to stop; the state has been saved.
-        UserError: the batch does not divide by the devices, or `train_allowed` is False and the
-            checkpoint is missing or unfinished.
+        CheckpointError: the state cannot be written or read.
+        UserError: the arrays hold no numbers or no rows (`jaxdl.training.data.check_data`), there
+            is nothing named `monitor`, the batch does not divide by the devices, or `train_allowed`
+            is False and the checkpoint is missing or unfinished.
     """
-    loop = _Loop(task, train, valid, np.asarray(seeds, np.int32), epochs, batch_size)
-    loop.patience, loop.monitor = patience, monitor
-    loop.checkpoints, loop.watcher = checkpoints, watcher or Silent()
+    watcher = watcher or Silent()
     try:
-        return loop.run(train_allowed)
+        loop = _Loop(
+            task=task,
+            train=train,
+            valid=valid,
+            seeds=np.asarray(seeds, np.int32),
+            epochs=epochs,
+            batch_size=batch_size,
+            patience=patience,
+            monitor=monitor,
+            checkpoints=checkpoints,
+            watcher=watcher,
+        )
+        fitted = loop.run(train_allowed)
     finally:
-        loop.watcher.close()
-        if checkpoints is not None:
-            checkpoints.close()
+        watcher.close()
+    signum = parallel.agree(watcher.stop_signal())
+    if signum:  # asked for after the last piece: the fit is whole and saved, but the run must stop
+        raise Interrupted(signum, loop.saved_step)
+    return fitted
+
+
+class _Group(NamedTuple):
+    """Members that are trained together, in one call of the program.
+
+    Attributes:
+        members: which of the population.
+        hyper: their hyper-parameters.
+        train, selection: their states, seed axis in front.
+    """
+
+    members: slice
+    hyper: dict[str, Float[Array, " seeds"]]
+    train: TrainState
+    selection: Selection | None
+
+    @property
+    def active(self) -> Array | None:
+        """Which members still train; None where all do to the end."""
+        return None if self.selection is None else self.selection.active
 
 
 class _Loop:
-    """The moving parts of one fit. The state itself is the immutable pytrees it holds."""
+    """One fit on its way.
 
-    patience: int | None
-    monitor: str
-    checkpoints: Checkpoints | None
-    watcher: Watcher
+    The states of its members are immutable: they go from method to method as a list of `_Group`.
+    What the object itself changes is the history, the time of the last save, and how many single
+    steps make a piece.
+    """
 
-    def __init__(self, task, train, valid, seeds, epochs, batch_size):
-        self.task, self.seeds, self.epochs = task, seeds, epochs
-        self.rows = _check_rows(train, "train")
-        self.batch_size = batch_size
+    def __init__(
+        self,
+        task: Task,
+        train: Mapping[str, np.ndarray],
+        valid: Mapping[str, np.ndarray] | None,
+        seeds: Int[np.ndarray, " seeds"],
+        epochs: int,
+        batch_size: int,
+        patience: int | None,
+        monitor: str,
+        checkpoints: Checkpoints | None,
+        watcher: Watcher,
+    ):
+        self.rows = check_data(train, "train")
+        if valid is not None:
+            check_data(valid, "valid")
         if batch_size % jax.device_count():
             raise UserError(
                 f"batch size {batch_size} does not divide by {jax.device_count()} devices"
             )
+        self.task, self.train, self.valid, self.seeds = task, dict(train), valid, seeds
+        self.epochs, self.batch_size = epochs, batch_size
+        self.patience, self.monitor = patience, monitor
+        self.checkpoints, self.watcher = checkpoints, watcher
+        parts = ["train"] if valid is None else ["train", "valid"]
+        names = [f"{part}_{name}" for part in parts for name in ("loss", *task.metrics)]
+        self.curves = sorted(names)  # in the history, whether it is new or restored
+        if patience is not None and monitor not in names:
+            raise UserError(f"there is no {monitor!r} to monitor; there are {', '.join(names)}")
+        self.hyper = hyper_arrays(task, len(seeds))
         self.steps = batch_order.steps_per_epoch(self.rows, batch_size)
         self.mask = batch_order.padding_mask(self.rows, batch_size)
-        self.train, self.valid = dict(train), None if valid is None else dict(valid)
-        self.hyper = hyper_arrays(task, len(seeds))
         self.history: dict[str, np.ndarray] = {}
-        self.last_save = time.monotonic()
         self.saved_step = -1
+        self.next_save = time.monotonic() + SAVE_EVERY_SECONDS
         self.piece = 1
 
-    # ---- start, restore -------------------------------------------------------------------
+    # ---- start and end --------------------------------------------------------------------------
 
     def run(self, train_allowed: bool) -> Fitted:
-        abstract = jax.eval_shape(self._initial)
-        found = self.checkpoints.restore(abstract) if self.checkpoints else None
-        if found is None and not train_allowed and self.epochs:
+        """Restore what is there, train what is left."""
+        abstract = jax.eval_shape(self._initial_state)
+        found = None if self.checkpoints is None else self.checkpoints.restore(abstract)
+        if found is not None:
+            self.saved_step, state = found
+        elif train_allowed or not self.epochs:
+            state = jax.jit(self._initial_state, out_shardings=parallel.replicated())()
+        else:
             raise UserError("there is no checkpoint to evaluate; run the lab without --eval first")
-        state = found[1] if found else jax.jit(self._initial, out_shardings=parallel.replicated())()
-        if found:
-            self.saved_step = found[0]
-        self.history = {name: np.array(curve) for name, curve in state.history.items()}
+        self.history = {name: np.array(state.history[name]) for name in self.curves}
         if int(state.done):
             return self._fitted(state, restored=found is not None)
         if not train_allowed:
             raise UserError("the run is unfinished; continue it before you evaluate it")
         return self._fitted(self._train(state), restored=False)
 
-    def _initial(self) -> FitState:
+    def _initial_state(self) -> FitState:
         """The population before the first step."""
         example = {name: jnp.zeros((1, *x.shape[1:]), x.dtype) for name, x in self.train.items()}
         start = jax.vmap(lambda seed, hyper: init_member(self.task, example, seed, hyper))
@@ -193,43 +196,43 @@ class _Loop:
                 epoch=jnp.zeros(members, jnp.int32),
                 active=jnp.ones(members, bool),
             )
-        splits = ["train"] + (["valid"] if self.valid is not None else [])
-        names = [f"{split}_{name}" for split in splits for name in ("loss", *self.task.metrics)]
-        history = {name: jnp.full((self.epochs, members), jnp.nan) for name in names}
+        history = {name: jnp.full((self.epochs, members), jnp.nan) for name in self.curves}
         return FitState(train, selection, history, jnp.int32(self.epochs == 0))
 
     def _fitted(self, state: FitState, restored: bool) -> Fitted:
-        kept = state.selection or state.train
-        epoch = state.selection.epoch if state.selection else np.full(len(self.seeds), self.epochs)
+        """What is given back: the last weights, or the best ones with early stopping."""
+        if state.selection is None:
+            kept, best_epoch = state.train, np.full(len(self.seeds), self.epochs)
+        else:
+            kept, best_epoch = state.selection, np.asarray(state.selection.epoch)
+            if self.epochs and (best_epoch == 0).any():
+                member = int(np.argmax(best_epoch == 0))
+                self._stop_not_finite(self.monitor, member, "in any epoch")
         return Fitted(
             task=self.task,
             variables={"params": kept.params, **kept.model_state},
             history=self.history,
             seeds=self.seeds,
-            best_epoch=np.asarray(epoch),
+            best_epoch=best_epoch,
             restored=restored,
         )
 
-    # ---- training -------------------------------------------------------------------------
+    # ---- epochs ---------------------------------------------------------------------------------
 
     def _train(self, state: FitState) -> FitState:
+        """All epochs from where `state` stands."""
         self.data = parallel.replicate(self.train)
         self.evaluator = Evaluator(self.task, self.valid, self.seeds) if self.valid else None
-        lanes = self.lanes = programs.lanes_of(self.task, len(self.seeds))
-        trains = [_cut(state.train, lane) for lane in lanes]
-        selections = [_cut(state.selection, lane) for lane in lanes]
-        member_params = _cut(state.train.params, slice(0, 1))
-        width = lanes[0].stop - lanes[0].start
-        self.scan = programs.prefers_scan(self.task, member_params, self.batch_size * width)
-        self._compile(trains[0], selections[0], width)
+        groups = self._divide(state)
+        self._compile(groups[0])
         step = int(np.asarray(state.train.step)[0])
         self.watcher.start(self.epochs, self.rows, self._rows_seen(step), self.compile_seconds)
         for epoch in range(step // self.steps, self.epochs):
             began = time.monotonic()
-            trains = self._epoch(epoch, step % self.steps, trains, selections)
+            groups = self._train_epoch(epoch, step % self.steps, groups)
             step = (epoch + 1) * self.steps
             trained = time.monotonic()
-            trains, selections, done = self._close_epoch(epoch, trains, selections)
+            groups = self._close_epoch(epoch, groups)
             timing = {
                 "train_seconds": trained - began,
                 "valid_seconds": time.monotonic() - trained,
@@ -237,17 +240,35 @@ class _Loop:
             }
             metrics = {name: curve[epoch] for name, curve in self.history.items()}
             self.watcher.epoch(epoch, metrics, timing)
-            self._maybe_save(step, trains, selections, done)
-            if done:
+            if not _any_active(groups):
                 break
-        return self._join(trains, selections, done=True)
+            if epoch + 1 < self.epochs:
+                self._look_up(step, groups)
+        state = self._state(groups, done=True)
+        self._save(step, state)
+        return state
 
-    def _compile(self, train: TrainState, selection: Selection | None, width: int) -> None:
+    def _divide(self, state: FitState) -> list[_Group]:
+        """The population as groups that are trained one after the other."""
+        groups = []
+        for members in programs.groups_of(self.task, len(self.seeds)):
+
+            def part(tree: Any, members: slice = members) -> Any:
+                return jax.tree.map(lambda x: x[members], tree)
+
+            hyper = parallel.replicate({k: v[members] for k, v in self.hyper.items()})
+            groups.append(_Group(members, hyper, part(state.train), part(state.selection)))
+        return groups
+
+    def _compile(self, group: _Group) -> None:
         """Build the one program that this fit runs, ahead of time, and note how long it took."""
         began = time.monotonic()
-        row_bytes = sum(x.nbytes // max(len(x), 1) for x in self.train.values())
-        per_step = max(1, row_bytes * self.batch_size * width)
-        self.scan_length = max(1, min(self.steps, SCAN_STEPS, SCAN_BYTES // per_step))
+        width = len(group.train.step)
+        rows_a_step = self.batch_size * width
+        member = jax.tree.map(lambda x: x[:1], group.train.params)
+        self.scan = programs.prefers_scan(self.task, member, rows_a_step)
+        fitting = SCAN_BYTES // (row_bytes(self.train) * rows_a_step)
+        self.scan_length = max(1, min(self.steps, SCAN_STEPS, fitting))
         length = self.scan_length if self.scan else self.steps
         program = programs.scan_steps if self.scan else programs.one_step
         jitted = jax.jit(
@@ -255,125 +276,161 @@ class _Loop:
         )
         order = jnp.zeros((width, length, self.batch_size), jnp.int32)
         mask = jnp.zeros((length, self.batch_size), bool)
-        hyper = {name: jnp.asarray(value[:width]) for name, value in self.hyper.items()}
-        active = None if selection is None else selection.active
-        order, mask, hyper = parallel.replicate((order, mask, hyper))
-        lowered = jitted.lower(train, self.data, order, mask, np.int32(0), hyper, active)
+        order, mask = parallel.replicate((order, mask))
+        lowered = jitted.lower(
+            group.train, self.data, order, mask, np.int32(0), group.hyper, group.active
+        )
         self.program = lowered.compile()
-        self.lane_hyper = [
-            parallel.replicate({name: value[lane] for name, value in self.hyper.items()})
-            for lane in self.lanes
-        ]
         self.compile_seconds = time.monotonic() - began
 
-    def _epoch(self, epoch, offset, trains, selections) -> list[TrainState]:
-        """All steps of one epoch from `offset` on, in pieces."""
+    def _train_epoch(self, epoch: int, offset: int, groups: list[_Group]) -> list[_Group]:
+        """All steps of one epoch from step `offset` on, in pieces."""
         order = np.stack(
             [
                 batch_order.epoch_order(int(seed), epoch, self.rows, self.batch_size)
                 for seed in self.seeds
             ]
         )
-        orders = None if self.scan else [parallel.replicate(order[lane]) for lane in self.lanes]
-        mask = None if self.scan else parallel.replicate(self.mask)
+        if not self.scan:
+            orders = [parallel.replicate(order[group.members]) for group in groups]
+            mask = parallel.replicate(self.mask)
         while offset < self.steps:
             began = time.monotonic()
             if self.scan:
-                count = min(self.scan_length, self.steps - offset)
-                trains = self._scan_piece(order, offset, count, trains, selections)
+                end = min(offset + self.scan_length, self.steps)
+                groups = self._scan(order[:, offset:end], self.mask[offset:end], groups)
             else:
-                count = min(self.piece, self.steps - offset)
-                trains = self._loop_piece(orders, mask, offset, count, trains, selections)
-            offset += count
-            self._check_finite(trains, epoch)
-            self._adapt(count, time.monotonic() - began)
-            self.watcher.advance(int(self.mask[offset - count : offset].sum()))
+                end = min(offset + self.piece, self.steps)
+                groups = self._single_steps(orders, mask, range(offset, end), groups)
+            self._check_losses(epoch, groups)
+            self._adapt_piece(end - offset, time.monotonic() - began)
+            self.watcher.advance(int(self.mask[offset:end].sum()))
+            offset = end
             if offset < self.steps:
-                self._maybe_save(epoch * self.steps + offset, trains, selections, done=False)
-        return trains
+                self._look_up(epoch * self.steps + offset, groups)
+        return groups
 
-    def _scan_piece(self, order, offset, count, trains, selections):
-        # the program has a fixed length: a shorter piece is filled up with rows that are not used
-        end = offset + count
-        fill = ((0, 0), (0, self.scan_length - count), (0, 0))
-        mask = parallel.replicate(np.pad(self.mask[offset:end], fill[1:]))
-        pieces = [np.pad(order[lane, offset:end], fill) for lane in self.lanes]
-        return [
-            self.program(
-                train, self.data, parallel.replicate(piece), mask, np.int32(count), h, _on(s)
+    def _scan(
+        self,
+        order: Int[np.ndarray, "seeds count batch"],
+        mask: Bool[np.ndarray, "count batch"],
+        groups: list[_Group],
+    ) -> list[_Group]:
+        """The steps of `order` in one call for each group."""
+        count = len(mask)
+        # the program has a fixed length: a shorter piece is filled up with steps that are not done
+        missing = self.scan_length - count
+        order = np.pad(order, ((0, 0), (0, missing), (0, 0)))
+        mask = parallel.replicate(np.pad(mask, ((0, missing), (0, 0))))
+        trained = []
+        for group in groups:
+            own = parallel.replicate(order[group.members])
+            train = self.program(
+                group.train, self.data, own, mask, np.int32(count), group.hyper, group.active
             )
-            for train, piece, h, s in zip(trains, pieces, self.lane_hyper, selections, strict=True)
-        ]
+            trained.append(group._replace(train=train))
+        return trained
 
-    def _loop_piece(self, orders, mask, offset, count, trains, selections):
-        trains = list(trains)
-        for lane, (order, hyper) in enumerate(zip(orders, self.lane_hyper, strict=True)):
-            train, active = trains[lane], _on(selections[lane])
-            for index in range(offset, offset + count):
-                train = self.program(train, self.data, order, mask, np.int32(index), hyper, active)
-            trains[lane] = train
-        return trains
+    def _single_steps(
+        self, orders: list[Array], mask: Array, steps: range, groups: list[_Group]
+    ) -> list[_Group]:
+        """The steps of an epoch with these numbers, one call for each step and group."""
+        trained = []
+        for group, order in zip(groups, orders, strict=True):
+            train = group.train
+            for step in steps:
+                train = self.program(
+                    train, self.data, order, mask, np.int32(step), group.hyper, group.active
+                )
+            trained.append(group._replace(train=train))
+        return trained
 
-    def _adapt(self, count: int, seconds: float) -> None:
+    def _adapt_piece(self, count: int, seconds: float) -> None:
         """Single steps come in pieces of about PIECE_SECONDS, so that a stop is quick."""
         if not self.scan and count == self.piece:
             proposal = int(np.clip(count * PIECE_SECONDS / max(seconds, 1e-6), 1, 2 * count + 1))
             self.piece = parallel.agree(proposal)
 
-    def _check_finite(self, trains, epoch: int) -> None:
-        bad = np.concatenate([np.asarray(train.bad_step) for train in trains])
-        if (bad >= 0).any():
-            member = int(np.argmax(bad >= 0))
-            raise NotFinite(
-                f"the loss of seed {self.seeds[member]} is not finite at step {bad[member]} "
-                f"(epoch {epoch + 1}); last good checkpoint: "
-                f"{'none' if self.saved_step < 0 else f'step {self.saved_step}'}. "
-                "Try a smaller learning rate or clip the gradient."
-            )
-
-    def _close_epoch(self, epoch, trains, selections):
-        """Averages, validation, early stopping; returns the new states and whether to stop."""
-        totals = [jax.device_get(train.totals) for train in trains]
-        joined = {name: np.concatenate([t[name] for t in totals]) for name in totals[0]}
-        weight = joined.pop("weight")
+    def _close_epoch(self, epoch: int, groups: list[_Group]) -> list[_Group]:
+        """Write the epoch's means into the history, validate, and stop members early."""
+        totals = [jax.device_get(group.train.totals) for group in groups]
+        sums = {name: np.concatenate([t[name] for t in totals]) for name in totals[0]}
+        weight = sums.pop("weight")
         with np.errstate(invalid="ignore"):  # 0 / 0: a member that has stopped saw no row
-            for name, value in joined.items():
+            for name, value in sums.items():
                 self.history[f"train_{name}"][epoch] = value / weight
         if self.evaluator is not None:
-            variables = [{"params": t.params, **t.model_state} for t in trains]
+            variables = [{"params": g.train.params, **g.train.model_state} for g in groups]
             for name, value in self.evaluator(variables).items():
                 self.history[f"valid_{name}"][epoch] = value
-        trains = [t.replace(totals=jax.tree.map(jnp.zeros_like, t.totals)) for t in trains]
-        if self.patience is None:
-            return trains, selections, epoch + 1 == self.epochs
-        value = self.history[self.monitor][epoch]
-        chosen = [
-            _select(selection, train, parallel.replicate(value[lane]), epoch + 1, self.patience)
-            for selection, train, lane in zip(selections, trains, self.lanes, strict=True)
-        ]
-        stopped = not any(np.asarray(s.active).any() for s in chosen)
-        return trains, chosen, stopped or epoch + 1 == self.epochs
+        self._check_metrics(epoch, groups)
+        return [self._next_epoch(epoch, group) for group in groups]
 
-    # ---- checkpoints ----------------------------------------------------------------------
+    def _next_epoch(self, epoch: int, group: _Group) -> _Group:
+        """The group with empty sums, and the best of its weights so far."""
+        train = group.train
+        train = train.replace(totals=jax.tree.map(jnp.zeros_like, train.totals))
+        if group.selection is None:
+            return group._replace(train=train)
+        value = parallel.replicate(self.history[self.monitor][epoch][group.members])
+        selection = _select(group.selection, train, value, epoch + 1, self.patience)
+        return group._replace(train=train, selection=selection)
 
-    def _maybe_save(self, step, trains, selections, done: bool) -> None:
-        """Save when the fit ends, when time is up, or when asked to stop; then stop."""
-        due = time.monotonic() - self.last_save > SAVE_EVERY_SECONDS
-        signum = self.watcher.stop_signal()
-        wish = parallel.agree(signum if signum and not done else int(due))
-        if self.checkpoints is not None and (done or wish):
-            began = time.monotonic()
-            self.checkpoints.save(step, self._join(trains, selections, done))
-            self.saved_step = step
-            # a slow disk must not eat the run: at most a twentieth of the time goes into saving
-            ended = time.monotonic()
-            self.last_save = ended + max(0.0, 20 * (ended - began) - SAVE_EVERY_SECONDS)
+    # ---- what must not go on --------------------------------------------------------------------
+
+    def _check_losses(self, epoch: int, groups: list[_Group]) -> None:
+        """Stop on the first training loss that is not finite."""
+        bad = np.concatenate([np.asarray(group.train.bad_step) for group in groups])
+        if (bad >= 0).any():
+            member = int(np.argmax(bad >= 0))
+            self._stop_not_finite("the loss", member, f"at step {bad[member]} (epoch {epoch + 1})")
+
+    def _check_metrics(self, epoch: int, groups: list[_Group]) -> None:
+        """Stop on a validation loss, or a monitored value, that is not finite."""
+        active = np.ones(len(self.seeds), bool)
+        watched = {"valid_loss"} & set(self.curves)
+        if self.patience is not None:
+            active = np.concatenate([np.asarray(group.active) for group in groups])
+            watched |= {self.monitor}
+        for name in sorted(watched):
+            bad = active & ~np.isfinite(self.history[name][epoch])
+            if bad.any():
+                self._stop_not_finite(name, int(np.argmax(bad)), f"after epoch {epoch + 1}")
+
+    def _stop_not_finite(self, what: str, member: int, when: str) -> None:
+        good = "none" if self.saved_step < 0 else f"step {self.saved_step}"
+        raise NotFinite(
+            f"{what} of seed {self.seeds[member]} is not finite {when}; last good checkpoint: "
+            f"{good}. Try a smaller learning rate or clip the gradient; or the data hold NaN, or a "
+            "label outside its classes."
+        )
+
+    # ---- checkpoints ----------------------------------------------------------------------------
+
+    def _look_up(self, step: int, groups: list[_Group]) -> None:
+        """Between two pieces: save when time is up or when asked to stop; then stop."""
+        due = time.monotonic() > self.next_save
+        wish = parallel.agree(self.watcher.stop_signal() or int(due))
+        if wish and self.checkpoints is not None:
+            self._save(step, self._state(groups, done=False))
         if wish > 1:
             raise Interrupted(wish, self.saved_step)
 
-    def _join(self, trains, selections, done: bool) -> FitState:
-        train = _stack(trains)
-        selection = None if selections[0] is None else _stack(selections)
+    def _save(self, step: int, state: FitState) -> None:
+        if self.checkpoints is None:
+            return
+        began = time.monotonic()
+        self.checkpoints.save(step, state)
+        self.saved_step = step
+        ended = time.monotonic()
+        self.next_save = ended + max(SAVE_EVERY_SECONDS, SAVE_SHARE * (ended - began))
+
+    def _state(self, groups: list[_Group], done: bool) -> FitState:
+        """The whole population again, as a checkpoint holds it."""
+        train = _joined([group.train for group in groups])
+        selection = None
+        if self.patience is not None:
+            selection = _joined([group.selection for group in groups])
         history, finished = parallel.replicate((self.history, np.int32(done)))
         return FitState(train, selection, history, finished)
 
@@ -383,11 +440,20 @@ class _Loop:
 
 
 @partial(jax.jit, static_argnames=("patience",))
-def _select(selection: Selection, train: TrainState, value, epoch, patience: int) -> Selection:
-    """Keep the member's weights where the monitored value is its lowest so far."""
+def _select(
+    selection: Selection,
+    train: TrainState,
+    value: Float[Array, " seeds"],
+    epoch: Int[Array, ""] | int,
+    patience: int,
+) -> Selection:
+    """Keep the member's weights where the monitored value is lower than ever before.
+
+    Keras's rule: a value equal to the best is no improvement.
+    """
     better = selection.active & (value < selection.value)
 
-    def keep(new, old):
+    def keep(new: Array, old: Array) -> Array:
         return jnp.where(better.reshape(better.shape + (1,) * (new.ndim - 1)), new, old)
 
     best_epoch = jnp.where(better, epoch, selection.epoch)
@@ -400,22 +466,13 @@ def _select(selection: Selection, train: TrainState, value, epoch, patience: int
     )
 
 
-def _on(selection: Selection | None):
-    return None if selection is None else selection.active
+def _any_active(groups: list[_Group]) -> bool:
+    """Whether a member still trains."""
+    return any(group.active is None or np.asarray(group.active).any() for group in groups)
 
 
-def _cut(tree: Any, lane: slice) -> Any:
-    return jax.tree.map(lambda x: x[lane], tree)
-
-
-def _stack(trees: list[Any]) -> Any:
+def _joined(trees: list[Any]) -> Any:
+    """Trees of the groups as one tree, along the seed axis."""
     if len(trees) == 1:
         return trees[0]
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *trees)
-
-
-def _check_rows(data: Mapping[str, np.ndarray], name: str) -> int:
-    rows = {len(x) for x in data.values()}
-    if len(rows) != 1 or 0 in rows:
-        raise ValueError(f"{name} arrays must have the same, positive number of rows: {rows}")
-    return rows.pop()

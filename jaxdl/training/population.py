@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxdl.training.loop import Fitted
+from jaxdl.training.fitted import Fitted
 
 
 def cross(

@@ -201,7 +201,7 @@ def prefers_scan(task: Task, params: Any, batch_size: int) -> bool:
     return not task.convolves and 6 * size * batch_size < SCAN_BELOW_FLOP
 
 
-def lanes_of(task: Task, seeds: int) -> list[slice]:
+def groups_of(task: Task, seeds: int) -> list[slice]:
     """How a population is cut into groups that are vmapped together.
 
     All members go together, except with convolutions: a vmapped kernel becomes a grouped

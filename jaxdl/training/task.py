@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
-import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
@@ -39,9 +38,6 @@ class Task:
         convolves: the model has convolutions. The members of a population are then trained one
             after the other, and on a CPU step by step: a vmapped convolution is a grouped one,
             which is several times slower, and so is a convolution inside a loop.
-        check: raises a `UserError` for rows that cannot be of this task, such as a label outside
-            the classes; called on the host for whatever is trained on, evaluated or predicted.
-            Arrays may be missing there: who only predicts has no labels.
     """
 
     init: Callable[[PRNGKeyArray, Batch], Variables]
@@ -51,7 +47,6 @@ class Task:
     metrics: Mapping[str, PerExample] = field(default_factory=dict)
     hyper: Mapping[str, Any] = field(default_factory=dict)
     convolves: bool = False
-    check: Callable[[Mapping[str, np.ndarray]], None] | None = None
 
 
 def row_mask(batch: Batch) -> Bool[Array, " batch"] | None:

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -34,7 +37,6 @@ def saved(tmp_path_factory):
     store = Checkpoints(folder, IDENTITY)
     for step in (0, 1, 2):
         store.save(step, jax.device_put(grown(step)))
-    store.close()
     return folder
 
 
@@ -56,7 +58,7 @@ def test_nothing_there_is_none(tmp_path):
 
 
 def files_of(folder):
-    return sorted(p for p in (folder / "2").rglob("*") if p.is_file())
+    return sorted(p for p in (folder / "2").rglob("*") if p.is_file() and p.stat().st_size)
 
 
 def test_a_flipped_byte_in_any_file_is_never_loaded_silently(copy):
@@ -100,7 +102,6 @@ def test_leaf_digests_catch_flips_without_the_sums(tmp_path):
     abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), state)
     store = Checkpoints(tmp_path / "fit", IDENTITY, warn=lambda _: None)
     store.save(2, jax.device_put(state))
-    store.close()
     (tmp_path / "fit" / "2" / SUMS).unlink()
     assert tasks.same(store.restore(abstract)[1], state)
     payload = max((tmp_path / "fit").rglob("*"), key=lambda p: p.is_file() and p.stat().st_size)
@@ -159,14 +160,142 @@ def test_a_checkpoint_that_cannot_be_written_is_an_error(tmp_path):
         Checkpoints(tmp_path / "fit", IDENTITY).save(0, jax.device_put(STATE))
 
 
-def test_a_left_over_temporary_folder_is_ignored_and_removed(copy):
-    (copy / "3.orbax-checkpoint-tmp").mkdir()
+def test_what_a_kill_left_behind_is_ignored_and_removed(copy):
+    for name in ("3.orbax-checkpoint-tmp", "3.unfinished", "1.doomed"):
+        (copy / name).mkdir()
+        (copy / name / "file").write_text("half of something")
     store = Checkpoints(copy, IDENTITY)
+    assert store.steps() == [1, 2]
     assert store.restore(ABSTRACT)[0] == 2
     store.save(4, jax.device_put(grown(4)))
-    store.close()
-    assert [p.name for p in copy.iterdir() if "tmp" in p.name] == []
-    assert store.steps() == [2, 4]
+    assert sorted(p.name for p in copy.iterdir()) == ["2", "4"]
+
+
+class Killed(BaseException):
+    """Ends a save as a kill would: nothing after it runs."""
+
+
+@pytest.mark.parametrize("doing", ["rename", "rmtree", "write_text"])
+def test_a_kill_at_any_moment_leaves_whole_checkpoints(saved, tmp_path, monkeypatch, doing):
+    """Each call that changes the folder, of this kind: killed before it and in the middle of it."""
+    for count in range(1, 9):
+        folder = shutil.copytree(saved, tmp_path / f"{count}")
+        store = Checkpoints(folder, IDENTITY)
+        store.restore(ABSTRACT)
+        owner = shutil if doing == "rmtree" else Path
+        real, calls = getattr(owner, doing), []
+
+        def act(path, *args, real=real, calls=calls, count=count, **options):
+            calls.append(path)
+            if len(calls) == count:
+                if doing == "rmtree":  # half of what was to be deleted is gone
+                    victim = next((p for p in Path(path).rglob("*") if p.is_file()), None)
+                    if victim is not None:
+                        victim.unlink()
+                raise Killed
+            return real(path, *args, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, doing, act)
+            try:
+                store.save(3, jax.device_put(grown(3)))
+                finished = True
+            except Killed:
+                finished = False
+        after = Checkpoints(folder, IDENTITY, warn=pytest.fail)  # nothing is damaged
+        step, state = after.restore(ABSTRACT)
+        assert step in (2, 3)
+        assert tasks.same(state, grown(step))
+        for each in after.steps():
+            assert (folder / str(each) / SUMS).exists()
+        after.save(5, jax.device_put(grown(5)))
+        assert sorted(p.name for p in folder.iterdir()) == sorted([str(step), "5"])
+        if finished:
+            assert len(calls) < count
+            break
+    else:
+        pytest.fail("a save makes more calls than were tried")
+
+
+def test_a_copied_step_is_not_taken_for_a_later_one(copy):
+    shutil.copytree(copy / "1", copy / "999")
+    warnings = []
+    store = Checkpoints(copy, IDENTITY, warn=warnings.append)
+    assert store.restore(ABSTRACT)[0] == 2
+    assert "999 is damaged (it is a copy of step 1)" in warnings[0]
+    store.save(3, jax.device_put(grown(3)))
+    assert store.steps() == [2, 3]  # what was passed over is gone: it is no good to anyone
+
+
+def test_after_a_damaged_checkpoint_its_step_is_saved_again(copy):
+    """Damage, fall back, train on, reach the damaged step: the new one is there, and good."""
+    (copy / "2" / SUMS).write_text("nonsense")
+    store = Checkpoints(copy, IDENTITY, warn=lambda _: None)
+    assert store.restore(ABSTRACT)[0] == 1
+    store.save(2, jax.device_put(grown(2)))
+    step, state = Checkpoints(copy, IDENTITY, warn=pytest.fail).restore(ABSTRACT)
+    assert step == 2
+    assert tasks.same(state, grown(2))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Makes a file system of so many KiB; a function that changes its size."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = []
+
+    def mount(kib):
+        how = ["-o", f"{'remount,' if mounted else ''}size={kib}k", "tmpfs", str(folder)]
+        done = subprocess.run(["mount", "-t", "tmpfs", *how], capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip("this user may not mount a file system")
+        mounted.append(kib)
+        return folder
+
+    yield mount
+    if mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tmpfs is Linux's")
+@pytest.mark.parametrize("kib", [4, 16, 40, 64, 80, 100, 128, 200])
+def test_a_full_disk_is_one_line_and_costs_nothing(small_disk, kib):
+    """At any size: a typed error, what was saved stays good, and more room lets it go on."""
+    folder = small_disk(kib) / "fit"
+    store, good = Checkpoints(folder, IDENTITY, keep=9), []
+
+    def fill():
+        for step in range(9):
+            store.save(step, jax.device_put(grown(step)))
+            good.append(step)
+
+    with pytest.raises(CheckpointError) as told:
+        fill()
+    assert "No space left on device" in str(told.value)
+    assert "\n" not in str(told.value)
+    found = Checkpoints(folder, IDENTITY, warn=pytest.fail).restore(ABSTRACT)
+    assert (found[0] if found else None) == (good[-1] if good else None)
+    small_disk(4096)
+    store.save(50, jax.device_put(grown(50)))
+    step, state = Checkpoints(folder, IDENTITY, warn=pytest.fail).restore(ABSTRACT)
+    assert step == 50
+    assert tasks.same(state, grown(50))
+
+
+def test_a_write_that_fails_half_way_leaves_the_earlier_checkpoints(copy, monkeypatch):
+    store = Checkpoints(copy, IDENTITY)
+    store.restore(ABSTRACT)
+
+    def fails(folder):
+        raise OSError(28, "No space left on device", str(folder))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jaxdl.training.checkpoint.sums_of", fails)
+        with pytest.raises(CheckpointError, match=r"No space left on device.*same command"):
+            store.save(3, jax.device_put(grown(3)))
+    assert sorted(p.name for p in copy.iterdir()) == ["1", "2"]
+    assert Checkpoints(copy, IDENTITY, warn=pytest.fail).restore(ABSTRACT)[0] == 2
 
 
 def test_digests_tell_shape_dtype_and_content_apart():

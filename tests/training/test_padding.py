@@ -1,5 +1,7 @@
 """Padding: rows that only fill a batch up count for nothing, in batch statistics neither."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,14 +9,14 @@ import optax
 import pytest
 
 from jaxdl import losses
-from jaxdl.diagnostics import probes, signal_propagation
+from jaxdl.diagnostics import probes
+from jaxdl.models import traced_mlp
 from jaxdl.models.batch_norm_mlp import NormedMLP
 from jaxdl.models.resnet import ResNet
-from jaxdl.models.traced_mlp import Setting
 from jaxdl.training import Task, batch_order, fit, module_functions
 from jaxdl.training.state import init_member
 from jaxdl.training.step import train_step
-from jaxdl.training.task import ROW_MASK
+from jaxdl.training.task import ROW_MASK, row_mask
 from tests import tasks
 
 BATCH = 32
@@ -30,10 +32,18 @@ def classify(module, learning_rate=0.1) -> Task:
     )
 
 
-def traced(norm) -> Task:
+def traced() -> Task:
     """A deep net that normalises by the batch at hand, in evaluation too."""
-    setting = Setting(activation=2, initialiser=1, norm=norm, shortcut=1)
-    return signal_propagation.task(setting._asdict(), 2, 9, 3, 0.1)
+    setting = traced_mlp.setting("relu", "he", "batch", "shortcut")
+
+    def init(key, batch):
+        return {"params": traced_mlp.init(key, 2, 7, 9, 3)}
+
+    def apply(variables, batch, key, train, hyper):
+        mask = row_mask(batch)
+        return traced_mlp.apply(variables["params"], batch["x"], setting, mask=mask)[0], {}
+
+    return dataclasses.replace(classify(NormedMLP()), init=init, apply=apply)
 
 
 NETS = {
@@ -41,7 +51,7 @@ NETS = {
     "resnet": (classify(ResNet(1, "projection", (4, 6, 8), classes=3)), IMAGES),
     "norm in front": (classify(NormedMLP("before", 7, (6, 5), 3)), ROWS),
     "norm behind": (classify(NormedMLP("after", 7, (6, 5), 3)), ROWS),
-    "traced, batch": (traced(1), ROWS),
+    "traced, batch": (traced(), ROWS),
     "traced loss": (probes.trace_loss(classify(NormedMLP("before", 7, (6, 5), 3)), 2), ROWS),
 }
 
@@ -102,7 +112,7 @@ def test_running_statistics_are_those_of_numpy():
 def test_evaluation_by_batch_statistics_leaves_padding_out(monkeypatch):
     """70 rows in batches of 64: the second batch is 6 rows and 58 copies of the last."""
     monkeypatch.setattr("jaxdl.training.evaluate.BATCH_BYTES", 1)
-    task, data = traced(1), made(70, ROWS)
+    task, data = traced(), made(70, ROWS)
     fitted = fit(task, data, data, seeds=[0], epochs=1, batch_size=10)
     both = [
         fitted.predict(lambda outputs, batch: outputs, {k: v[part] for k, v in data.items()})[0]

@@ -1,5 +1,7 @@
 """The engine: order, step, padding, populations, early stopping, resume, stop, bad losses."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,7 @@ from jaxdl.training import batch_order, fit, parameter_count
 from jaxdl.training import step as programs
 from jaxdl.training.callback import Silent
 from jaxdl.training.checkpoint import Checkpoints
+from jaxdl.training.task import ROW_MASK
 from tests import tasks
 
 FIT = {"epochs": 3, "batch_size": 16}
@@ -107,7 +110,7 @@ def test_convolutions_train_member_by_member_with_the_same_result():
     task = tasks.classifier()
     together = fit(task, data, seeds=[0, 1], epochs=2, batch_size=8)
     alone = fit(task, data, seeds=[1], epochs=2, batch_size=8)
-    assert len(programs.lanes_of(task, 2)) == 2
+    assert len(programs.groups_of(task, 2)) == 2
     np.testing.assert_allclose(
         together.variables["batch_stats"]["BatchNorm_0"]["mean"][1],
         alone.variables["batch_stats"]["BatchNorm_0"]["mean"][0],
@@ -169,10 +172,10 @@ def test_early_stopping_gives_back_the_batch_statistics_of_the_best_epoch_too():
 
 
 def test_padding_counts_for_nothing(rows, monkeypatch):
-    """Batch 64 pads 103 rows with 25 copies of row 0; a huge row 0 must still count once.
-    Evaluation pads with the last row."""
+    """Batch 64 pads 103 rows with rows of the last batch, evaluation with the last row: huge ones
+    must still count once."""
     monkeypatch.setattr("jaxdl.training.evaluate.BATCH_BYTES", 64 * 20)
-    rows["x"][0] *= 50
+    rows["x"][batch_order.epoch_order(0, 0, 103, 64)[1, 0]] *= 50
     rows["x"][-1] *= 50
     task = tasks.autoencoder(learning_rate=0.0)
     fitted = fit(task, rows, rows, seeds=[0], epochs=1, batch_size=64)
@@ -203,6 +206,36 @@ def test_a_stopped_fit_continues_to_the_same_bits(tmp_path, rows, either_program
     assert tasks.same(again.history, whole.history)
 
 
+class StopInTheLastEpoch(Silent):
+    """Asks to stop when the last epoch is over, or (late) when the fit is."""
+
+    def __init__(self, late):
+        self.late, self.signum = late, 0
+
+    def epoch(self, epoch, metrics, timing):
+        if epoch == FIT["epochs"] - 1 and not self.late:
+            self.signum = 15
+
+    def close(self):
+        self.signum = 15
+
+    def stop_signal(self):
+        return self.signum
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_stop_in_the_last_epoch_is_honoured_when_all_is_saved(tmp_path, rows, late):
+    """The run has more to do behind the fit; it must leave, and the fit must not be done again."""
+    task, setting = tasks.autoencoder(), {**FIT, "seeds": [0]}
+    with pytest.raises(Interrupted) as stopped:
+        fit(task, rows, checkpoints=store(tmp_path), watcher=StopInTheLastEpoch(late), **setting)
+    assert stopped.value.signum == 15
+    assert stopped.value.saved_step == 21
+    again = fit(task, rows, checkpoints=store(tmp_path), train_allowed=False, **setting)
+    assert again.restored
+    assert tasks.same(again.variables, fit(task, rows, **setting).variables)
+
+
 def test_evaluation_refuses_an_unfinished_fit(tmp_path, rows):
     task, setting = tasks.autoencoder(), {**FIT, "seeds": [0]}
     with pytest.raises(UserError, match="no checkpoint"):
@@ -222,11 +255,114 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_seed(tmp_path, rows, eith
     assert store(tmp_path).steps() == [] or store(tmp_path).steps()[-1] <= step
 
 
-def test_wrong_arrays_are_refused(rows):
-    with pytest.raises(ValueError, match="rows"):
-        fit(tasks.autoencoder(), {"x": rows["x"], "y": rows["x"][:5]}, seeds=[0], **FIT)
-    with pytest.raises(ValueError, match="rows"):
-        fit(tasks.autoencoder(), {"x": rows["x"][:0]}, seeds=[0], **FIT)
+def test_a_validation_loss_that_is_not_finite_stops_too(rows):
+    valid = {"x": rows["x"][:20].copy()}
+    valid["x"][7, 1] = np.inf
+    with pytest.raises(NotFinite, match=r"valid_loss of seed 3 is not finite after epoch 1"):
+        fit(tasks.autoencoder(), rows, valid, seeds=[3, 4], **FIT)
+
+
+@pytest.mark.parametrize("monitor", ["train_odd", "valid_odd"])
+def test_a_monitored_metric_that_is_not_finite_stops_with_its_name(rows, monitor):
+    """Weights cannot be chosen by it. Where nothing is chosen by it, it is only reported."""
+    metrics = {"odd": lambda outputs, batch: jnp.log(-1 - outputs[:, 0] ** 2)}
+    task = dataclasses.replace(tasks.autoencoder(), metrics=metrics)
+    with pytest.raises(NotFinite, match=rf"{monitor} of seed 2 is not finite after epoch 1"):
+        fit(task, rows, rows, seeds=[2], patience=2, monitor=monitor, **FIT)
+    reported = fit(task, rows, rows, seeds=[2], patience=3, **FIT)
+    assert np.isnan(reported.history[monitor]).all()
+    assert reported.best_epoch[0] >= 1
+
+
+def test_a_member_that_has_stopped_has_no_training_loss_to_be_finite(rows):
+    task = tasks.autoencoder(learning_rate=0.1, noise=1.0)
+    setting = {"epochs": 12, "batch_size": 16, "patience": 1, "monitor": "train_loss"}
+    fitted = fit(task, rows, seeds=[0, 1, 2, 3], **setting)
+    ends = np.isfinite(fitted.history["train_loss"]).sum(axis=0)
+    assert len(set(ends.tolist())) > 1  # one stopped while another went on
+    assert (fitted.best_epoch >= 1).all()
+
+
+def test_what_is_monitored_must_exist(rows):
+    names = "train_loss, train_mae"
+    with pytest.raises(UserError, match=f"no 'valid_los' to monitor; there are {names}"):
+        fit(tasks.autoencoder(), rows, seeds=[0], patience=2, monitor="valid_los", **FIT)
+    with pytest.raises(UserError, match="no 'valid_loss'"):  # there are no validation rows
+        fit(tasks.autoencoder(), rows, seeds=[0], patience=2, **FIT)
+
+
+def test_a_value_equal_to_the_best_is_no_improvement(rows):
+    """A learning rate of 0: every epoch is as good as the first, which is kept."""
+    setting = {"epochs": 9, "batch_size": 16, "seeds": [0, 1]}
+    task = tasks.autoencoder(learning_rate=0.0)
+    fitted = fit(task, rows, rows, patience=3, **setting)
+    assert fitted.best_epoch.tolist() == [1, 1]
+    assert np.isfinite(fitted.history["valid_loss"]).sum(axis=0).tolist() == [4, 4]
+
+
+NUMBERS = np.arange(12.0, dtype=np.float32).reshape(6, 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({}, "no array"),
+        ({"x": NUMBERS[:0]}, "no rows"),
+        ({"x": NUMBERS, "y": NUMBERS[:5]}, "differ in their number of rows.*'x': 6, 'y': 5"),
+        ({"x": NUMBERS.astype(object)}, "'x' holds object, not numbers"),
+        ({"x": NUMBERS.astype(str)}, "'x' holds <U.*, not numbers"),
+        ({"x": NUMBERS > 3}, "'x' holds bool, not numbers; convert it with .astype"),
+        ({"x": NUMBERS.astype(complex)}, "'x' holds complex128"),
+        ({"x": NUMBERS.astype("datetime64[s]")}, "'x' holds datetime64"),
+        ({"x": np.float32(3)}, "'x' is a single number"),
+        ({"x": NUMBERS, "y": np.full(6, 2**40)}, "'y' holds 1099511627776, which does not fit"),
+        ({"x": NUMBERS, ROW_MASK: NUMBERS}, "rename the array"),
+    ],
+)
+def test_what_a_model_cannot_take_is_one_line(data, message):
+    task = tasks.autoencoder()
+    good = {"x": np.zeros((6, 5), np.float32)}
+    fitted = fit(task, good, seeds=[0], epochs=0, batch_size=4)
+    calls = {
+        "train": lambda: fit(task, data, seeds=[0], **FIT),
+        "valid": lambda: fit(task, good, data, seeds=[0], **FIT),
+        "predict": lambda: fitted.predict(lambda outputs, batch: outputs, data),
+    }
+    for name, call in calls.items():
+        with pytest.raises(UserError, match=f"{name}: .*{message}") as told:
+            call()
+        assert "\n" not in str(told.value)
+
+
+def test_a_label_that_is_no_class_stops_the_fit(rows):
+    """Otherwise -1 would be learnt as the last class."""
+    x = np.random.default_rng(0).normal(size=(24, 6, 6, 1)).astype(np.float32)
+    for wrong in (-1, 3):
+        data = {"x": x, "y": np.arange(24, dtype=np.int32) % 3}
+        data["y"][5] = wrong
+        with pytest.raises(NotFinite, match="label outside its classes"):
+            fit(tasks.classifier(), data, seeds=[0], epochs=1, batch_size=8)
+
+
+def test_a_member_is_a_population_of_one(rows):
+    rates = np.array([1e-2, 0.0, 5e-2])
+    task = tasks.autoencoder(hyper={"learning_rate": rates, "same": 1.0})
+    fitted = fit(task, rows, rows, seeds=[3, 4, 5], patience=3, **FIT)
+    one = fitted.member(2)
+    assert one.seeds.tolist() == [5]
+    assert one.best_epoch.tolist() == [fitted.best_epoch[2]]
+    assert one.task.hyper["learning_rate"].tolist() == [5e-2]
+    assert one.history["valid_loss"].shape == (3, 1)
+    np.testing.assert_array_equal(
+        one.history["valid_loss"][:, 0], fitted.history["valid_loss"][:, 2]
+    )
+    np.testing.assert_allclose(
+        one.predict(task.loss, rows)[0], fitted.predict(task.loss, rows)[2], rtol=1e-5
+    )
+    assert one.parameter_count == fitted.parameter_count == 5 * 4 + 4 + 4 * 2 + 2 + 2 * 4 + 4 + 25
+    for beyond in (-1, 3):
+        with pytest.raises(IndexError, match="population of 3"):
+            fitted.member(beyond)
 
 
 def test_predictions_do_not_depend_on_the_batch(rows, monkeypatch):
