@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from jaxdl.errors import UserError
+from jaxdl.errors import NotFinite, UserError
 from jaxdl.hashing import array_digest, arrays_digest, digest
 from jaxdl.report import Results
 from jaxdl.report.html import draw_figures, html_report
@@ -16,6 +16,7 @@ from jaxdl.runs.metrics_log import RunWatcher
 from jaxdl.runs.progress import StopRequest, say
 from jaxdl.training import Fitted, Task, batch_order, fit, parallel
 from jaxdl.training.checkpoint import Checkpoints
+from jaxdl.training.data import check_data
 
 
 class Request(Protocol):
@@ -130,13 +131,17 @@ class Run:
             The trained population.
 
         Raises:
-            UserError: `--eval`, and the fit is missing or unfinished; negative epochs, no batch.
+            UserError: `--eval`, and the fit is missing or unfinished; negative epochs, no batch;
+                arrays that hold no numbers or no rows.
+            NotFinite: a loss or the monitored value is not a finite number.
             ValueError: not exactly one of `epochs` and `steps` is given.
         """
         if (epochs is None) == (steps is None):
             raise ValueError(f"{name}: give either epochs or steps")
+        rows = check_data(train, f"{name}, training rows")
+        if valid is not None:
+            check_data(valid, f"{name}, validation rows")
         if epochs is None and batch_size >= 1:
-            rows = len(next(iter(train.values())))
             epochs = batch_order.epochs_for(steps, rows, batch_size)
         if batch_size < 1 or epochs < 0:
             raise UserError(f"{name}: {epochs} epochs of batches of {batch_size} cannot be trained")
@@ -156,26 +161,29 @@ class Run:
             self._fits.append(name)
         seconds: dict[str, float] = {}
         began = time.monotonic()
-        fitted = fit(
-            task,
-            train,
-            valid,
-            seeds=seeds,
-            epochs=epochs,
-            batch_size=batch_size,
-            patience=patience,
-            monitor=monitor,
-            checkpoints=checkpoints,
-            watcher=RunWatcher(
-                name,
-                self.stop,
-                seconds,
-                self.folder.path if parallel.is_main() else None,
-                self._fits,
-                self.tensorboard,
-            ),
-            train_allowed=not self.evaluating,
-        )
+        try:
+            fitted = fit(
+                task,
+                train,
+                valid,
+                seeds=seeds,
+                epochs=epochs,
+                batch_size=batch_size,
+                patience=patience,
+                monitor=monitor,
+                checkpoints=checkpoints,
+                watcher=RunWatcher(
+                    name,
+                    self.stop,
+                    seconds,
+                    self.folder.path if parallel.is_main() else None,
+                    self._fits,
+                    self.tensorboard,
+                ),
+                train_allowed=not self.evaluating,
+            )
+        except NotFinite as error:
+            raise NotFinite(f"{name}: {error}") from error
         if fitted.restored:
             self.say(f"{name}: finished before, restored from {self.folder.path}")
         elif epochs:

@@ -18,7 +18,7 @@ def epochs_for(steps: int, rows: int, batch_size: int) -> int:
     >>> epochs_for(steps=100, rows=1000, batch_size=64)  # 16 steps an epoch
     7
     """
-    return -(-steps // max(steps_per_epoch(rows, batch_size), 1))
+    return -(-steps // steps_per_epoch(rows, batch_size))
 
 
 def epoch_order(
