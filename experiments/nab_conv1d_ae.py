@@ -429,7 +429,7 @@ def headline(rows: Sequence[Mapping[str, Cell]]) -> dict[str, Cell]:
     """What the trained lecture net finds by the sound protocol with the squared error."""
     for row in rows:
         if row["protocol"] == "sound, MSE" and row["best epoch"] is not None:
-            columns = ("points found", "false points", "exact", "points flagged")
+            columns = ("points found", "false points", "points flagged")
             return {column: row[column] for column in columns if column in row}
     raise ValueError("no net was trained by the sound protocol")
 

@@ -10,7 +10,6 @@ import pytest
 from datasets import graph_tasks
 from experiments import functional_models
 from experiments.functional_models import STUDIES, Study, Variant
-from jaxdl.cli.launcher import launch
 from jaxdl.figures.graphs import layout, levels_of
 from jaxdl.models import layer_graph
 from jaxdl.models.layer_graph import Concatenate, Dense, FunctionalModel, Graph, Node, chain
@@ -246,10 +245,9 @@ def test_drawing_keeps_arrows_off_boxes(study):
         assert one[1] != other[1] or abs(one[0] - other[0]) >= 1
 
 
-def test_lab_runs_and_evaluates_to_the_same_tables(tmp_path, capsys):
-    lab = ["experiments/functional_models.py", "--workdir", str(tmp_path / "run")]
-    results = launch([*lab, "--preset", "quick"])[0]
-    models, lesions, weighed, *summaries = results.tables
+def test_quick_preset_has_the_tables_of_all_graphs(quick_run):
+    results = quick_run("functional_models").results
+    models, ablations, weighed, *summaries = results.tables
     assert [row["parameters"] for row in models.rows] == [
         *(351, 128_565, 601, 415_045, 1_151, 156_053),
         *(1_452, 1_452),
@@ -257,21 +255,19 @@ def test_lab_runs_and_evaluates_to_the_same_tables(tmp_path, capsys):
     mlp = models.rows[0]
     assert float(mlp["trained"][0]) > 0.8
     assert mlp["linear model"] < 0.6
-    assert len(lesions.rows) == 6
+    assert len(ablations.rows) == 6
     assert [row["its output"] for row in weighed.rows] == ["relu"] * 4 + ["linear"]
     assert [table.title.rsplit(": ")[1] for table in summaries][1] == "128,565 parameters"
-    assert len(list((tmp_path / "run" / "figures").iterdir())) == 7
-    launch(["--eval", str(tmp_path / "run")])
-    assert "identical to its results.json" in capsys.readouterr().out
+    assert set(results.figures) == set(LECTURE)
 
 
 def test_what_a_mean_hides_is_said():
     row = {"model": "A-2", "output": "output", "measure": "accuracy"}
     well, badly = np.array([1.0, 0.98, 0.99]), np.array([1.0, 0.5, 0.51])
-    lesion = {"model": "B-1", "measure": "accuracy", "whole": well}
+    ablation = {"model": "B-1", "measure": "accuracy", "whole": well}
     parts = [
-        lesion | {"blanked": "needed", "without": badly},
-        lesion | {"blanked": "spare", "without": well},
+        ablation | {"blanked": "needed", "without": badly},
+        ablation | {"blanked": "spare", "without": well},
     ]
     assert functional_models.observations([row | {"trained": well}], parts[:1]) == []
     stuck, spare = functional_models.observations([row | {"trained": badly}], parts)

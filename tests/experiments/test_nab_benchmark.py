@@ -5,15 +5,13 @@ import pytest
 
 from experiments import nab_benchmark
 from experiments.nab_benchmark import Config, Corpus, Detector
-from jaxdl.cli.launcher import launch
 from jaxdl.errors import UserError
 from jaxdl.timeseries import nab_score, vus_pr, window_detectors
 
 
-@pytest.mark.slow
-def test_quick_preset(tmp_path):
-    command = ["experiments/nab_benchmark.py", "--preset", "quick", "--source", "simulated"]
-    results = launch([*command, "--workdir", str(tmp_path / "run")])[0]
+def test_quick_preset(quick_run):
+    run = quick_run("nab_benchmark")
+    results = run.results
     table, per_series, thresholds = results.tables
     rows = {row["detector"]: row for row in table.rows}
     streaming, weak = rows["streaming"], rows["random scores"]
@@ -28,7 +26,7 @@ def test_quick_preset(tmp_path):
     assert series["artificialNoAnomaly/art_daily_small_noise"]["standard"] is None
     assert series["artificialWithAnomaly/art_daily_jumpsup"]["found"] == 1
     assert len(thresholds.rows) == 6
-    assert (tmp_path / "run" / "figures" / "streaming_alarms.png").stat().st_size > 10_000
+    assert (run.folder / "figures" / "streaming_alarms.png").stat().st_size > 10_000
 
 
 def test_sizes_that_cannot_work_are_refused():

@@ -14,9 +14,9 @@ LAB = "experiments/nab_conv1d_ae.py"
 SHORT = ["--preset", "quick", "--source", "simulated", "--batch-size", "512"]
 
 
-@pytest.mark.slow
-def test_quick_preset_finds_the_jump(tmp_path):
-    results = launch([LAB, *SHORT, "--workdir", str(tmp_path / "run")])[0]
+def test_quick_preset_finds_the_jump(quick_run):
+    run = quick_run("nab_conv1d_ae")
+    results = run.results
     rows = {(row["model"], row["protocol"]): row for row in results.tables[0].rows}
     pca = rows["PCA, 16 components", "sound, MSE"]
     assert pca["points found"].item() == 108
@@ -29,7 +29,7 @@ def test_quick_preset_finds_the_jump(tmp_path):
     published = rows["lecture net", "published, MAE"]
     assert published["points found"].item() >= 90
     assert {"flagged_points", "conv1d_arithmetic", "test_errors"} <= set(results.figures)
-    assert (tmp_path / "run" / "figures" / "flagged_points.png").stat().st_size > 10_000
+    assert (run.folder / "figures" / "flagged_points.png").stat().st_size > 10_000
 
 
 def test_own_series(tmp_path):
