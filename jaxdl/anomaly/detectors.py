@@ -34,10 +34,7 @@ from jaxdl.anomaly.detector import (
 from jaxdl.anomaly.isolation_forest import from_sklearn, isolation_score
 from jaxdl.anomaly.metrics import Scores
 from jaxdl.anomaly.nearest_neighbours import (
-    fit_lof,
     fit_neighbours,
-    lof_score,
-    lof_score_of_others,
     mean_knn_score,
     mean_knn_score_of_others,
 )
@@ -189,22 +186,24 @@ def nearest_neighbours(
     return Detector(f"kNN, {len(few):,} rows", few.mean(axis=0), params, score)
 
 
-def local_outlier_factor(
-    normal: Rows, neighbours: int = 20, *, leave_itself_out: bool = False
-) -> Detector:
-    """Breunig et al. (2000) as novelty detection: new rows against normal ones.
+def local_outlier_factor(normal: Rows, neighbours: int = 20) -> Detector:
+    """Breunig et al. (2000) as novelty detection: new rows against normal ones, by scikit-learn.
+
+    Pairs of rows with the same neighbours have equal factors, which rounding puts in some order. So
+    no other order of sums gives quite the same ranking, and there is no array program for it.
 
     Args:
-        normal, neighbours, leave_itself_out: see `nearest_neighbours`.
+        normal, neighbours: see `nearest_neighbours`.
 
     Raises:
-        ValueError: too few rows for so many neighbours, or rows that are not finite.
+        ValueError: rows that are not finite.
     """
-    few = check_finite_rows(normal).astype(np.float64)
-    score = lof_score_of_others if leave_itself_out else lof_score
-    with double_precision():
-        params = fit_lof(few, neighbours)
-    return Detector(f"LOF, {len(few):,} rows", few.mean(axis=0), params, score)
+    from sklearn.neighbors import LocalOutlierFactor
+
+    few = check_finite_rows(normal)
+    fitted = LocalOutlierFactor(neighbours, novelty=True).fit(few)
+    name = f"LOF, {len(few):,} rows"
+    return Detector(name, few.mean(axis=0), fitted, _minus_normality, exportable=False)
 
 
 def dbscan(normal: Rows, neighbours: int = 10, share: float = 0.05) -> Detector:

@@ -1,9 +1,8 @@
-"""Distance to the neighbours: kNN and LOF as array programs, exact, in constant memory.
+"""Distance to the nearest neighbours as an array program: exact, in constant memory.
 
-They run on an accelerator and are exported with columns and threshold in one file. Results equal
-scikit-learn's `NearestNeighbors` (brute force) and `LocalOutlierFactor` up to rounding. Distances
-have the precision of the training rows: float64 rows (`jaxdl.precision`) give distances as exact as
-scikit-learn's.
+It runs on an accelerator and is exported with columns and threshold in one file. Distances are
+those of scikit-learn's `NearestNeighbors` up to rounding, in the precision of the training rows:
+float64 rows (`jaxdl.precision`) give float64 distances.
 """
 
 from typing import NamedTuple
@@ -20,8 +19,6 @@ TILE = 2048
 # Squared distances by |a|^2 - 2ab + |b|^2 are fast but lose digits: so many more candidates than
 # asked for are taken, and put in order by distances from differences.
 SPARE = 8
-# The reciprocal of a local density of zero distances; scikit-learn's number.
-TINY = 1e-10
 
 
 class Neighbours(NamedTuple):
@@ -34,14 +31,6 @@ class Neighbours(NamedTuple):
 
     rows: Float[Array, "n features"]
     rank: Int[Array, " k"]
-
-
-class LOF(NamedTuple):
-    """Training rows with the k-distance and the local reachability density of each."""
-
-    neighbours: Neighbours
-    k_distance: Float[Array, " n"]
-    density: Float[Array, " n"]
 
 
 def fit_neighbours(x: Float[AnyArray, "n features"], k: int) -> Neighbours:
@@ -59,9 +48,7 @@ def fit_neighbours(x: Float[AnyArray, "n features"], k: int) -> Neighbours:
 
 
 def nearest(
-    params: Neighbours,
-    x: Features,
-    itself: Int[Array, " batch"] | None = None,
+    params: Neighbours, x: Features
 ) -> tuple[Float[Array, "batch k"], Int[Array, "batch k"]]:
     """Distances to the k nearest training rows, nearest first, and which rows they are.
 
@@ -70,7 +57,6 @@ def nearest(
     Args:
         params: fitted rows.
         x: rows to look up.
-        itself: for each of `x` a training row that does not count, the row itself.
     """
     k, (n, features) = len(params.rank), params.rows.shape
     keep = min(k + SPARE, n)
@@ -85,10 +71,7 @@ def nearest(
         rows, first = piece
         index = first + jnp.arange(tile, dtype=jnp.int32)
         far = jnp.square(rows).sum(axis=1) - 2 * jnp.matmul(near, rows.T, precision="highest")
-        blocked = index >= n
-        if itself is not None:
-            blocked = blocked | (index == itself[:, None])
-        far = jnp.where(blocked, jnp.inf, far)
+        far = jnp.where(index < n, far, jnp.inf)  # the last tile is filled up
         both = jnp.concatenate([best[0], far], axis=1)
         names = jnp.concatenate([best[1], jnp.broadcast_to(index, far.shape)], axis=1)
         nearness, place = jax.lax.top_k(-both, keep)
@@ -130,48 +113,3 @@ def mean_knn_score(params: Neighbours, x: Features) -> Float[Array, " batch"]:
 def mean_knn_score_of_others(params: Neighbours, x: Features) -> Float[Array, " batch"]:
     """`mean_knn_score` of rows that may be training rows themselves (see `nearest_others`)."""
     return nearest_others(params, x)[0].mean(axis=1)
-
-
-def fit_lof(x: Float[AnyArray, "n features"], k: int, batch: int = 1024) -> LOF:
-    """k-distance and density of each training row among the others (Breunig et al. 2000).
-
-    Raises:
-        ValueError: `k` is not between 1 and the number of other rows.
-    """
-    params = fit_neighbours(x, k)
-    n = len(params.rows)
-    if k >= n:
-        raise ValueError(f"k must be 1..{n - 1}, not {k}")
-    others = jax.jit(nearest)
-    parts = []
-    for start in range(0, n, batch):
-        row = jnp.minimum(jnp.arange(start, start + batch, dtype=jnp.int32), n - 1)
-        far, index = others(params, params.rows[row], row)
-        parts.append((np.asarray(far)[: n - start], np.asarray(index)[: n - start]))
-    far, index = (np.concatenate(part) for part in zip(*parts, strict=True))
-    k_distance = far[:, -1]
-    density = 1 / (np.maximum(far, k_distance[index]).mean(axis=1) + far.dtype.type(TINY))
-    return LOF(params, jnp.asarray(k_distance), jnp.asarray(density))
-
-
-def lof_score(params: LOF, x: Features) -> Float[Array, " batch"]:
-    """Local outlier factor: density of the neighbours over the row's own; about 1 is normal.
-
-    scikit-learn's `-score_samples(x)` with `novelty=True`.
-    """
-    return _density_ratio(params, *nearest(params.neighbours, x))
-
-
-def lof_score_of_others(params: LOF, x: Features) -> Float[Array, " batch"]:
-    """`lof_score` of rows that may be training rows themselves (see `nearest_others`).
-
-    Of the training rows: scikit-learn's `-negative_outlier_factor_`.
-    """
-    return _density_ratio(params, *nearest_others(params.neighbours, x))
-
-
-def _density_ratio(
-    params: LOF, far: Float[Array, "batch k"], index: Int[Array, "batch k"]
-) -> Float[Array, " batch"]:
-    reach = jnp.maximum(far, params.k_distance[index]).mean(axis=1)
-    return params.density[index].mean(axis=1) * (reach + TINY)

@@ -1,9 +1,9 @@
-"""kNN and LOF against scikit-learn."""
+"""Nearest neighbours against scikit-learn's."""
 
 import jax
 import numpy as np
 import pytest
-from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
+from sklearn.neighbors import NearestNeighbors
 
 from jaxdl.anomaly import nearest_neighbours
 from jaxdl.precision import double_precision
@@ -48,16 +48,6 @@ def test_float64_rows_give_distances_as_exact_as_scikit_learns(clouds):
     np.testing.assert_allclose(found, far, rtol=1e-13)
 
 
-def test_lof_equals_scikit_learn(clouds):
-    x, queries = clouds
-    theirs = LocalOutlierFactor(n_neighbors=10, novelty=True).fit(x.astype(np.float64))
-    ours = nearest_neighbours.fit_lof(x, 10, batch=600)
-    wanted = -theirs.score_samples(queries.astype(np.float64))
-    np.testing.assert_allclose(nearest_neighbours.lof_score(ours, queries), wanted, rtol=1e-4)
-    density = theirs._lrd
-    np.testing.assert_allclose(ours.density, density, rtol=1e-4)
-
-
 def test_all_rows_may_be_neighbours():
     x = np.arange(5, dtype=np.float32)[:, None]
     params = nearest_neighbours.fit_neighbours(x, 5)
@@ -72,8 +62,16 @@ def test_refuses_an_impossible_number_of_neighbours(k):
         nearest_neighbours.fit_neighbours(np.zeros((5, 2)), k)
 
 
-def test_lof_leaves_the_row_itself_out():
-    with pytest.raises(ValueError, match=r"1\.\.4"):
-        nearest_neighbours.fit_lof(np.zeros((5, 2)), 5)
+def test_rows_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="finite"):
         nearest_neighbours.fit_neighbours(np.full((5, 2), np.nan), 1)
+
+
+def test_of_rows_that_were_learned_the_others_are_the_neighbours(clouds):
+    x, _ = clouds
+    wanted, _ = NearestNeighbors(n_neighbors=3, algorithm="brute").fit(x).kneighbors()
+    found, index = nearest_neighbours.nearest_others(nearest_neighbours.fit_neighbours(x, 3), x)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+    alone = np.ones(len(x), bool)
+    alone[[0, 40, 41, 42]] = False  # these repeat one row
+    assert (index != np.arange(len(x))[:, None])[alone].all()
