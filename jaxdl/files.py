@@ -48,8 +48,10 @@ def read_object(path: Path, **needed: type) -> dict[str, Any]:
         found = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist; is {path.parent} a run folder?") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged: it is no JSON ({error})") from error
     if not isinstance(found, dict):
         raise UserError(f"{path} is damaged: it holds no JSON object")
     for key, kind in needed.items():

@@ -64,12 +64,13 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"cannot write to {self.path}: {error.strerror or error}") from error
         if parallel.is_main():
-            if fresh:
+            if fresh and (self.path / "config.json").exists():
                 self._clear()
-            self._check_config(config)
+            else:
+                self._check_config(config)
             self.write_json("config.json", config)
-            written = [(self.path / n).exists() for n in ("environment.json", "results.json")]
-            if not all(written):  # a finished run, repeated, keeps the machine that trained it
+            # a finished run, repeated, keeps the machine that trained it
+            if not all(self._has(name) for name in ("environment.json", "results.json")):
                 self.write_json("environment.json", environment())
         parallel.barrier("opened")
 
@@ -121,10 +122,16 @@ class RunFolder:
         """The object in a JSON file of the folder; see `jaxdl.files.read_object`."""
         return read_object(self.path / name, **needed)
 
+    def _has(self, name: str) -> bool:
+        """Whether there is such a record, undamaged."""
+        try:
+            self.read(name)
+        except UserError:
+            return False
+        return True
+
     def _clear(self) -> None:
-        """Remove what a run wrote, and only that; a folder of another kind is left alone."""
-        if not (self.path / "config.json").exists():
-            return
+        """Remove what a run wrote, and only that."""
         files = [*OLD_FILES, *_files_named_in(self.path / "results.json"), *RECORDS, *LOGS]
         try:
             for name in files:
@@ -163,7 +170,7 @@ def is_free_name(name: str) -> bool:
     (True, False, False)
     """
     plain = Path(name).name == name and not name.startswith(".") and "\0" not in name
-    return plain and name not in (*RECORDS, *LOGS, *FOLDERS)
+    return plain and name != "" and name not in (*RECORDS, *LOGS, *FOLDERS)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

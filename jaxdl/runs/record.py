@@ -5,6 +5,7 @@
 puts a figure of finished runs into sections that were recorded without one.
 """
 
+import io
 import os
 import re
 import shlex
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxdl.errors import UserError
-from jaxdl.files import read_object
+from jaxdl.files import read_object, write_whole
 from jaxdl.hashing import digest
 from jaxdl.report import Results
 from jaxdl.report.markdown import SETTINGS, code, escaped, record_section, sections, settings
@@ -101,10 +102,10 @@ def figure_line(path: Path, lab: str, command: str, folder: Path) -> list[str]:
     if name not in found:
         beside = path.with_name(SETTINGS)
         raise UserError(f"{beside} wants {lab}'s figure {name!r}; it drew {', '.join(found)}")
-    kept = path.with_name("figures") / f"{_key(lab, command)}.png"
-    kept.parent.mkdir(exist_ok=True)
+    kept, picture = path.with_name("figures") / f"{_key(lab, command)}.png", io.BytesIO()
     with Image.open(found[name]) as image:  # 64 colours: a third of the bytes
-        image.convert("RGB").quantize(64).save(kept, optimize=True)
+        image.convert("RGB").quantize(64).save(picture, "png", optimize=True)
+    write_whole(kept, picture.getvalue())
     return [f"![{name.replace('_', ' ')}](figures/{kept.name})"]
 
 
