@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from datasets import splits
 from datasets.fraud import Transactions
 from datasets.source import DataError
+from jaxdl.scaling import mean_and_spread
 
 COLUMNS = ("hour", *(f"V{i}" for i in range(1, 29)), "log_amount")
 How = Literal["random", "temporal"]
@@ -87,7 +88,7 @@ def split_halves(data: Transactions, how: How) -> tuple[TransactionRows, Transac
     """
     first, second = _half_rows(data, how)
     x = columns(data)
-    scaler = Scaler(x[first].mean(axis=0), x[first].std(axis=0))
+    scaler = Scaler(*mean_and_spread(x[first]))
     splits.refuse_shared_rows(first, second)
     return _part(data, x, scaler, first), _part(data, x, scaler, second), scaler
 
@@ -121,8 +122,7 @@ def split_three(data: Transactions, how: How, valid_share: float = 0.25) -> Part
     splits.refuse_shared_rows(fit, valid, test)
     x = columns(data)
     normal = x[fit[data.label[fit] == 0]]
-    spread = normal.std(axis=0)
-    scaler = Scaler(normal.mean(axis=0), np.where(spread > 0, spread, 1.0))
+    scaler = Scaler(*mean_and_spread(normal))
     return Parts(*(_part(data, x, scaler, rows) for rows in (fit, valid, test)), scaler)
 
 

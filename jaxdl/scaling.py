@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float
 
-# Spreads are compared with the largest value of their column. Rounding leaves less than this of
-# it in a column that never changes; float32 has fewer digits, hence a larger share.
-SMALLEST_SHARE = 1e-12
+# Spreads are compared with the largest value of their column: what is smaller than this share of it
+# is taken for rounding. float32 has fewer digits, hence a larger share.
+SMALLEST_SHARE = 1e-9
 ROUNDINGS = 16
 
 

@@ -68,8 +68,6 @@ class Detector:
             return _in_blocks(self.score_rows, self.params, x.astype(self.centre.dtype))
         return np.asarray(self.score_rows(self.params, x))
 
-    __call__ = score
-
     def contributions(self, x: Rows) -> Rows:
         """What each column adds to each row's score; `reading` says in which sense.
 

@@ -45,8 +45,6 @@ from jaxdl.training import Task
 # (outputs, batch) -> something for each row, as handed to `Fitted.predict`
 RowFunction = Callable[[Any, Mapping[str, Array]], Array]
 
-Scorer = Callable[[Rows], Scores]
-
 
 def subsample(rows: Rows, size: int, seed: int) -> Float[np.ndarray, "few features"]:
     """At most `size` of the rows, drawn without replacement: for methods that look at all pairs."""

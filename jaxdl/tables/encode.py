@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Float64, Int
 
 from jaxdl.errors import UserError
+from jaxdl.scaling import SMALLEST_SHARE
 from jaxdl.tables.schema import Column, Schema
 
 DAY, WEEK = 86_400.0, 604_800.0
@@ -203,7 +204,7 @@ def robust_scale(values: Float64[np.ndarray, " n"]) -> tuple[float, float]:
     0.0
     """
     low, centre, high = np.quantile(values, [0.25, 0.5, 0.75])
-    size = 1e-9 * float(np.abs(values).max())
+    size = SMALLEST_SHARE * float(np.abs(values).max())
     for spread in ((high - low) / NORMAL_QUARTILES, values.std()):
         if spread > size:
             return float(centre), float(spread)

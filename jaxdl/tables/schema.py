@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Float64
 
 from jaxdl.errors import UserError
+from jaxdl.scaling import SMALLEST_SHARE
 from jaxdl.tables.read import MISSING, Cells
 
 Kind = Literal["number", "category", "date", "left out"]
@@ -411,7 +412,7 @@ def nearly_constant(values: Float64[np.ndarray, " n"]) -> bool:
     False
     """
     spread = float(values.max() - values.min())
-    return spread <= 1e-9 * float(np.abs(values).max())
+    return spread <= SMALLEST_SHARE * float(np.abs(values).max())
 
 
 def column_codes(

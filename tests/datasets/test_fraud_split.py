@@ -1,5 +1,7 @@
 """Transactions cut into parts: no row in two of them, resampling only after the split."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,12 @@ def test_row_weights_make_the_prevalence(data):
     assert (fraud.prevalence_weights(data.label, None) == 1).all()
     weights = fraud.prevalence_weights(data.label, 0.01)
     np.testing.assert_allclose(weights[data.label == 1].sum() / weights.sum(), 0.01)
+
+
+def test_a_column_that_never_changes_is_not_divided_by_its_rounding(data):
+    """Every amount is 9.99: the deviation of its logarithm is some 1e-16, not 0."""
+    same = dataclasses.replace(data, amount=np.full(len(data.amount), 9.99))
+    train, test, _ = split_halves(same, "random")
+    parts = split_three(same, "random")
+    for part in (train, test, *parts[:3]):
+        assert np.abs(part.x[:, -1]).max() < 1e-6
