@@ -81,6 +81,12 @@ class Checkpoints:
         names = [p.name for p in self.folder.iterdir() if p.is_dir()]
         return sorted(int(name) for name in names if re.fullmatch(r"\d+", name))
 
+    def tidy(self) -> None:
+        """Delete what a killed process left half made or half deleted."""
+        if parallel.is_main():
+            for folder in self.folder.glob("[0-9]*.*"):
+                shutil.rmtree(folder, ignore_errors=True)
+
     def save(self, step: int, state: Any) -> None:
         """Write `state` (a tree of arrays) as `step`, and delete what is not to be kept.
 
@@ -99,7 +105,6 @@ class Checkpoints:
         try:
             if parallel.is_main():
                 self.folder.mkdir(parents=True, exist_ok=True)
-                self._remove_leftovers()
             parallel.barrier("checkpoint")
             self._check_room(state)
             ocp.save_checkpointables(
@@ -111,8 +116,7 @@ class Checkpoints:
                 self._delete(step)  # a damaged one of this step
                 unfinished.rename(self.folder / str(step))
         except Exception as error:  # TensorStore and Orbax raise many types for a full disk
-            if parallel.is_main():
-                self._remove_leftovers()
+            self.tidy()
             raise CheckpointError(
                 f"cannot write a checkpoint to {self.folder} ({_cause(error)}); what was saved "
                 "before is intact: the same command continues from there"
@@ -167,11 +171,6 @@ class Checkpoints:
         free = shutil.disk_usage(self.folder).free
         if parallel.agree(int(free < needed)):
             raise OSError(f"{FULL}: {needed:,} bytes are needed, {free:,} are free")
-
-    def _remove_leftovers(self) -> None:
-        """Delete what a killed process left half made or half deleted."""
-        for folder in self.folder.glob("[0-9]*.*"):
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _delete(self, step: int) -> None:
         """Delete a step, if it is there; never half of it under its name."""

@@ -166,6 +166,8 @@ class _Loop:
 
     def run(self, train_allowed: bool) -> Fitted:
         """Restore what is there, train what is left."""
+        if self.checkpoints is not None and train_allowed:
+            self.checkpoints.tidy()
         abstract = jax.eval_shape(self._initial_state)
         found = None if self.checkpoints is None else self.checkpoints.restore(abstract)
         if found is not None:

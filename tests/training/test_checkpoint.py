@@ -167,6 +167,8 @@ def test_what_a_kill_left_behind_is_ignored_and_removed(copy):
     store = Checkpoints(copy, IDENTITY)
     assert store.steps() == [1, 2]
     assert store.restore(ABSTRACT)[0] == 2
+    store.tidy()
+    assert sorted(p.name for p in copy.iterdir()) == ["1", "2"]
     store.save(4, jax.device_put(grown(4)))
     assert sorted(p.name for p in copy.iterdir()) == ["2", "4"]
 
@@ -208,6 +210,7 @@ def test_a_kill_at_any_moment_leaves_whole_checkpoints(saved, tmp_path, monkeypa
         assert tasks.same(state, grown(step))
         for each in after.steps():
             assert (folder / str(each) / SUMS).exists()
+        after.tidy()
         after.save(5, jax.device_put(grown(5)))
         assert sorted(p.name for p in folder.iterdir()) == sorted([str(step), "5"])
         if finished:
