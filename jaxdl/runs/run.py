@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from jaxdl.training.checkpoint import Checkpoints
 from jaxdl.training.data import check_data
 
 
+@runtime_checkable
 class Request(Protocol):
     """Where data sets look for their bytes, as `datasets.source.Request` says it."""
 
@@ -26,6 +27,7 @@ class Request(Protocol):
     def source(self) -> str: ...
 
 
+@runtime_checkable
 class Provenance(Protocol):
     """Which bytes a result stands on, as `datasets.source.Provenance` says it."""
 

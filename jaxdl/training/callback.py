@@ -1,11 +1,12 @@
 """Who is told how a fit goes, and may ask it to stop."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Who is told about a fit; `jaxdl.runs.progress.ProgressBar` is one, `Silent` another."""
 
