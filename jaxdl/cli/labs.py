@@ -38,12 +38,11 @@ def find_lab(name: str) -> Path:
         UserError: there is none of that name, it lies outside `experiments/`, or there is no
             `experiments/` because only the package was installed.
     """
-    path = EXPERIMENTS / f"{Path(name).stem}.py"
-    given = Path(name)
+    check_there_are_labs()
+    path, given = EXPERIMENTS / f"{Path(name).stem}.py", Path(name)
     if given.suffix == ".py" and given.is_file() and given.resolve() != path.resolve():
         # a lab is a Python program: only those of this project are run
         raise UserError(f"{name} is not a lab of this project; put it into {EXPERIMENTS}")
-    check_there_are_labs()
     if not path.exists():
         near = nearest(path.stem, [lab.stem for lab in _files()])
         hint = f"did you mean experiments/{near}.py?" if near else "`python run.py` lists them"

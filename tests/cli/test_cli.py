@@ -12,8 +12,8 @@ import time
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
 from jaxdl.cli import launcher
+from tests.conftest import ROOT
 
 LAB = "experiments/fraud_ae.py"
 QUICK = [LAB, "--preset", "quick", "--source", "simulated"]
