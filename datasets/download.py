@@ -40,7 +40,10 @@ def receive(url: str, file: BinaryIO, size: int | None, sha256: str | None) -> s
     name = url.rpartition("/")[2]
     digest, received, window, since = hashlib.sha256(), 0, 0, time.monotonic()
     with contextlib.closing(_open(url)) as answer:
-        length = int(answer.headers.get("Content-Length") or -1)
+        said = answer.headers.get("Content-Length", "-1").strip()
+        if not re.fullmatch(r"-1|[0-9]{1,18}", said):
+            raise Unavailable(f"says a length that is no number ({said[:20]!r})")
+        length = int(said)
         expected = length if size is None else size
         if length not in (-1, expected):
             raise Unavailable(f"offers {length:,} bytes instead of {expected:,}")

@@ -213,6 +213,8 @@ FAULTS = {
     "404": (reply(status=404), "answers 404", 1),
     "500 for ever": (reply(status=500), "answers 500", 3),
     "cut body": (reply(body=BODY[:900], length=len(BODY)), "ended after 900", 3),
+    "no length": (reply(length="abc"), "no number", 1),
+    "negative length": (reply(length=-5), "no number", 1),
     "wrong length": (reply(body=BODY + b"x"), "instead of", 1),
     "longer than said": (reply(chunks=[BODY, b"x"]), "more bytes", 1),
     "web page": (reply(body=b"\n<!DOCTYPE html><p>quota".ljust(len(BODY))), "web page", 1),
