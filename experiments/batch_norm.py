@@ -326,8 +326,10 @@ def preactivations(
 ) -> Float[np.ndarray, "seeds rows units"]:
     """What the sigmoids of one hidden layer get in evaluation mode, for every member."""
 
+    images = jnp.asarray(x)
+
     def member(variables):
-        return model.apply(variables, x, method="preactivations")[layer]
+        return model.apply(variables, images, method="preactivations")[layer]
 
     return np.asarray(jax.jit(jax.vmap(member))(model_variables(variables)))
 
@@ -340,10 +342,12 @@ def bias_effect(
     Batch normalisation right behind a layer takes its bias out again: what is left is rounding.
     """
 
+    images = jnp.asarray(x)
+
     def logits(variables):
         mutable = [name for name in variables if name != "params"]
         rngs = {"dropout": jax.random.key(0)}
-        return model.apply(variables, x, True, 0.0, rngs=rngs, mutable=mutable)[0]
+        return model.apply(variables, images, True, 0.0, rngs=rngs, mutable=mutable)[0]
 
     def member(variables):
         shifted = {**variables, "params": shift_biases(variables["params"], change)}

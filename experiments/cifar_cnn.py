@@ -25,6 +25,7 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
@@ -247,7 +248,8 @@ def augmented_grid(
     images: UInt8[np.ndarray, "rows 32 32 3"], titles: Sequence[str], ranges: Augmentation
 ) -> Any:
     """The pictures after one draw of a warp for each."""
-    changed = augmentation.augment(jax.random.key(0), pixels(images), ranges)
+    prepared = pixels(jnp.asarray(images))
+    changed = augmentation.augment(jax.random.key(0), prepared, ranges)
     return image_grid(np.asarray(changed), titles)
 
 

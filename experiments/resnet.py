@@ -168,10 +168,10 @@ def load_images(config: Config, run: Run) -> Photographs:
 
 
 def centred(
-    images: UInt8[Array, "batch height width channels"],
-    mean: Float[Array, "height width channels"],
+    images: UInt8[Array | np.ndarray, "batch height width channels"],
+    mean: Float[np.ndarray, "height width channels"],
     shrink: int = 1,
-) -> Float[Array, "batch height_shrink width_shrink channels"]:
+) -> Float[Array | np.ndarray, "batch height//{shrink} width//{shrink} channels"]:
     """Bytes as numbers around 0: the mean picture taken off, squares of pixels averaged to one.
 
     Args:
@@ -255,6 +255,7 @@ def gradient_norms(moments: list[Fitted], batch: Rows) -> list[Float[np.ndarray,
         moments: populations of one net at several moments of its training.
         batch: rows that the loss is the mean of, in training mode (batch statistics).
     """
+    images, labels = {"x": batch["x"]}, {"y": jnp.asarray(batch["y"])}
     task, params = moments[0].task, moments[0].variables["params"]
     names = [name for name in params if name.startswith("conv_")]
     in_order = sorted(names, key=lambda name: int(name.removeprefix("conv_")))
@@ -263,8 +264,8 @@ def gradient_norms(moments: list[Fitted], batch: Rows) -> list[Float[np.ndarray,
     def member_norms(variables) -> Float[Array, " layers"]:
         def mean_loss(params):
             now = {**variables, "params": params}
-            outputs, _ = task.apply(now, batch, jax.random.key(0), True, {})
-            return task.loss(outputs, batch, {}).mean()
+            outputs, _ = task.apply(now, images, jax.random.key(0), True, {})
+            return task.loss(outputs, labels, {}).mean()
 
         norms = norms_by_layer(jax.grad(mean_loss)(variables["params"]))
         return jnp.stack([norms[f"{name}/kernel"] for name in in_order])

@@ -231,7 +231,9 @@ def explore(config: Config, run: Run, layers: int, train: Rows, valid: Rows) -> 
     )
 
 
-def descent_task(config: Config, layers: int, hyper: Mapping[str, Array]) -> Task:
+def descent_task(
+    config: Config, layers: int, hyper: Mapping[str, Float[np.ndarray, " members"]]
+) -> Task:
     """Classify {"x": components, "y": class} by plain gradient descent, clipped to norm 1.
 
     Descent shows what a gradient's size does, which Adam would hide; clipping keeps nets whose

@@ -12,7 +12,7 @@ COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8
 
 
 def subplots(
-    rows: int = 1, columns: int = 1, width: float = 5.0, height: float = 3.6
+    rows: int = 1, columns: int = 1, width: float | int = 5.0, height: float | int = 3.6
 ) -> tuple[Figure, Any]:
     """A figure and its axes, `width` x `height` inches each.
 

@@ -14,6 +14,7 @@ from functools import partial
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, UInt8
 
@@ -112,7 +113,7 @@ def max_pool(
 
 
 def pixels(
-    x: UInt8[Array, "batch height width channels"],
-) -> Float[Array, "batch height width channels"]:
+    x: UInt8[Array | np.ndarray, "batch height width channels"],
+) -> Float[Array | np.ndarray, "batch height width channels"]:
     """Bytes 0..255 as numbers 0..1; images stay bytes until a step reads them."""
     return x.astype(jnp.float32) / 255.0

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
@@ -35,7 +36,7 @@ def image_task(
         module_apply = augmentation.in_training(module_apply, change)
 
     def prepared(batch):
-        return {**batch, "x": prepare(batch["x"])}
+        return {**batch, "x": jnp.asarray(prepare(batch["x"]))}
 
     def init(key, batch):
         return module_init(key, prepared(batch))

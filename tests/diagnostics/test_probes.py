@@ -26,9 +26,10 @@ def test_per_example_gradients_are_the_jacobians_rows():
     def at_output(z, y):
         return jnp.square(jnp.tanh(z) - y).sum()
 
-    deltas = jax.vmap(jax.grad(at_output))(batch["x"] @ params["w"] + params["b"], batch["y"])
+    x = jnp.asarray(batch["x"])
+    deltas = jax.vmap(jax.grad(at_output))(x @ params["w"] + params["b"], batch["y"])
     expected = np.linalg.norm(np.asarray(every["w"]).reshape(6, -1), axis=1)
-    np.testing.assert_allclose(probes.dense_gradient_norms(batch["x"], deltas), expected, rtol=1e-5)
+    np.testing.assert_allclose(probes.dense_gradient_norms(x, deltas), expected, rtol=1e-5)
 
 
 def test_norms_by_layer_are_named_by_path():

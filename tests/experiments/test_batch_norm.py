@@ -1,6 +1,7 @@
 """Batch normalisation: the net against NumPy, populations against single nets, the lab."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -26,7 +27,7 @@ def small(placement):
 @pytest.mark.parametrize(("placement", "count"), [("none", 89_610), ("after", 90_010)])
 def test_parameters_and_pytorchs_start(placement, count):
     model = NormedMLP(placement)
-    params = model.init(jax.random.key(0), np.zeros((1, 784), np.float32), False)["params"]
+    params = model.init(jax.random.key(0), jnp.zeros((1, 784)), False)["params"]
     assert parameter_count({"params": params}) == count
     for layer, fan in (("hidden_0", 784), ("hidden_1", 100), ("output", 100)):
         limit = 1 / np.sqrt(fan)
@@ -39,13 +40,13 @@ def test_parameters_and_pytorchs_start(placement, count):
 
 @pytest.mark.parametrize("placement", ["before", "after"])
 def test_net_in_training_equals_numpy(placement):
-    data, model = rows(), small(placement)
-    variables = model.init(jax.random.key(1), data["x"], False)
+    x, model = jnp.asarray(rows()["x"]), small(placement)
+    variables = model.init(jax.random.key(1), x, False)
     outputs, changed = model.apply(
-        variables, data["x"], True, rngs={"dropout": jax.random.key(0)}, mutable=["batch_stats"]
+        variables, x, True, rngs={"dropout": jax.random.key(0)}, mutable=["batch_stats"]
     )
     params = jax.tree.map(np.asarray, variables["params"])
-    x = data["x"]
+    x = np.asarray(x)
 
     def normalise(x):
         return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-5)
@@ -69,7 +70,8 @@ def test_bias_counts_for_nothing_only_where_normalisation_follows_it():
     effect = {}
     for placement in ("none", "after", "before"):
         model = small(placement)
-        start = jax.vmap(lambda key, model=model: model.init(key, data["x"], False))
+        x = jnp.asarray(data["x"])
+        start = jax.vmap(lambda key, model=model, x=x: model.init(key, x, False))
         variables = start(jax.random.split(jax.random.key(0), 2))
         effect[placement] = lab.bias_effect(model, variables, data["x"], 2.0)
     assert (effect["before"] < 1e-4).all()
@@ -100,7 +102,8 @@ def test_without_biases_they_stay_where_they_started():
     data = rows()
     task = lab.classifier(small("none"), 0.05, bias=np.array([1.0, 0.0]))
     fitted = fit(task, data, data, seeds=np.array([4, 4]), epochs=2, batch_size=32)
-    start = small("none").init(jax.random.key(4), data["x"], False)["params"]
+    x = jnp.asarray(data["x"])
+    start = small("none").init(jax.random.key(4), x, False)["params"]
     biases = fitted.variables["params"]["hidden_1"]["bias"]
     assert np.abs(biases[0] - start["hidden_1"]["bias"]).min() > 0
     np.testing.assert_array_equal(biases[1], start["hidden_1"]["bias"])
@@ -108,9 +111,8 @@ def test_without_biases_they_stay_where_they_started():
     params = jax.tree.map(lambda x: x[1], fitted.variables["params"])
     bare = lab.scale_biases(params, 0.0)
     assert all((bare[f"hidden_{i}"]["bias"] == 0).all() for i in range(2))
-    np.testing.assert_allclose(
-        logits, small("none").apply({"params": bare}, data["x"], False), atol=1e-5
-    )
+    expected = small("none").apply({"params": bare}, x, False)
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
 
 
 def test_verdicts_and_usable_rates():
@@ -128,7 +130,7 @@ def test_verdicts_and_usable_rates():
 
 def test_standardised_slide_values():
     # recomputed by hand from the slide's five activations
-    given = np.array([1, 3, 5.1, 7.5, 9])
+    given = jnp.array([1, 3, 5.1, 7.5, 9])
     np.testing.assert_allclose(
         lab.standardise(given), [-1.418, -0.730, -0.007, 0.819, 1.336], atol=1e-3
     )

@@ -66,7 +66,7 @@ def test_pictures_are_sorted_into_right_and_wrong(monkeypatch):
         drawn.update(images=images, titles=titles, colours=colours)
 
     monkeypatch.setattr(lab, "image_grid", grid)
-    images = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+    images = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((1, 32, 32, 3), np.uint8)
     lab.right_and_wrong(images, np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1]), ("cat", "dog"))
     assert drawn["images"][:, 0, 0, 0].tolist() == [0, 3, 1, 2]
     assert drawn["titles"] == ["cat", "dog", "cat\n(dog)", "dog\n(cat)"]

@@ -42,8 +42,8 @@ def test_step_by_hand_is_the_engines(digits):
 
 def test_a_step_counts_the_loss_before_its_update(digits):
     model, optimizer = DigitNet(), optim.adam(1e-3)
-    batch = {name: values[:16] for name, values in digits.items()}
-    state = lab.first_state(model, optimizer, batch["x"], seed=0)
+    batch = {name: jnp.asarray(values[:16]) for name, values in digits.items()}
+    state = lab.first_state(model, optimizer, seed=0)
     before, logits = lab.mean_loss(state.params, model, batch)
     hits = np.mean(np.asarray(logits).argmax(axis=1) == batch["y"])
     state = lab.train_step(model, optimizer, state, batch)

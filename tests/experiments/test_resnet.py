@@ -91,7 +91,7 @@ def test_batch_statistics_are_handed_back_and_change_in_training_only(data):
     assert set(changed) == {"batch_stats"}
     assert run(False)[1] == {}
     jax.tree.map(np.testing.assert_array_equal, before, dict(variables["batch_stats"]))
-    seen = resnet.centred(batch["x"], 0.35)
+    seen = resnet.centred(batch["x"], np.full((8, 8, 3), 0.35, np.float32))
     kernel = variables["params"]["conv_0"]["kernel"]
     first = jax.lax.conv_general_dilated(
         seen, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
@@ -110,10 +110,12 @@ def test_nets_learn_and_their_gradients_are_reported_by_layer(data, shortcut):
     first, last = resnet.gradient_norms([start, fitted], data)
     assert first.shape == last.shape == (2, 7)
 
+    batch = jax.tree.map(jnp.asarray, data)
+
     def loss(params):
         variables = {**jax.tree.map(lambda x: x[1], start.variables), "params": params}
-        outputs, _ = task.apply(variables, data, jax.random.key(0), True, {})
-        return task.loss(outputs, data, {}).mean()
+        outputs, _ = task.apply(variables, batch, jax.random.key(0), True, {})
+        return task.loss(outputs, batch, {}).mean()
 
     params = jax.tree.map(lambda x: x[1], start.variables["params"])
     by_hand = jax.jit(jax.grad(loss))(params)

@@ -1,6 +1,7 @@
 """Vanishing gradients: descent on the real weights, the order of the nets, the lab's tables."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from experiments import vanishing_gradient as lab
@@ -13,6 +14,7 @@ from jaxdl.training import fit
 def test_training_is_plain_descent_on_the_real_weights():
     rng = np.random.default_rng(0)
     rows = {"x": rng.normal(size=(24, 4)).astype("f4"), "y": rng.integers(0, 10, 24).astype("i4")}
+    x, y = jnp.asarray(rows["x"]), jnp.asarray(rows["y"])
     cases = [setting("tanh", "too large"), setting("relu", "glorot", "batch", "shortcut")]
     hyper = Setting(*np.float32(cases).T)._asdict()
     config = lab.Config(narrow=4, wide=6, learning_rate=0.3)
@@ -26,8 +28,8 @@ def test_training_is_plain_descent_on_the_real_weights():
 
         def loss(real, case=case, scales=scales):
             units = {"first": real["first"] / scales[0], "second": real["second"] / scales[1]}
-            logits = traced_mlp.apply({**real, **units}, rows["x"], case)[0]
-            return losses.softmax_cross_entropy(logits, rows["y"]).mean()
+            logits = traced_mlp.apply({**real, **units}, x, case)[0]
+            return losses.softmax_cross_entropy(logits, y).mean()
 
         gradient = jax.jit(jax.grad(loss))
         for _ in range(3):
@@ -64,7 +66,7 @@ def test_activations_are_those_of_the_layers_shown():
     values = lab.activations_at_start(x, seed=1, layers=12, wide=6)
     assert list(values["relu, he"]) == [1, 3, 5, 7, 9, 12]
     params = traced_mlp.init(jax.random.key(1), 6, 4, 6, 10)
-    _, trace = traced_mlp.apply(params, x, setting("relu", "he"))
+    _, trace = traced_mlp.apply(params, jnp.asarray(x), setting("relu", "he"))
     np.testing.assert_array_equal(values["relu, he"][3], trace.outer_value[1])
     np.testing.assert_array_equal(values["relu, he"][12], trace.inner_value[5])
 

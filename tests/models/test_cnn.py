@@ -127,5 +127,5 @@ def test_relu_behind_the_pooling_changes_nothing():
 
 
 def test_bytes_become_shares():
-    images = np.array([[0, 51, 255]], np.uint8)
-    np.testing.assert_allclose(conv2d.pixels(jnp.asarray(images)), [[0, 0.2, 1]], rtol=1e-6)
+    images = jnp.array([0, 51, 255], jnp.uint8).reshape(1, 1, 1, 3)
+    np.testing.assert_allclose(conv2d.pixels(images)[0, 0, 0], [0, 0.2, 1], rtol=1e-6)

@@ -20,7 +20,7 @@ FUNCTIONS = {
 @pytest.mark.parametrize("name", traced_mlp.ACTIVATIONS)
 def test_one_formula_gives_every_activation_and_its_slope(name):
     number, function = traced_mlp.ACTIVATIONS.index(name), FUNCTIONS[name]
-    x = np.linspace(-30, 30, 1200).astype(np.float32)  # no zero, where slopes may differ
+    x = jnp.linspace(-30, 30, 1200)  # no zero, where slopes may differ
     np.testing.assert_allclose(traced_mlp.activate(x, number), function(x), rtol=1e-5, atol=2e-6)
     slopes = jax.vmap(jax.grad(function))(x)
     np.testing.assert_allclose(traced_mlp.slope(x, number), slopes, rtol=1e-4, atol=1e-5)
@@ -42,11 +42,11 @@ def test_initial_scales():
 
 def test_normalisation_equals_numpy():
     x = np.random.default_rng(0).normal(3, 2, size=(40, 6)).astype(np.float32)
-    np.testing.assert_array_equal(traced_mlp.normalise(x, 0), x)
+    np.testing.assert_array_equal(traced_mlp.normalise(jnp.asarray(x), 0), x)
     for norm, axis in ((1, 0), (2, 1)):
         spread = np.sqrt(x.var(axis=axis, keepdims=True) + 1e-5)
         expected = (x - x.mean(axis=axis, keepdims=True)) / spread
-        np.testing.assert_allclose(traced_mlp.normalise(x, norm), expected, atol=1e-5)
+        np.testing.assert_allclose(traced_mlp.normalise(jnp.asarray(x), norm), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("shortcut", ["plain", "shortcut"])
@@ -64,6 +64,6 @@ def test_net_equals_a_loop_over_its_layers(shortcut):
     h = x @ np.asarray(params["stem"])
     for a, b in zip(first, second, strict=True):
         h = (h if shortcut == "shortcut" else 0) + f(f(h) @ a) @ b
-    logits, trace = traced_mlp.apply(params, x, net)
+    logits, trace = traced_mlp.apply(params, jnp.asarray(x), net)
     np.testing.assert_allclose(logits, f(h) @ np.asarray(params["head"]), rtol=1e-3, atol=1e-4)
     assert trace.inner_value.shape == (3, 5, 6)
