@@ -1,4 +1,8 @@
-"""What a fit carries from step to step. Every leaf has a leading axis of seeds."""
+"""What a fit carries from step to step.
+
+A state is that of one member, as `train_step` sees it, or of a population: then every leaf has an
+axis of seeds in front.
+"""
 
 from typing import Any
 
@@ -13,23 +17,23 @@ from jaxdl.training.task import Batch, Task
 
 @flax.struct.dataclass
 class TrainState:
-    """One population in training; a pytree.
+    """A member, or a population, in training; a pytree.
 
     Attributes:
-        step: optimiser steps done, shape [seeds] (equal for all members).
+        step: optimiser steps done; equal for all members.
         seed: the member's seed; a step's key is `fold_in(key(seed), step)`: no key is saved.
-        params, model_state, opt_state: as `Task` makes them, with the seed axis in front.
+        params, model_state, opt_state: as `Task` makes them.
         totals: sums over the current epoch of the loss, each metric and the row weights.
         bad_step: first step at which the loss was not finite, -1 while all is well.
     """
 
-    step: Int[Array, " seeds"]
-    seed: Int[Array, " seeds"]
+    step: Int[Array, "*seeds"]
+    seed: Int[Array, "*seeds"]
     params: Any
     model_state: Any
     opt_state: Any
-    totals: dict[str, Float[Array, " seeds"]]
-    bad_step: Int[Array, " seeds"]
+    totals: dict[str, Float[Array, "*seeds"]]
+    bad_step: Int[Array, "*seeds"]
 
 
 @flax.struct.dataclass
@@ -44,9 +48,9 @@ class Selection:
 
     params: Any
     model_state: Any
-    value: Float[Array, " seeds"]
-    epoch: Int[Array, " seeds"]
-    active: Bool[Array, " seeds"]
+    value: Float[Array, "*seeds"]
+    epoch: Int[Array, "*seeds"]
+    active: Bool[Array, "*seeds"]
 
 
 @flax.struct.dataclass

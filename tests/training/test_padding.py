@@ -71,13 +71,14 @@ def test_a_padded_step_is_the_step_on_the_real_rows(net, real):
     task, shape = NETS[net]
     batch = made(BATCH, shape)
     batch["x"][real:] *= 30  # padding of any kind: other rows than the engine takes
-    mask = np.arange(BATCH) < real
+    batch = {name: jnp.asarray(values) for name, values in batch.items()}
+    mask = jnp.arange(BATCH) < real
     hyper = {name: jnp.float32(value) for name, value in task.hyper.items()}
     state = init_member(task, batch, jnp.int32(3), hyper)
 
     padded = jax.jit(lambda s: train_step(task, s, {**batch, ROW_MASK: mask}, mask, hyper))(state)
     own = {name: values[:real] for name, values in batch.items()}
-    alone = jax.jit(lambda s: train_step(task, s, own, np.ones(real, bool), hyper))(state)
+    alone = jax.jit(lambda s: train_step(task, s, own, jnp.ones(real, bool), hyper))(state)
     if real > 1:  # one row normalised by itself is 0, and may have nothing to learn from
         assert not tasks.same(alone.params, state.params)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-5), padded, alone)
