@@ -132,21 +132,17 @@ def fit_autoencoders(config: Config, run: Run, normal: Rows) -> Fitted:
     return run.fit("autoencoder", task, {"x": normal}, **size)
 
 
-def vote(fitted: Fitted, normal: Rows, *groups: Rows) -> list[Scores]:
-    """Scores of groups of rows by the vote of the seeds, errors whitened by column.
+def vote(fitted: Fitted, normal: Float[np.ndarray, "m features"], x: Rows) -> Scores:
+    """Scores of the rows `x` by the vote of the seeds, errors whitened by column.
 
     Args:
         fitted: the population.
         normal: rows that it was trained on; they say which errors are usual.
-        groups: rows to score.
+        x: rows to score.
     """
     usual = fitted.predict(residual, {"x": normal})
-    usual_scores = whitened_scores(usual, usual)
-    found = []
-    for x in groups:
-        errors = fitted.predict(residual, {"x": x})
-        found.append(ensemble_score(whitened_scores(usual, errors), usual_scores))
-    return found
+    errors = fitted.predict(residual, {"x": x})
+    return ensemble_score(whitened_scores(usual, errors), whitened_scores(usual, usual))
 
 
 @dataclass(frozen=True)
@@ -183,18 +179,18 @@ def earlier_scores(
 ) -> Earlier:
     """The validation part, scored."""
     valid = parts.valid
-    (score,) = vote(fitted, parts.fit.normal, valid.x)
+    score = vote(fitted, parts.fit.normal, valid.x)
     normal = valid.label == 0
     in_time = np.argsort(data.time[valid.rows[normal]], kind="stable")
     share = weights[valid.rows].sum() / weights.sum()
     return Earlier(
-        score,
-        valid.label,
-        weights[valid.rows],
-        data.amount[valid.rows],
-        score[normal],
-        score[normal][in_time],
-        np.ptp(data.time) / DAY * share,
+        score=score,
+        label=valid.label,
+        weights=weights[valid.rows],
+        amount=data.amount[valid.rows],
+        normal=score[normal],
+        normal_in_time=score[normal][in_time],
+        days=np.ptp(data.time) / DAY * share,
     )
 
 
@@ -203,7 +199,7 @@ def later_scores(
 ) -> Later:
     """The test half, scored, in order of time."""
     test = parts.test.take(np.argsort(data.time[parts.test.rows], kind="stable"))
-    (score,) = vote(fitted, parts.fit.normal, test.x)
+    score = vote(fitted, parts.fit.normal, test.x)
     return Later(score, test.label, weights[test.rows], data.time[test.rows] / HOUR)
 
 

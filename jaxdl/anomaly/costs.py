@@ -80,6 +80,10 @@ def expected_cost(
 
     Raises:
         ValueError: a NaN threshold, rows that `check_rows` refuses, or amounts that `cost` refuses.
+
+    >>> scores, labels = np.array([0.1, 0.4, 0.9]), np.array([0, 0, 1])
+    >>> expected_cost(scores, labels, FixedCost(missed=100.0, false_alarm=5.0), [-np.inf, 0.5, 1.0])
+    array([ 10.,   0., 100.])
     """
     scores, labels, weights = check_rows(scores, labels, weights)
     thresholds = np.asarray(thresholds)

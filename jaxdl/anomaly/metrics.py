@@ -338,8 +338,8 @@ def metrics_of(
 def percentile_interval(draws: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The bootstrap interval: what leaves the same share of the draws out on either side.
 
-    >>> percentile_interval(np.arange(101.0), confidence=0.9)
-    (5.0, 95.0)
+    >>> percentile_interval(np.arange(101.0), confidence=0.5)
+    (25.0, 75.0)
     """
     bounds = [(1 - confidence) / 2, (1 + confidence) / 2]
     low, high = np.quantile(np.asarray(draws, np.float64), bounds).tolist()

@@ -17,6 +17,7 @@ from jaxdl.anomaly.metrics import (
     average_precision,
     bootstrap_interval,
     confusion,
+    percentile_interval,
     population,
     precision_at_k,
     recall_at_precision,
@@ -112,6 +113,13 @@ def test_recall_at_precision_cannot_cut_through_ties():
     assert recall_at_precision(np.arange(3.0), [1, 0, 0], 0.5) == 0.0
 
 
+def test_rounding_does_not_keep_a_precision_from_being_reached():
+    # 14 of 25 are 0.56, but 0.56 * 25 is a little more than 14 in floating point
+    assert 0.56 * 25 > 14
+    labels = np.repeat([1, 0], [14, 11])
+    assert recall_at_precision(np.ones(25), labels, 0.56) == 1.0
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_recall_at_precision_equals_scikit_learn_curve(seed):
     values, labels, weights = make_rows(seed)
@@ -180,6 +188,13 @@ def test_bootstrap_interval_equals_a_plain_stratified_bootstrap():
     expected = np.quantile(draws, [0.025, 0.975])
     np.testing.assert_allclose([low, high], expected, atol=0.1 * np.ptp(expected))
     assert low < average_precision(values, labels, weights) < high
+
+
+def test_an_interval_leaves_two_and_a_half_percent_out_on_either_side():
+    assert percentile_interval(np.arange(1001.0)) == pytest.approx((25, 975))
+    metric = partial(bootstrap_interval, average_precision, *make_rows(5), resamples=200)
+    assert metric(confidence=0.5)[0] > metric()[0]
+    assert metric() == metric(confidence=0.95)
 
 
 def test_bootstrap_is_seeded_takes_partial_metrics_and_sorts_columns_with_the_rows():

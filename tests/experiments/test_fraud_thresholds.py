@@ -29,6 +29,35 @@ def test_confirmed_frauds_do_not_raise_the_bar():
     assert 0.8 < flags[label == 0].mean() / 0.02 < 1.2
 
 
+def test_false_discovery_bounds_the_share_of_alerts_that_are_false():
+    rng = np.random.default_rng(0)
+    normal, odd = rng.exponential(size=2000), 20 + rng.exponential(size=100)
+    calibration = rng.exponential(size=5000)
+    later = LAB.Later(
+        score=np.concatenate([normal, odd]),
+        label=np.repeat([0, 1], [2000, 100]),
+        weights=np.ones(2100),
+        hour=np.arange(2100.0),
+    )
+    earlier = LAB.Earlier(
+        score=calibration,
+        label=np.zeros(5000, np.int32),
+        weights=np.ones(5000),
+        amount=np.ones(5000),
+        normal=calibration,
+        normal_in_time=calibration,
+        days=1.0,
+    )
+    assert LAB.decide_by_false_discovery(LAB.Config(), earlier, later) == []
+    (decision,) = LAB.decide_by_false_discovery(LAB.Config(false_discovery=0.2), earlier, later)
+    assert decision.flags[later.label == 1].all()
+    false = decision.flags[later.label == 0].sum()
+    assert 5 <= false <= 0.3 * decision.flags.sum()
+    row = LAB.promise_row(decision, later)
+    assert row["rule"] == "false discovery 0.2"
+    assert row["precision"] == 100 / (100 + false)
+
+
 def test_lab_keeps_the_rate_within_a_fifth(tmp_path):
     options = ["--preset", "quick", "--source", "simulated", "--workdir", str(tmp_path / "run")]
     (results,) = launcher.launch(["experiments/fraud_thresholds.py", *options])

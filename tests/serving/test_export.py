@@ -258,6 +258,27 @@ def test_build_refuses_scores_that_are_not_the_trainers(trained):
         )
 
 
+def built(trained, **changes):
+    """`export.build` of the trained detector with other arguments than it should have."""
+    arguments = {"rows": trained.raw[:64], "calibration": trained.members[0]}
+    return export.build(
+        trained.detector, trained.columns, trained.threshold, {}, **{**arguments, **changes}
+    )
+
+
+@pytest.mark.parametrize("calibration", [[], [1.0, np.nan], [1.0, np.inf]])
+def test_build_refuses_calibration_scores_that_p_values_cannot_compare_with(trained, calibration):
+    with pytest.raises(ValueError, match="calibration scores must be some and finite"):
+        built(trained, calibration=np.array(calibration))
+
+
+def test_build_refuses_scores_that_are_not_finite(trained):
+    rows = trained.raw[:64].copy()
+    rows[5, 3] = 3e38  # finite, but its square is not
+    with pytest.raises(ValueError, match="gives scores that are not finite"):
+        built(trained, rows=rows)
+
+
 def test_rows_of_another_shape_or_not_finite_are_refused(scorer):
     with pytest.raises(ValueError, match=r"not \[n, 30\]"):
         scorer.score(np.zeros((3, 29)))
