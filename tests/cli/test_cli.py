@@ -60,6 +60,12 @@ def test_help_of_a_lab_shows_its_options_with_words():
     ("argv", "message"),
     [
         ((LAB, "--epoks", "3"), "unknown option --epoks; did you mean --epochs?"),
+        (("experiments/clustering.py", "--csv", "x"), "unknown option --csv; --help lists"),
+        ((LAB, "--compile-cache", "maybe"), "--compile-cache"),
+        ((LAB, "--workdir", "x" * 300), "cannot write to"),
+        ((LAB, "--record", "x" * 300), "cannot be written"),
+        (("--eval", "x" * 300), "cannot be read"),
+        (("x" * 300,), "File name too long"),
         ((LAB, "--epochs", "many"), "--epochs"),
         ((LAB, "--split", "odd"), "'random', 'temporal'"),
         ((LAB, "--seeds", "0"), "--seeds 0: must be at least 1"),
@@ -154,7 +160,10 @@ def test_evaluation_notices_other_numbers(run_folder, tmp_path):
     record = json.loads((folder / "results.json").read_text())
     record["tables"][0]["rows"][0]["precision"][0] += 1e-9
     (folder / "results.json").write_text(json.dumps(record))
-    assert "DIFFER" in call("--eval", folder)[1]
+    status, _, err = call("--eval", folder)
+    assert status == 1
+    assert "the tables DIFFER from its results.json (tables 1, rows 1, precision 1:" in err
+    assert err.count("\n") == 1
 
 
 def test_the_same_folder_again_says_so_and_other_options_are_refused(run_folder):

@@ -5,7 +5,7 @@ import pytest
 
 from jaxdl.report import Results, Table, format_cell
 from jaxdl.report.html import html_report
-from jaxdl.report.markdown import record_section
+from jaxdl.report.markdown import code, escaped, record_section, sections
 from jaxdl.report.table import goal_line
 from jaxdl.runs.record import repeatable
 
@@ -81,3 +81,30 @@ def test_a_recorded_command_names_no_folder_of_this_machine(monkeypatch):
 def test_goal_line_says_whether_the_mean_meets_it():
     assert goal_line("MSE", np.array([0.01, 0.02]), 0.015).endswith("0.015: met.")
     assert goal_line("MSE", np.array([0.01, 0.03]), 0.015).endswith("0.015: missed.")
+
+
+HOSTILE = "<img src=x onerror=alert(1)> ![a](http://b/c.png)\n<!-- end -->"
+
+
+def test_names_from_data_are_neither_html_nor_links_in_a_document(tmp_path):
+    table = Table(HOSTILE, [{HOSTILE: HOSTILE, "x": 1.0}])
+    path = tmp_path / "results.md"
+    record_section(path, "a", "A", "\n\n".join([escaped(HOSTILE), table.markdown()]))
+    text = path.read_text()
+    body = sections(path)["a"]
+    assert "<img" not in text
+    assert "](http" not in text
+    assert text.count("<!--") == 2  # begin and end of the section
+    assert body.count("&lt;img") == 4
+    assert len([line for line in body.splitlines() if line.startswith("|")]) == 3
+    record_section(path, "a", "A", "other")
+    assert path.read_text().count("<!--") == 2
+
+
+def test_plain_comparisons_stay_as_they_are():
+    assert escaped("age < 2 and amount > 300") == "age < 2 and amount > 300"
+
+
+@pytest.mark.parametrize(("text", "shown"), [("a b", "`a b`"), ("a`b", "`` a`b ``")])
+def test_a_command_is_shown_as_code_whatever_is_in_it(text, shown):
+    assert code(text) == shown

@@ -108,3 +108,26 @@ def test_a_signal_saves_and_the_same_command_continues(uninterrupted, tmp_path, 
     assert process.returncode == 0, out
     assert "continuing in epoch" in out
     assert outcome(folder) == uninterrupted[0]
+
+
+def test_a_fit_that_falls_back_leaves_the_log_in_order(tmp_path):
+    """Behind it stand the lines of fits that are finished."""
+    folder = tmp_path / "run"
+    lab = ["experiments/first_autoencoder.py", "--epochs", "4", "--long-epochs", "6"]
+    command = [sys.executable, "-c", PROGRAM, "0", *lab, "--workdir", str(folder)]
+    first = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True)
+    assert first.returncode == 0, first.stderr
+    before = (folder / "metrics.jsonl").read_bytes()
+    assert len({json.loads(line)["fit"] for line in before.splitlines()}) > 1
+    fit = json.loads(before.splitlines()[0])["fit"]
+    steps = sorted(map(int, (p.name for p in (folder / "checkpoints" / fit).iterdir())))
+    assert len(steps) == 2
+    newest = max(
+        (p for p in (folder / "checkpoints" / fit / str(steps[1])).rglob("*") if p.is_file()),
+        key=lambda path: path.stat().st_size,
+    )
+    newest.write_bytes(newest.read_bytes()[:-1] + b"?")
+    again = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert f"{fit}/{steps[1]} is damaged" in again.stdout
+    assert (folder / "metrics.jsonl").read_bytes() == before
