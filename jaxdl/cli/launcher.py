@@ -26,9 +26,8 @@ from jaxdl.cli.options import RunOptions, parse, peek
 from jaxdl.errors import Interrupted, Irreproducible, UserError
 
 if TYPE_CHECKING:  # the labs are listed, and mistakes are told, without JAX
-    from jaxdl.report import Results
-    from jaxdl.runs import Run
     from jaxdl.runs.progress import StopRequest
+    from jaxdl.runs.run import Results, Run
 
 USAGE = """\
 usage: python run.py experiments/LAB.py [more labs] [--option value ...]

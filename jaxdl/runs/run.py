@@ -1,7 +1,7 @@
 """A run: what a lab is handed beside its Config - seeds, data records, and the door to training."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -249,16 +249,3 @@ class Run:
             except UserError:  # damaged: it is about to be written again
                 return
             self.timing = {**stored["timing"], **self.timing}
-
-
-def fit_in_steps(fit: Callable[..., Fitted], steps: int, batch_size: int) -> Callable[..., Fitted]:
-    """`Run.fit` that trains for so many steps, in whole epochs, on files of any size.
-
-    Returns:
-        (name, task, rows [n, features], steps=steps) -> the trained population.
-    """
-
-    def fitted(name: str, task: Task, rows: np.ndarray, steps: int = steps) -> Fitted:
-        return fit(name, task, {"x": rows}, steps=steps, batch_size=batch_size)
-
-    return fitted
