@@ -280,7 +280,9 @@ def _expand(path: str | Path) -> Path:
 
 
 def _find_local(upstream: Upstream, data_dir: Path | None) -> Found | None:
-    places = (Path(upstream.folder, upstream.filename), upstream.filename) if data_dir else ()
+    if data_dir is None:
+        return None
+    places = (Path(upstream.folder, upstream.filename), Path(upstream.filename))
     for path in (data_dir / place for place in places):
         try:
             digest, listed = sha256_of(path), listed_sum(path, data_dir)

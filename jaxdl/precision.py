@@ -9,6 +9,6 @@ def double_precision() -> Any:
     """Context in which float64 arrays stay what they are; JAX makes them float32 otherwise."""
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)
-    from jax.experimental import enable_x64  # JAX before 0.8
+    from jax.experimental import enable_x64  # type: ignore[attr-defined]  # JAX before 0.8
 
     return enable_x64(True)

@@ -87,3 +87,16 @@ def test_add_a_model(module_of):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     numbers = sum(leaf.size for leaf in jax.tree.leaves(layers))
     assert numbers == 6 * 8 + 8 + 4 * 3 + 3
+
+
+def test_add_a_detector(module_of):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(400, 3)) * [1, 10, 100]
+    detector = module_of("add_a_detector.md").median_distance(rows)
+    odd = np.array([[0.0, 0.0, 900.0]])
+    assert detector.score(odd)[0] > detector.score(rows).max()
+    parts = detector.contributions(odd)
+    assert parts[0].argmax() == 2
+    np.testing.assert_allclose(parts.sum(axis=1), detector.score(odd), rtol=1e-6)
+    with pytest.raises(ValueError, match="column 1 does not vary"):
+        module_of("add_a_detector.md").median_distance(rows * [1, 0, 1])

@@ -62,7 +62,7 @@ def from_sklearn(fitted: Any) -> Forest:
     scale = len(grown) * expected_path(np.asarray(fitted.max_samples_))
     down = threshold.astype(np.float32)
     down = np.where(down > threshold, np.nextafter(down, np.float32(-np.inf)), down)
-    return Forest(*map(jnp.asarray, (feature, down, path)), jnp.float32(scale))
+    return Forest(jnp.asarray(feature), jnp.asarray(down), jnp.asarray(path), jnp.float32(scale))
 
 
 def _complete(tree: Any, columns: np.ndarray, depth: int) -> tuple[np.ndarray, ...]:

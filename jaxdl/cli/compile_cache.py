@@ -82,7 +82,8 @@ def start(folder: Path | None) -> None:
     global _cache
     import jax
 
-    if folder is None or _cache is not None or jax.config.jax_compilation_cache_dir is not None:
+    chosen_by_user = getattr(jax.config, "jax_compilation_cache_dir")  # noqa: B009 - not typed
+    if folder is None or _cache is not None or chosen_by_user is not None:
         return
     compiled = folder / "compiled"
     try:

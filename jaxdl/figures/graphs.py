@@ -61,7 +61,7 @@ def layout(
         name -> place; (from, to) -> the places that the arrow passes, both ends included.
     """
     levels = levels_of(rows)
-    routes = {}
+    routes: dict[tuple[str, str], list[str | Dummy]] = {}
     for row in rows:
         for name in row.inputs:
             passed = range(levels[name] + 1, levels[row.name])

@@ -143,9 +143,9 @@ class Run:
         rows = check_data(train, f"{name}, training rows")
         if valid is not None:
             check_data(valid, f"{name}, validation rows")
-        if epochs is None and batch_size >= 1:
+        if steps is not None and batch_size >= 1:
             epochs = batch_order.epochs_for(steps, rows, batch_size)
-        if batch_size < 1 or epochs < 0:
+        if epochs is None or batch_size < 1 or epochs < 0:
             raise UserError(f"{name}: {epochs} epochs of batches of {batch_size} cannot be trained")
         seeds = self.seeds if seeds is None else np.asarray(seeds)
         # epochs, batch size and the like are part of the fit's identity; where data lie is not

@@ -66,7 +66,8 @@ def parse(body: str) -> Recorded | None:
 
 
 def _tables(body: str):
-    title, columns, rows = "", None, []
+    title, columns = "", None
+    rows: list[dict[str, str]] = []
     for line in [*body.splitlines(), ""]:
         if line.startswith("**") and line.endswith("**"):
             title = line.strip("*")

@@ -184,16 +184,16 @@ def _parse(
                     return rows, []
         except (ValueError, UserError):
             pass  # the slow way says where
-    rows, cells = [], []
+    parsed, cells = [], []
     for number, one in enumerate(text.split("\n"), line):
         if not one.strip():
             continue
         found = _cells(one, number)
         if len(found) != len(header):
             raise UserError(f"line {number} has {len(found)} cells instead of {len(header)}")
-        rows.append([_number(found[i], header[i], number, wanted) for i in places])
+        parsed.append([_number(found[i], header[i], number, wanted) for i in places])
         cells.append([found[i] for i in kept])
-    return np.array(rows, np.float64).reshape(len(rows), len(places)), cells if kept else []
+    return np.array(parsed, np.float64).reshape(len(parsed), len(places)), cells if kept else []
 
 
 def _number(cell: str, name: str, line: int, wanted: Wanted) -> float:

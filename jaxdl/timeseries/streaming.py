@@ -15,7 +15,7 @@ everything seen so far the tail is continued as a power law. A flag marks the be
 import bisect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,8 @@ from jaxtyping import Array, Bool, Float, Int
 # Several series by name: their values, and a population's scores of them
 SeriesValues = Mapping[str, Float[np.ndarray, " _"]]  # [rows]
 SeriesScores = Mapping[str, Float[np.ndarray, "_ _"]]  # [seeds, rows]
-AnyState = TypeVar("AnyState", bound=tuple)
+# a named tuple with the fields `mean` and `rows`
+AnyState = TypeVar("AnyState", bound=Any)
 
 STATISTICS = ("level", "novelty", "residual, 3 h", "|residual|, 3 h", "|residual|, 1 day")
 BINS = 160

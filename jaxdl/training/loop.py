@@ -5,6 +5,7 @@ same bits as if nothing had happened: everything it needs is in `FitState`, and 
 is a function of (seed, epoch).
 """
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -371,7 +372,8 @@ class _Loop:
     def _next_epoch(self, epoch: int, group: _Group) -> _Group:
         """The group with empty sums, and the best of its weights so far."""
         train = group.train
-        train = train.replace(totals=jax.tree.map(jnp.zeros_like, train.totals))
+        totals = jax.tree.map(jnp.zeros_like, train.totals)
+        train = dataclasses.replace(train, totals=totals)
         if group.selection is None:
             return group._replace(train=train)
         value = parallel.replicate(self.history[self.monitor][epoch][group.members])
