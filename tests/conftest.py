@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 LABS = sorted(path.stem for path in (ROOT / "experiments").glob("[!_]*.py"))
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What one worker runs: a file, or all that is asked about one lab, which share its fits."""
     for item in items:

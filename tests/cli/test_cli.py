@@ -271,8 +271,8 @@ def test_a_closed_pipe_and_a_poor_terminal_lose_nothing(tmp_path):
 
 def test_a_stopped_process_skips_the_shutdown_that_would_crash():
     program = (
-        "import atexit; from jaxdl import cli; cli.main = lambda: {}; "
-        "atexit.register(print, 'shutdown'); cli.script()"
+        "import atexit; from jaxdl.cli import launcher; launcher.main = lambda: {}; "
+        "atexit.register(print, 'shutdown'); launcher.script()"
     )
     for status, shown in ((130, ""), (2, "shutdown")):
         done = subprocess.run(

@@ -94,6 +94,8 @@ def test_where_the_name_is_ours_anyway_nothing_is_exchanged():
 
 
 def test_an_error_in_a_lab_leaves_the_other_package_in_place(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("datasets.")]:
+        monkeypatch.delitem(sys.modules, name)  # other tests may have imported ours
     other = type(sys)("datasets")
     other.__file__ = "/elsewhere/datasets/__init__.py"
     monkeypatch.setitem(sys.modules, "datasets", other)
