@@ -77,20 +77,23 @@ def main(config: Config, run: Run) -> Results:
     # 1. learn to copy normal transactions
     trained, untrained = fit_autoencoders(config, run, halves)
 
-    # 2. the score of a transaction is how badly it is copied
+    # 2. the score of a transaction is how badly it is copied; an array has a row for each seed
     train_errors = trained.predict(row_error, {"x": train.x})
     test_errors = trained.predict(row_error, {"x": test.x})
     normal_errors = train_errors[:, train.label == 0]
 
-    # 3. the decision: a threshold from the errors of normal training rows alone
+    # 3. the decision: for each seed and each k a threshold (see `threshold_rule`) from the errors
+    #    of normal training rows alone
     limits = tables.thresholds_of_members(threshold_rule, normal_errors, config.sigmas)
     names = tables.sigma_names(config.sigmas)
 
-    # 4. how good are scores and decisions on the test half?
+    # 4. how good are scores and decisions on the test half? Precision and recall for each k, and
+    #    the ranking beside PCA, an untrained net and a random score
     compared = scores_to_compare(config, run, halves, test_errors, untrained)
     counts = metrics.confusion_of_members(test_errors, test.label, limits, halves.test_weights)
     held = tables.tested_on(config.split, test.label, config.prevalence)
     judged = (test.label, halves.test_weights)
+    # the histogram is of the first seed on training rows, which the thresholds were fitted on
     groups = tables.same_sized_groups(normal_errors[0], train_errors[0, train.label == 1])
     return Results(
         tables=[
@@ -170,7 +173,8 @@ def fit_autoencoders(config: Config, run: Run, halves: Halves) -> tuple[Fitted, 
     """The autoencoder, trained on the normal rows of the training half, and an untrained one."""
     task = autoencoder_task(config, halves.train.x.shape[1])
     normal = {"x": halves.train.normal}
-    # the curve of the test normals is the lecture's validation curve; nothing is chosen by it
+    # the curve of the test normals is the lecture's validation curve; nothing is chosen by it:
+    # without `patience` a fit trains all epochs and keeps the last
     valid = {"x": halves.test.normal}
     size = {"batch_size": config.batch_size}
     trained = run.fit("autoencoder", task, normal, valid, epochs=config.epochs, **size)
@@ -216,8 +220,10 @@ def scores_to_compare(
 def threshold_rule(normal_scores: Scores, k: float, resamples: int = 0) -> Threshold:
     """The rule that makes a decision of a score: flag what exceeds mean + k standard deviations.
 
-    It is the lecture's. Another one of `jaxdl.anomaly.thresholds` may stand here: `quantile` keeps
-    a false-alarm rate whatever the shape of the scores, which a number of deviations does not.
+    It is the lecture's. Another one of `jaxdl.anomaly.thresholds` may stand here. `quantile`, say,
+    keeps a false-alarm rate whatever the shape of the scores, which a number of deviations does
+    not: return `thresholds.quantile(normal_scores, k, fitted_on=...)`, let `Config.sigmas` hold
+    rates such as 0.01 and 0.001, name them in `main`, and export the smallest, not the largest.
 
     Args:
         normal_scores: of the normal training rows; never of test rows.
@@ -240,9 +246,9 @@ def export_scorer(
     test_errors: MemberScores,
     origin: Mapping[str, Any],
 ) -> bytes:
-    """All seeds vote by their mean error, and the strictest threshold decides.
+    """Errors are averaged over the seeds, and the highest threshold decides.
 
-    `python -m jaxdl.score` applies the file.
+    `python -m jaxdl.score` applies the file. A first reading may skip this function.
 
     Args:
         config, halves, trained: of this lab.
@@ -262,5 +268,5 @@ def export_scorer(
         rows=raw_rows(halves.data, test.rows[:1024]),
         reference=test_errors.mean(axis=0)[:1024],
         calibration=vote,
-        normal=export.Normal(raw_rows(halves.data, known), known + 1),
+        normal=export.Normal(raw_rows(halves.data, known), known + 1),  # rows count from 1
     )
