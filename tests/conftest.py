@@ -24,15 +24,14 @@ ROOT = Path(__file__).parents[1]
 LABS = sorted(path.stem for path in (ROOT / "experiments").glob("[!_]*.py"))
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """What one worker runs: a file, or all that is asked about one lab, which share its fits."""
-    for item in items:
-        own = item.path.stem.removeprefix("test_")
-        parameters = getattr(item, "callspec", None)
-        lab = parameters.params.get("lab") if parameters else None
-        group = lab or (own if own in LABS else item.path.as_posix())
-        item.add_marker(pytest.mark.xdist_group(group))
+    own = item.path.stem.removeprefix("test_")
+    parameters = getattr(item, "callspec", None)
+    lab = parameters.params.get("lab") if parameters else None
+    group = lab or (own if own in LABS else item.path.as_posix())
+    # here and not when all are collected: pytest-xdist reads the groups before that
+    item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
