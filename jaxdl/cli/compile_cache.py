@@ -82,7 +82,7 @@ def start(folder: Path | None) -> None:
     global _cache
     import jax
 
-    chosen_by_user = getattr(jax.config, "jax_compilation_cache_dir")  # noqa: B009 - not typed
+    chosen_by_user = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     if folder is None or _cache is not None or chosen_by_user is not None:
         return
     compiled = folder / "compiled"

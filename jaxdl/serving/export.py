@@ -186,7 +186,7 @@ def build(
 
 def _export(function: Callable, columns: int) -> Any:
     """StableHLO for all platforms, any number of rows, without source paths in it."""
-    limit = getattr(jax.config, "jax_traceback_in_locations_limit")  # noqa: B009 - not typed
+    limit = jax.config.jax_traceback_in_locations_limit  # type: ignore[attr-defined]
     jax.config.update("jax_traceback_in_locations_limit", 0)
     try:
         with double_precision(), jax.default_matmul_precision("highest"):

@@ -1,11 +1,8 @@
 """The lab that compares detectors, and its table of remedies."""
 
-from jaxdl.cli import launcher
 
-
-def test_lab_ranks_labels_first_chance_last_and_refuses_the_leak(tmp_path):
-    options = ["--preset", "quick", "--source", "simulated", "--workdir", str(tmp_path / "run")]
-    (results,) = launcher.launch(["experiments/fraud_detectors.py", *options])
+def test_lab_ranks_labels_first_chance_last_and_refuses_the_leak(quick_run):
+    results = quick_run("fraud_detectors").results
     for table, split in zip(results.tables, ("random", "temporal"), strict=False):
         assert split in table.title
         area = {row["detector"]: row["AUPRC"].mean() for row in table.rows}

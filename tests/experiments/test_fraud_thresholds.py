@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxdl.cli import labs, launcher
+from jaxdl.cli import labs
 
 PACE = {"window": 2000, "block": 100, "gain": 0.2}
 LAB = labs.load_lab(labs.EXPERIMENTS / "fraud_thresholds.py")
@@ -58,9 +58,8 @@ def test_false_discovery_bounds_the_share_of_alerts_that_are_false():
     assert row["precision"] == 100 / (100 + false)
 
 
-def test_lab_keeps_the_rate_within_a_fifth(tmp_path):
-    options = ["--preset", "quick", "--source", "simulated", "--workdir", str(tmp_path / "run")]
-    (results,) = launcher.launch(["experiments/fraud_thresholds.py", *options])
+def test_lab_keeps_the_rate_within_a_fifth(quick_run):
+    results = quick_run("fraud_thresholds").results
     rows = {row["rule"]: row for row in results.tables[0].rows}
     for rate in LAB.Config().rates[:3]:
         assert rows[f"recalibrated {rate:g}"]["within 20 %"] == "yes"

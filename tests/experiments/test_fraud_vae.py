@@ -1,11 +1,8 @@
 """The lab of the variational autoencoder."""
 
-from jaxdl.cli import launcher
 
-
-def test_lab_beats_chance_and_its_thresholds_trade_recall_for_precision(tmp_path):
-    options = ["--preset", "quick", "--source", "simulated", "--workdir", str(tmp_path / "run")]
-    (results,) = launcher.launch(["experiments/fraud_vae.py", *options])
+def test_lab_beats_chance_and_its_thresholds_trade_recall_for_precision(quick_run):
+    results = quick_run("fraud_vae").results
     ranking, *decisions = results.tables
     rows = {row["detector"]: row for row in ranking.rows}
     assert rows["VAE, evidence bound"]["AUPRC"].mean() > 20 * rows["random"]["AUPRC"].mean()

@@ -70,7 +70,7 @@ def test_a_recorded_command_names_no_folder_of_this_machine(monkeypatch):
     monkeypatch.setenv("JAXDL_DATA", "/data/mirror/")
     command = (
         "python run.py experiments/fraud_ae.py --csv /data/mirror/creditcard/a.csv --workdir /w "
-        "--record=docs/r.md --fresh --seeds 3 --csv=/home/me/b.csv"
+        "--record=docs/r.md --compile-cache off --fresh --seeds 3 --csv=/home/me/b.csv"
     )
     assert repeatable(command) == (
         "python run.py experiments/fraud_ae.py --csv $JAXDL_DATA/creditcard/a.csv "
