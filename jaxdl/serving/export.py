@@ -1,9 +1,10 @@
 """Export a fitted detector: raw columns in, score and decision out, in one verified file.
 
-A `Detector` that is exportable is a pair of array programs of standardised features. `build` puts
-the columns' own arithmetic in front of it and the threshold behind it, traces both to StableHLO for
-CPU, GPU and TPU with any number of rows, compares what comes out with what the trainer computed,
-and packs it with everything a reader must know (`jaxdl.serving.scorer_file` has the format).
+A `Detector` that is exportable is a pair of array programs of features. `build` puts the columns'
+own arithmetic in front of it (`Columns` of a known data set, or the `Encoder` of any table) and the
+threshold behind it, traces both to StableHLO for CPU, GPU and TPU with any number of rows, compares
+what comes out with what the trainer computed, and packs it with everything a reader must know
+(`jaxdl.serving.scorer_file` has the format).
 
 Why bits can agree at all: each row is scored by itself, but a matrix product of few rows is summed
 in another order than one of many. `build` therefore finds the smallest block of rows that gives the
@@ -27,6 +28,7 @@ from jaxdl.anomaly.detector import Detector, opaque
 from jaxdl.anomaly.thresholds import Threshold
 from jaxdl.precision import double_precision
 from jaxdl.serving import scorer_file
+from jaxdl.tables.encode import Encoder
 
 GOLDEN_ROWS = 64
 NORMAL_ROWS = 1024  # kept in the file for an alert to be compared with
@@ -75,11 +77,67 @@ class Columns:
         return jnp.stack(columns, axis=1)
 
 
+@dataclass(frozen=True)
+class _Front:
+    """What stands between a raw row and a detector, whatever it was made from.
+
+    Attributes:
+        names, nonnegative: raw columns, and those of them in which a negative value is a fault.
+        features: what the explanation speaks of.
+        detector_features: how many features the detector sees.
+        standardise: raw rows -> float32 features of the detector.
+        parts: what each detector feature adds to the score -> the same for `features`.
+        shown: raw rows -> what a reader is shown of a normal row, in the columns of `features`.
+        schema: of the table as plain JSON; None where every raw column is a number.
+    """
+
+    names: tuple[str, ...]
+    nonnegative: tuple[str, ...]
+    features: tuple[str, ...]
+    detector_features: int
+    standardise: Callable[[RawRows], Features]
+    parts: Callable[[Features], Features]
+    shown: Callable[[RawRows], Any]
+    schema: dict[str, Any] | None = None
+
+
+def _front(columns: Columns | Encoder) -> _Front:
+    if isinstance(columns, Columns):
+        return _Front(
+            columns.names,
+            columns.nonnegative,
+            columns.features,
+            len(columns.features),
+            columns.standardise,
+            _unchanged,
+            columns.transform,
+        )
+
+    def encoded(codes: RawRows) -> Features:
+        return columns.encode(codes, jnp).astype(jnp.float32)
+
+    return _Front(
+        columns.names,
+        (),
+        columns.names,
+        len(columns.features),
+        encoded,
+        columns.by_column,
+        _unchanged,  # the codes: a reader turns them into words and dates again
+        columns.schema.to_json(),
+    )
+
+
+def _unchanged(rows: Any) -> Any:
+    return rows
+
+
 class Normal(NamedTuple):
     """Normal rows that an alert can be compared with.
 
     Attributes:
-        rows: raw rows; `build` keeps at most `NORMAL_ROWS` of them, drawn with seed 0.
+        rows: raw rows (codes, with an `Encoder`); `build` keeps at most `NORMAL_ROWS` of them,
+            drawn with seed 0.
         numbers: of these rows in the table they come from, counted from 1.
     """
 
@@ -89,7 +147,7 @@ class Normal(NamedTuple):
 
 def build(
     detector: Detector,
-    columns: Columns,
+    columns: Columns | Encoder,
     threshold: Threshold,
     provenance: Mapping[str, Any],
     *,
@@ -102,7 +160,9 @@ def build(
 
     Args:
         detector: what scores.
-        columns: what a raw table holds.
+        columns: what a raw table holds: the columns of a data set, or the encoder of any table.
+            With an encoder a raw row is a row of codes (`jaxdl.tables.schema.column_codes` of the
+            encoder's schema, NaN where a cell is missing); explained are the table's own columns.
         threshold: the decision rule; it also says what the calibration scores are of.
         provenance: where model and data come from; plain JSON.
         rows: raw rows, some hundreds; the first 64 go into the file as golden rows.
@@ -118,21 +178,24 @@ def build(
     """
     if not detector.exportable:
         raise ValueError(f"{detector.name} is computed outside of JAX and cannot be exported")
-    if len(detector.centre) != len(columns.features):
+    front = _front(columns)
+    if len(detector.centre) != front.detector_features:
         raise ValueError(
             f"{detector.name} was fitted on {len(detector.centre)} features, not on the "
-            f"{len(columns.features)} that the columns make"
+            f"{front.detector_features} that the columns make"
         )
     value, params = np.float32(threshold.value), jax.device_get(detector.params)
 
     def score(raw):
-        found = detector.score_rows(opaque(params), columns.standardise(raw)).astype(jnp.float32)
+        found = detector.score_rows(opaque(params), front.standardise(raw)).astype(jnp.float32)
         return found, found > value
 
     def explain(raw):
-        parts = detector.explain_rows(opaque(params), columns.standardise(raw))
-        return (parts.astype(jnp.float32),)
+        parts = detector.explain_rows(opaque(params), front.standardise(raw))
+        return (front.parts(parts).astype(jnp.float32),)
 
+    if np.shape(rows)[1:] != (len(front.names),):
+        raise ValueError(f"rows have shape {np.shape(rows)}, not [n, {len(front.names)}]")
     rows = np.ascontiguousarray(rows, np.float64)[: scorer_file.LARGEST_BLOCK]
     exported = {
         name: _export(f, rows.shape[1])
@@ -150,9 +213,9 @@ def build(
         agreement = {"rows": len(rows), "to_the_bit": apart == 0, "largest_difference": apart}
     metadata = {
         "detector": detector.name,
-        "columns": list(columns.names),
-        "features": list(columns.features),
-        "nonnegative": list(columns.nonnegative),
+        "columns": list(front.names),
+        "features": list(front.features),
+        "nonnegative": list(front.nonnegative),
         "explanation": detector.reading,
         "threshold": json.loads(threshold.to_json()),
         "calibrated_on": threshold.fitted_on,
@@ -167,13 +230,15 @@ def build(
         },
         "made_on": jax.default_backend(),
     }
+    if front.schema is not None:
+        metadata["schema"] = front.schema
     arrays = {
         "calibration": calibration,
         "golden_rows": rows[:GOLDEN_ROWS],
         "golden_scores": found[:GOLDEN_ROWS],
     }
     if normal is not None:
-        exported["nearest"], kept = _nearest(columns, normal)
+        exported["nearest"], kept = _nearest(front, normal)
         arrays |= kept
     parts = {name: bytes(program.serialize()) for name, program in exported.items()}
     parts |= {
@@ -197,21 +262,22 @@ def _export(function: Callable, columns: int) -> Any:
         jax.config.update("jax_traceback_in_locations_limit", limit)
 
 
-def _nearest(columns: Columns, normal: Normal) -> tuple[Any, dict[str, np.ndarray]]:
+def _nearest(front: _Front, normal: Normal) -> tuple[Any, dict[str, np.ndarray]]:
     """The program that finds the nearest normal row, and what a reader shows of that row."""
     chosen = np.sort(np.random.default_rng(0).permutation(len(normal.rows))[:NORMAL_ROWS])
     rows = np.ascontiguousarray(normal.rows[chosen], np.float64)
     with double_precision():
-        values, known = (np.asarray(f(rows)) for f in (columns.transform, columns.standardise))
+        values, known = (np.asarray(f(rows)) for f in (front.shown, front.standardise))
 
     def nearest(raw):
-        x, rows = columns.standardise(raw), opaque(known)
+        x, rows = front.standardise(raw), opaque(known)
         # the nearest by |a|^2 - 2ab, its distance by differences, which keep their digits
         index = jnp.argmin(jnp.square(rows).sum(axis=1) - 2 * x @ rows.T, axis=1)
         apart = jnp.sqrt(jnp.square(x - rows[index]).sum(axis=1))
         return index.astype(jnp.int32), apart
 
-    kept = {"normal_values": values, "normal_numbers": normal.numbers[chosen]}
+    shown = "normal_values" if front.schema is None else "normal_codes"
+    kept = {shown: values, "normal_numbers": np.asarray(normal.numbers)[chosen]}
     return _export(nearest, rows.shape[1]), kept
 
 

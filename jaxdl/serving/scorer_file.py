@@ -2,7 +2,9 @@
 
 The file holds two StableHLO programs (score with decision, explanation), from raw columns to
 numbers, a third one (nearest normal row) where it was made with normal rows, and what must be known
-beside them. Its layout is made to be read without trust in it:
+beside them. A file of any table (made with an encoder) also holds the table's schema, and its raw
+rows are codes: numbers, places of categories, seconds of dates, NaN where a cell is missing. The
+layout is made to be read without trust in it:
 
     jaxdl-scorer 1 <sha256 of all bytes after this line>
     {"columns": [...], "threshold": {...}, "parts": [{"name": ..., "bytes": ...}, ...], ...}
@@ -35,23 +37,28 @@ from jaxdl.precision import double_precision
 if TYPE_CHECKING:  # the scoring side needs only JAX and NumPy
     from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64
 
+    from jaxdl.tables.schema import Schema
+
 MAGIC = b"jaxdl-scorer 1 "
 FILE_NAME = "scorer.jaxdl"
 PLATFORMS = ("cpu", "cuda", "tpu")
 MAX_BYTES = 512 << 20
-MAX_HEADER = 1 << 20
+MAX_HEADER = 16 << 20  # a table's categories stand in it
 MAX_COLUMNS = 4096
 # Rows in one call: many enough to be worth it, few enough to stay in the cache.
 LARGEST_BLOCK = 8192
 EXPLAINED_BLOCK = 512  # explaining takes as many scores of a row as it has columns
 PROGRAMS = ("score", "explain")
 STORED = ("calibration", "golden_rows", "golden_scores")
-NEAREST = ("nearest", "normal_values", "normal_numbers")  # a program and two arrays, or none
+# A program and two arrays, or none; the codes are those of a table with a schema.
+NEAREST = ("nearest", "normal_values", "normal_numbers")
+NEAREST_OF_TABLE = ("nearest", "normal_codes", "normal_numbers")
 ARRAYS = {
     "calibration": "<f4",
     "golden_rows": "<f8",
     "golden_scores": "<f4",
     "normal_values": "<f4",
+    "normal_codes": "<f8",  # seconds since 1970 do not fit float32
     "normal_numbers": "<i8",
 }
 OUTPUTS = {
@@ -62,6 +69,8 @@ OUTPUTS = {
 # Compilers and processors differ in the order of their sums; a wrong program differs by far more.
 GOLDEN_TOLERANCE = 1e-3
 HARMLESS_CALLS = {"shape_assertion", "Sharding", "mhlo.topk", "stablehlo.dynamic_top_k"}
+MAX_NAME = 200  # of a column that a user named
+KINDS = ("number", "category", "date", "left out")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ .-]{0,63}")
 
 
@@ -112,7 +121,8 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, bytes], str]:
     names = [name for name, _ in listed]
     sizes = [size for _, size in listed]
     whole = all(type(size) is int and size >= 0 for size in sizes) and sum(sizes) == len(rest)
-    if sorted(names, key=str) not in (sorted(required), sorted([*required, *NEAREST])) or not whole:
+    known = ((), NEAREST, NEAREST_OF_TABLE)
+    if sorted(names, key=str) not in [sorted([*required, *more]) for more in known] or not whole:
         raise ArtifactError(f"does not hold exactly the parts {', '.join(required)}")
     ends = np.cumsum(sizes).tolist()
     pieces = [rest[end - size : end] for size, end in zip(sizes, ends, strict=True)]
@@ -124,7 +134,8 @@ class Scorer:
     """A loaded and checked scorer: `score`, `explain`, `p_values` and `nearest`.
 
     Attributes:
-        columns: raw columns in the order that `score` wants them.
+        columns: raw columns in the order that `score` wants them; of a table with a schema, its
+            used columns, and their codes are what `score` wants.
         features: names of what `explain` attributes the score to.
         nonnegative: raw columns that may not be negative.
         threshold: the record of the decision rule; a row is flagged when score > value.
@@ -133,8 +144,8 @@ class Scorer:
         metadata: everything else that the file says of itself.
         sha256: of the file's content.
         exact: the stored golden rows gave the stored scores to the bit on this machine.
-        normal_values, normal_numbers: features and row numbers of the normal rows that `nearest`
-            chooses from; none where the file was made without.
+        normal_values, normal_numbers: features (or codes, float64) and row numbers of the normal
+            rows that `nearest` chooses from; none where the file was made without.
     """
 
     columns: tuple[str, ...]
@@ -147,8 +158,25 @@ class Scorer:
     sha256: str
     exact: bool
     programs: Mapping[str, Any] = field(repr=False)
-    normal_values: Float32[np.ndarray, "m features"] = field(repr=False)
+    normal_values: Float[np.ndarray, "m features"] = field(repr=False)
     normal_numbers: Int64[np.ndarray, " m"] = field(repr=False)
+
+    @property
+    def schema(self) -> Schema | None:
+        """What the columns of the table are; None where every raw column is a number.
+
+        Needs pyarrow, as `jaxdl.tables` does.
+        """
+        if "schema" not in self.metadata:
+            return None
+        from jaxdl.tables.schema import Schema
+
+        return Schema.from_json(self.metadata["schema"])
+
+    @property
+    def may_lack_cells(self) -> bool:
+        """Whether NaN, for a missing cell, is a value that rows may have."""
+        return "schema" in self.metadata
 
     def score(
         self, rows: Float64[np.ndarray, "n columns"]
@@ -156,12 +184,13 @@ class Scorer:
         """Score (higher is worse) and decision of each raw row.
 
         Raises:
-            ValueError: the shape does not fit, or a value is not finite.
+            ValueError: the shape does not fit, or a value is not finite (NaN is the code of a
+                missing cell where the scorer has a schema).
         """
         rows = np.asarray(rows, np.float64)
         if rows.ndim != 2 or rows.shape[1] != len(self.columns):
             raise ValueError(f"rows have shape {rows.shape}, not [n, {len(self.columns)}]")
-        if not np.isfinite(rows).all():
+        if not _may_be_raw(rows, self.may_lack_cells):
             raise ValueError("a value is not finite")
         scores, flags = in_blocks(self.programs["score"], rows, self.block)
         return scores, flags
@@ -199,6 +228,12 @@ class Scorer:
         """
         below = np.searchsorted(self.calibration, scores, side="left")
         return (1 + self.calibration.size - below) / (self.calibration.size + 1)
+
+
+def _may_be_raw(rows: np.ndarray, may_lack_cells: bool) -> bool:
+    """Whether all values are finite, or NaN where cells may be missing."""
+    good = np.isfinite(rows)
+    return bool((good | np.isnan(rows)).all() if may_lack_cells else good.all())
 
 
 def in_blocks(
@@ -271,37 +306,28 @@ def loads(data: bytes, sha256: str | None = None) -> Scorer:
     if sha256 is not None and sha256.strip().lower() != digest:
         raise ArtifactError(f"has the sha256 {digest}, not {sha256}")
     columns, features, nonnegative = _check_metadata(metadata)
-    try:
-        arrays = [np.frombuffer(parts.get(name, b""), dtype) for name, dtype in ARRAYS.items()]
-        calibration, rows, golden, values, numbers = arrays
-        rows = rows.reshape(golden.size, len(columns))
-        values = values.reshape(numbers.size, len(features))
-    except ValueError as error:
-        raise ArtifactError("holds arrays that do not fit each other") from error
-    has_nearest = "nearest" in parts
-    needed = arrays if has_nearest else arrays[: len(STORED)]
-    sound = all(array.size and np.isfinite(array).all() for array in needed)
-    if not sound or (np.diff(calibration) < 0).any():
-        raise ArtifactError("holds arrays that are empty, not finite or not sorted")
+    arrays = _arrays(parts, metadata, len(columns), len(features))
     programs = {
         name: Program(_deserialize(parts[name], name, len(columns), len(features)))
-        for name in (*PROGRAMS, *(["nearest"] if has_nearest else []))
+        for name in (*PROGRAMS, "nearest")
+        if name in parts
     }
     scorer = Scorer(
         columns=columns,
         features=features,
         nonnegative=nonnegative,
         threshold=metadata["threshold"],
-        calibration=calibration,
+        calibration=arrays["calibration"],
         block=metadata["block"],
         metadata=metadata,
         sha256=digest,
         exact=False,
         programs=programs,
-        normal_values=values,
-        normal_numbers=numbers,
+        normal_values=arrays["normal_codes" if "schema" in metadata else "normal_values"],
+        normal_numbers=arrays["normal_numbers"],
     )
-    found, _ = scorer.score(rows)
+    golden = arrays["golden_scores"]
+    found, _ = scorer.score(arrays["golden_rows"])
     scale = np.maximum(np.abs(golden), np.median(np.abs(golden)))
     if not (np.abs(found - golden) <= GOLDEN_TOLERANCE * scale).all():
         raise ArtifactError(
@@ -313,11 +339,65 @@ def loads(data: bytes, sha256: str | None = None) -> Scorer:
     return scorer
 
 
+def _arrays(
+    parts: Mapping[str, bytes], metadata: Mapping[str, Any], columns: int, features: int
+) -> dict[str, np.ndarray]:
+    """The stored arrays in their shapes, empty ones where the file holds no normal rows."""
+    of_table = "schema" in metadata
+    shown, other = ("normal_codes", "normal_values")[:: 1 if of_table else -1]
+    if other in parts:
+        raise ArtifactError(f"holds {other}, which do not go with its header")
+    try:
+        arrays = {
+            name: np.frombuffer(parts.get(name, b""), dtype) for name, dtype in ARRAYS.items()
+        }
+        arrays["golden_rows"] = arrays["golden_rows"].reshape(-1, columns)
+        arrays[shown] = arrays[shown].reshape(-1, features)
+    except ValueError as error:
+        raise ArtifactError("holds arrays that do not fit each other") from error
+    pairs = (("golden_rows", "golden_scores"), (shown, "normal_numbers"))
+    if any(len(arrays[one]) != len(arrays[two]) for one, two in pairs):
+        raise ArtifactError("holds arrays that do not fit each other")
+    raw = ("golden_rows", "normal_codes")  # may lack cells
+    sound = all(
+        array.size and _may_be_raw(array, of_table and name in raw)
+        for name, array in arrays.items()
+        if name in parts
+    )
+    if not sound or (np.diff(arrays["calibration"]) < 0).any():
+        raise ArtifactError("holds arrays that are empty, not finite or not sorted")
+    return arrays
+
+
+def _check_schema(schema: Any, columns: Sequence[str]) -> None:
+    """Whether a header's schema is one, and of these columns; `Schema.from_json` is not asked,
+    since it needs pyarrow."""
+    listed = schema["columns"]
+    for column in listed:
+        good = column["kind"] in KINDS and isinstance(column["unit"], str)
+        good = good and _is_name(column["name"]) and isinstance(column["categories"], list)
+        if not good or not all(isinstance(word, str) for word in column["categories"]):
+            raise TypeError("schema")
+    used = [column["name"] for column in listed if column["kind"] != "left out"]
+    words = [schema[key] for key in ("label", "positive", "time")]
+    good = used == list(columns) and schema["decimal"] in (".", ",")
+    if not good or not all(isinstance(word, str) for word in words):
+        raise TypeError("schema")
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
+
+
 def _check_metadata(metadata: Any) -> tuple[tuple[str, ...], ...]:
+    of_table = "schema" in metadata
+
     def names(key):
         value = metadata[key]
         good = isinstance(value, list) and 0 <= len(value) <= MAX_COLUMNS
-        good = good and all(isinstance(v, str) and NAME.fullmatch(v) for v in value)
+        good = good and all(
+            _is_name(v) if of_table else isinstance(v, str) and NAME.fullmatch(v) for v in value
+        )
         if not good or len(set(value)) != len(value):
             raise TypeError(key)
         return tuple(value)
@@ -331,6 +411,9 @@ def _check_metadata(metadata: Any) -> tuple[tuple[str, ...], ...]:
         good = good and isinstance(value, float | int) and abs(value) < np.inf
         good = good and all(isinstance(text, str) for text in texts)
         good = good and all(isinstance(metadata[k], dict) for k in ("versions", "provenance"))
+        if of_table:
+            _check_schema(metadata["schema"], columns)
+            good = good and features == columns and not nonnegative
     except (KeyError, TypeError) as error:
         raise ArtifactError(f"has a header without a proper {error}") from error
     if not good:
