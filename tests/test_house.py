@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "runs": {"training", "report", BASE},
     "serving": {"anomaly", "timeseries", "tables", BASE},
     "cli": {"runs", "training", "datasets", BASE},
-    "datasets": {BASE},
+    "datasets": {"tables", BASE},
 }
 # The one table builder of anomaly detection, and the doors of `python -m jaxdl.score` and `.live`.
 ALSO = {

@@ -1,11 +1,14 @@
 """Figures of decisions: score histograms, thresholds, confusion, precision against recall."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num
 
 from jaxdl.figures.base import COLOURS, Axes, Figure, subplots
+
+MOST_BARS = 40  # of a picture; the table has all
 
 # ---- scores --------------------------------------------------------------------------------------
 
@@ -122,4 +125,72 @@ def precision_recall(
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     axes.grid(alpha=0.3)
+    return figure
+
+
+# ---- alerts --------------------------------------------------------------------------------------
+
+
+def caught_by_alerts(
+    alerts: Float[np.ndarray, " n"],
+    curves: Mapping[str, Float[np.ndarray, " n"]],
+    xlabel: str = "alerts",
+) -> Figure:
+    """Share of the anomalies caught against the number of alerts, which is on a log axis.
+
+    Args:
+        alerts: 1 .. n of them, or so many a day.
+        curves: detector -> share caught by the so many highest scores.
+        xlabel: what is counted.
+    """
+    figure, axes = subplots(width=6)
+    for colour, (label, share) in zip(cycle(COLOURS), curves.items(), strict=False):
+        axes.plot(alerts, share, color=colour, label=label)
+    axes.set(xscale="log", xlabel=xlabel, ylabel="share of anomalies caught", ylim=(0, 1.02))
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def promised_and_realised(
+    promised: Float[np.ndarray, " rates"], realised: Float[np.ndarray, "rates seeds"]
+) -> Figure:
+    """Realised false-alarm rates against the promised ones; on the line a promise is kept."""
+    figure, axes = subplots(width=4.5, height=4)
+    axes.plot(promised, promised, ":", color="black", label="kept")
+    least = promised.min() / 10  # what never happened has no place on a log axis
+    for member in realised.T:
+        axes.plot(promised, np.maximum(member, least), "o-", ms=4, color=COLOURS[0], alpha=0.7)
+    axes.set(xscale="log", yscale="log", xlabel="promised rate", ylabel="rate on later usual rows")
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def bars(values: Mapping[str, float], xlabel: str, marks: Sequence[float] = ()) -> Figure:
+    """A bar for each name, the longest on top; the marks as dashed lines."""
+    ordered = sorted(values.items(), key=lambda pair: pair[1])[-MOST_BARS:]
+    figure, axes = subplots(width=6, height=0.8 + 0.3 * len(ordered))
+    axes.barh([name for name, _ in ordered], [value for _, value in ordered], color=COLOURS[0])
+    for mark in marks:
+        axes.axvline(mark, color="black", ls="--", lw=1)
+    axes.set(xlabel=xlabel)
+    return figure
+
+
+def scores_over_time(
+    days: Float[np.ndarray, " n"],
+    scores: Float[np.ndarray, " n"],
+    threshold: float,
+    anomaly: Bool[np.ndarray, " n"] | None = None,
+) -> Figure:
+    """Each row's score against time, the threshold as a line, labelled anomalies in red."""
+    figure, axes = subplots(width=8)
+    axes.plot(days, scores, ".", ms=3, color=COLOURS[0], label=f"rows ({len(scores):,})")
+    if anomaly is not None:
+        label = f"anomalies ({anomaly.sum():,})"
+        axes.plot(days[anomaly], scores[anomaly], "x", ms=5, color="red", label=label)
+    axes.axhline(threshold, color="black", ls="--", lw=1, label="threshold")
+    axes.set(xlabel="days", ylabel="score")
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return figure

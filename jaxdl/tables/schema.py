@@ -15,7 +15,7 @@ import dataclasses
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -196,6 +196,42 @@ def find_positive(column: pa.ChunkedArray, positive: str) -> str:
     return positive
 
 
+class RowTimes(NamedTuple):
+    """When the rows of a table happened.
+
+    Attributes:
+        values: in the order of the table.
+        are_dates: they are seconds since 1970, UTC; else plain numbers of an unknown unit.
+    """
+
+    values: Float64[np.ndarray, " rows"]
+    are_dates: bool
+
+
+def row_times(cells: Cells, name: str) -> RowTimes:
+    """The column that orders the rows, whether it holds dates or plain numbers.
+
+    Raises:
+        UserError: a row without a time, or one that is neither a date nor a number.
+    """
+    column = cells.columns[name]
+    text = as_text(column)
+    held = pc.filter(text, pc.invert(is_missing(text)))
+    numbers = as_numbers(column, cells.decimal)
+    unit = date_unit(name, column, held, numbers[~np.isnan(numbers)]) if len(held) else ""
+    values = as_seconds(column, unit) if unit else numbers
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if len(wrong):
+        row = int(wrong[0])
+        shown = (text[row].as_py() or "")[:40]
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise UserError(
+            f"row {row + cells.first_line}, column {name}: {shown!r} is no time{more}; "
+            "mend it, or order the rows by another column"
+        )
+    return RowTimes(values, bool(unit))
+
+
 def labels_of(column: pa.ChunkedArray, positive: str) -> Bool[np.ndarray, " rows"]:
     """True where the label says anomaly.
 
@@ -232,7 +268,10 @@ def _describe(name: str, column: pa.ChunkedArray, cells: Cells, said: Kind | Non
         if unit:
             return is_a("date", "hour and weekday", unit=unit)
         if said == "date":
-            raise UserError(f"--time {name}: {held[0].as_py()[:40]!r} is no ISO date or time")
+            if not are_numbers.all():
+                wrong = held[int(np.argmin(are_numbers))].as_py()[:40]
+                raise UserError(f"--time {name}: {wrong!r} is neither an ISO date nor a number")
+            return is_a("left out", "orders the rows; plain numbers are no dates")
     if said == "number" or (said is None and are_numbers.mean() >= MOSTLY):
         _refuse_other_cells(name, held, missing, are_numbers, cells)
         if said is None and is_identifier(name, numbers, distinct):

@@ -13,9 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxdl.errors import UserError
-from jaxdl.tables import Schema, fit_encoder, infer_schema, read_table
+from jaxdl.tables import Schema, drift, fit_encoder, infer_schema, read_table
 from jaxdl.tables.encode import ONE_HOT_SCALE
-from jaxdl.tables.schema import as_numbers, as_seconds, column_codes, find_positive, labels_of
+from jaxdl.tables.schema import (
+    Column,
+    as_numbers,
+    as_seconds,
+    column_codes,
+    find_positive,
+    labels_of,
+    row_times,
+)
 
 SHOP = [
     "order,when,amount,country,note,paid",
@@ -160,7 +168,7 @@ def test_numbers_that_are_none(cells, name, kind, tmp_path):
         ({"label": "nothing"}, "--label nothing: no such column; there are order, when"),
         ({"label": "paid"}, "--positive is missing: which of no, yes means an anomaly"),
         ({"label": "paid", "positive": "NO"}, "--positive NO: the label has the values no, yes"),
-        ({"time": "country"}, "--time country: 'US' is no ISO date"),
+        ({"time": "country"}, "--time country: 'US' is neither an ISO date nor a number"),
         ({"numeric": ["country"]}, r"row 2, column country: 'US' is not a number \(and 199 more\)"),
     ],
 )
@@ -284,3 +292,76 @@ def test_a_table_without_anything_to_learn_from_is_refused(tmp_path):
     lines = ["a,b", *("1,x" for _ in range(30))]
     with pytest.raises(UserError, match="no column is left"):
         fitted(tmp_path, lines)
+
+
+# ---- when rows happened --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cells", "values", "are_dates"),
+    [
+        (["2025-03-01", "2025-03-02"], [1_740_787_200.0, 1_740_873_600.0], True),
+        (
+            ["2025-03-01T09:00:00+09:00", "2025-03-01T00:00:01Z"],
+            [1_740_787_200.0, 1_740_787_201.0],
+            True,
+        ),
+        (["1740787200000", "1740787200500"], [1_740_787_200.0, 1_740_787_200.5], True),
+        (["0", "172792"], [0.0, 172_792.0], False),
+    ],
+)
+def test_rows_are_ordered_by_dates_or_plain_numbers(cells, values, are_dates, tmp_path):
+    table = read_table(write(tmp_path, ["when,b", *(f"{cell},1" for cell in cells)]))
+    times = row_times(table, "when")
+    np.testing.assert_array_equal(times.values, values)
+    assert times.are_dates is are_dates
+
+
+def test_a_row_without_a_time_is_named(tmp_path):
+    table = read_table(write(tmp_path, ["when,b", *(f"{i},1" for i in range(50)), ",1", "soon,1"]))
+    with pytest.raises(UserError, match=r"row 52, column when: '' is no time \(and 1 more\)"):
+        row_times(table, "when")
+
+
+def test_plain_numbers_that_order_the_rows_are_no_feature(tmp_path):
+    lines = ["clock,b", *(f"{3 * i + i % 2},{i % 7}.5" for i in range(60))]
+    table = read_table(write(tmp_path, lines))
+    schema = infer_schema(table, time="clock")
+    assert [column.name for column in schema.used] == ["b"]
+    assert "orders the rows" in schema.columns[0].note
+
+
+# ---- drift ---------------------------------------------------------------------------------------
+
+
+def test_stability_index_is_the_sum_over_bins():
+    """By hand: shares 0.75 / 0.25 against 0.25 / 0.75, half a row added to each of three bins."""
+    schema = Schema((Column("a", "category", "", categories=("x",)),))
+    known = np.array([[0.0], [0.0], [0.0], [1.0]])
+    new = np.array([[0.0], [1.0], [1.0], [1.0]])
+    p, q = np.array([1.5, 3.5, 0.5]) / 5.5, np.array([3.5, 1.5, 0.5]) / 5.5
+    by_hand = ((p - q) * np.log(p / q)).sum()
+    assert drift.population_stability(known, new, schema)[0] == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize(
+    ("column", "new", "changed"),
+    [
+        (Column("n", "number", ""), lambda known, rng: rng.permutation(known), False),
+        (Column("n", "number", ""), lambda known, rng: known + 1.0, True),
+        (Column("n", "number", ""), lambda known, rng: np.where(known > 0.5, np.nan, known), True),
+        (Column("d", "date", "", unit="iso"), lambda known, rng: known + 30 * 86_400, False),
+        (Column("d", "date", "", unit="iso"), lambda known, rng: known + 6 * 3600, True),
+    ],
+)
+def test_drift_is_seen_where_there_is_some(column, new, changed):
+    rng = np.random.default_rng(0)
+    known = rng.normal(0, 1, 2000)
+    if column.kind == "date":
+        known = (
+            1.7e9 // 86_400 * 86_400 + 86_400 * rng.integers(0, 30, 2000) + 43_200 + 3600 * known
+        )
+    index = drift.population_stability(known[:, None], new(known, rng)[:, None], Schema((column,)))[
+        0
+    ]
+    assert (drift.reading(index) == "changed") is changed
