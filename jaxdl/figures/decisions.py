@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int, Num
 
 from jaxdl.figures.base import COLOURS, Axes, Figure, subplots
 
+ONE_SIZE = 30.0  # largest over smallest score, up to which a linear axis shows both
 MOST_BARS = 40  # of a picture; the table has all
 
 # ---- scores --------------------------------------------------------------------------------------
@@ -18,13 +19,21 @@ def histogram_by_class(
     thresholds: Mapping[str, float] | None = None,
     xlabel: str = "score",
 ) -> Figure:
-    """Score histograms on a log axis, one step line per group, thresholds as dashed lines."""
+    """Score histograms, one step line per group, thresholds as dashed lines.
+
+    The axis is logarithmic, unless the scores are negative or all of about one size.
+    """
     from matplotlib import colormaps
 
     figure, axes = subplots(width=6)
     everything = np.concatenate(list(groups.values()))
-    low, high = max(everything.min(), 1e-6), everything.max()
-    bins = np.geomspace(low, max(high, low * 1.01), 40)
+    low, high = everything.min(), everything.max()
+    log = bool(low >= 0 and high > ONE_SIZE * low)
+    if log:
+        low = max(low, 1e-6)
+        bins = np.geomspace(low, max(high, low * 1.01), 40)
+    else:
+        bins = np.linspace(low, max(high, low + 1e-6), 40)
     for colour, (label, values) in zip(COLOURS, groups.items(), strict=False):
         axes.hist(
             values, bins, histtype="step", color=colour, lw=1.6, label=f"{label} ({len(values)})"
@@ -33,7 +42,7 @@ def histogram_by_class(
     shades = colormaps["viridis"](np.linspace(0, 0.9, len(marks)))
     for shade, (name, value) in zip(shades, marks.items(), strict=True):
         axes.axvline(value, color=shade, ls="--", lw=1.2, label=name)
-    axes.set(xscale="log", xlabel=xlabel, ylabel="rows")
+    axes.set(xscale="log" if log else "linear", xlabel=xlabel, ylabel="rows")
     # beside the axes: thresholds lie close together, and no corner is free
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
