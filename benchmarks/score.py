@@ -215,7 +215,7 @@ def files(raw: np.ndarray) -> str:
         for _ in range(3):
             began = time.perf_counter()
             for _ in table_reader.read_csv(
-                table_reader.file_reader(table), table_reader.Wanted(names)
+                table_reader.file_reader(table), table_reader.NumberTable(names)
             ):
                 pass
             read = time.perf_counter()

@@ -1,7 +1,9 @@
-"""What the commands `python -m jaxdl.score` and `python -m jaxdl.live` share: their parser."""
+"""What the commands `python -m jaxdl.score` and `python -m jaxdl.live` share."""
 
 import argparse
+import os
 import re
+import sys
 from typing import NoReturn
 
 from jaxdl.errors import UserError, nearest
@@ -36,3 +38,23 @@ class Parser(argparse.ArgumentParser):
         near = nearest(unknown[1], known)
         hint = f"did you mean --{near}?" if near else "--help lists the options"
         raise UserError(f"unknown option --{unknown[1]}; {hint}")
+
+
+def hold_standard_streams() -> set[str]:
+    """Put the null device in the place of standard streams that the caller has closed.
+
+    Otherwise the next file that is opened would get the stream's number, and what is printed would
+    go into it. Returns the names of the closed ones, such as "stdout". Call it before any file is
+    opened.
+    """
+    closed = set()
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+            closed.add(name)
+        if getattr(sys, name) is None:
+            closed.add(name)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))
+    return closed

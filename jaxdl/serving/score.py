@@ -1,7 +1,8 @@
-"""Score transactions with an exported detector.
+"""Score rows of a table with an exported detector.
 
-    python -m jaxdl.score RUN_OR_FILE transactions.csv --output scored.csv
-    python -m jaxdl.score RUN_OR_FILE transactions.parquet --output alerts.jsonl --only-flagged
+    python -m jaxdl.score RUN_OR_FILE table.csv --output scored.csv
+    python -m jaxdl.score RUN_OR_FILE table.csv.gz --output scored.parquet
+    python -m jaxdl.score RUN_OR_FILE parts/ --output alerts.jsonl --only-flagged
     some_source | python -m jaxdl.score RUN_OR_FILE - --format jsonl
     python -m jaxdl.score RUN_OR_FILE --describe
     some_source | python -m jaxdl.score --series     (a live time series; see jaxdl.live)
@@ -9,26 +10,38 @@
 RUN_OR_FILE is a scorer file, or the folder of a run that wrote one (scorer.jaxdl). It holds the
 columns' arithmetic, the model or ensemble, and the threshold; its sum is checked and its stored
 example rows are scored again before anything else. Only JAX and NumPy are needed, and pyarrow where
-the input is Parquet.
+a file is Parquet or the scorer was made from a table with words and dates. Where pyarrow is
+installed, a CSV is read several times as fast.
 
-Input: a header that names the scorer's columns in any order; a column Class may be there and is not
-read. A further column must be named with --keep, which carries it over. Files may be of any size.
-From standard input each row is answered as soon as it is there.
+Input: a CSV, gzipped or not, a Parquet file or a folder of Parquet parts, of any size; no line
+break inside a cell. The header names the scorer's columns in any order. From standard input (CSV)
+each row is answered as soon as it is there.
+  - A scorer of numbers (card transactions) wants comma-separated numbers, none missing. A column
+    Class may be there and is not read; a further one must be named with --keep.
+  - A scorer of any table (--describe shows its schema) reads what training read: comma, semicolon,
+    tab or bar between cells, decimal point or comma, UTF-8 or cp949. Missing cells and values that
+    were never seen are scored. Columns that the schema does not know, and the label, are not read.
+--keep COLUMN carries a column over.
 
-Output, one line a row: row (counted from 1), score (higher is worse), flag (1 or true: score above
-the threshold), p_value (share of normal rows that score as high; see --describe for which rows),
-top (the columns that make the score, with their share of it; of flagged rows, or see --explain).
-Where the scorer holds normal rows: nearest (the one most like the row, by its number in the data
-that the scorer learned from), distance (in standard deviations), usual (its values in the columns
-of top).
+A row that cannot be read (no number where one must be, out of the range of float32, negative where
+it may not be, too few or too many cells) is left unscored: its column problem says why, the last
+line on the terminal counts such rows and says where the first is, and --only-flagged keeps them.
+With --strict the first such row ends the command with status 2.
+
+Output: CSV, JSON lines (.jsonl) or Parquet (.parquet) by the name of --output; .csv.gz and
+.jsonl.gz are gzipped. One line a row: row (counted from 1), score (higher is worse), flag (1 or
+true: score above the threshold), p_value (share of normal rows that score as high; see --describe
+for which rows), top (the columns that make the score, with their share of it; of flagged rows, or
+see --explain). Where the scorer holds normal rows: nearest (the one most like the row, by its
+number in the data that the scorer learned from), distance (in standard deviations, or in encoded
+features of any table), usual (its values in the columns of top). Then problem. Text in a CSV that a
+spreadsheet would take for a formula gets an apostrophe in front.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
-import io
 import json
 import os
 import shutil
@@ -36,16 +49,29 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxdl.errors import UserError
-from jaxdl.serving.command import Parser
+from jaxdl.serving.command import Parser, hold_standard_streams
+from jaxdl.serving.score_writer import (
+    FIELDS,
+    FORMATS,
+    Reason,
+    Scored,
+    Writer,
+    file_writer,
+    format_of,
+    text_writer,
+)
 from jaxdl.serving.table_reader import (
     Chunk,
-    Wanted,
+    NumberTable,
+    Problem,
+    Table,
     file_reader,
     pipe_reader,
     read_csv,
@@ -54,12 +80,13 @@ from jaxdl.serving.table_reader import (
 
 if TYPE_CHECKING:
     from jaxdl.serving.scorer_file import Scorer
+    from jaxdl.tables.schema import Column
 
-FIELDS = ("row", "score", "flag", "p_value", "top", "nearest", "distance", "usual")
 EXIT_CODES = """\
-exit status: 0 all rows were scored; 2 a mistake in the call, the scorer or the data, told in one
-line: nothing is left at --output then, and a file's rows are printed only when all of them are
-good; 130 after Ctrl-C, 143 after SIGTERM.
+exit status: 0 the rows were scored, or marked as not to be read; 2 a mistake in the call, the
+scorer or the data, no row that could be scored, or with --strict any that could not, told in one
+line: nothing is left at --output then, and a file's rows are printed only when all is well; 130
+after Ctrl-C, 143 after SIGTERM.
 """
 
 
@@ -70,10 +97,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         from jaxdl.serving import live
 
         return live.main(argv[1:])
+    closed = hold_standard_streams()
     with contextlib.suppress(ValueError):  # only the main thread may do this
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         options = _parser().parse_args(argv)
+        _refuse_closed(options, closed)
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(encoding="utf-8", newline="\n")
         run(options)
@@ -82,14 +111,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("error: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `... | head` closed the pipe: nothing more to say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _drop_standard_output()
         return 0
     except (UserError, OSError) as error:
         known = isinstance(error, OSError) and error.strerror
         text = f"{error.filename or 'output'}: {error.strerror}" if known else str(error)
         print(f"error: {' '.join(text.split())}", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:  # a full disk, say
+            _drop_standard_output()
         return 2
     return 0
+
+
+def _drop_standard_output() -> None:
+    """Let what is still to be printed vanish, so that the interpreter ends without a complaint."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _refuse_closed(options: argparse.Namespace, closed: set[str]) -> None:
+    """Raises UserError where a standard stream is needed that the caller has closed."""
+    if "stdin" in closed and options.input == "-":
+        raise UserError("standard input is closed: there is nothing to read")
+    if "stdout" in closed and (options.output is None or options.describe):
+        raise UserError("standard output is closed: give --output")
 
 
 def _parser() -> Parser:
@@ -101,13 +147,14 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     add("scorer", metavar="RUN_OR_FILE", type=Path, help="scorer file or run folder")
-    add("input", metavar="INPUT", nargs="?", help="file.csv, file.parquet, or - for standard input")
+    add("input", metavar="INPUT", nargs="?", help="CSV or Parquet, or - for standard input")
     add("--output", type=Path, metavar="FILE", help="write here, whole or not at all")
-    add("--format", choices=("csv", "jsonl"), help="default: by --output's name, else csv")
+    add("--format", choices=FORMATS, help="default: by --output's name, else csv")
     add("--explain", choices=("flagged", "all", "none"), default="flagged", help="rows with top")
     add("--top", type=int, default=3, metavar="N", help="columns in top (3)")
     add("--keep", action="append", default=[], metavar="COLUMN", help="carry it over; repeatable")
-    add("--only-flagged", action="store_true", help="leave out rows that are not flagged")
+    add("--only-flagged", action="store_true", help="leave out scored rows that are not flagged")
+    add("--strict", action="store_true", help="refuse a table with a row that cannot be read")
     add("--sha256", metavar="SUM", help="refuse the scorer unless this is its sum")
     add("--describe", action="store_true", help="print what the scorer says of itself as JSON")
     return parser
@@ -119,17 +166,8 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: one line that says what is wrong.
     """
-    if options.input is None and not options.describe:
-        raise UserError("name an input: file.csv, file.parquet, or - for standard input")
-    if options.top < 1:
-        raise UserError(f"--top {options.top}: at least one column")
-    source = None if options.input in (None, "-") else Path(options.input)
-    if source is not None and not source.is_file():
-        raise UserError(f"{source} is not a file")
-    if None not in (source, options.output) and source.resolve() == options.output.resolve():
-        raise UserError("--output is the input; give another name")
-    if options.output is not None and options.output.exists() and not options.output.is_file():
-        raise UserError(f"--output {options.output} is no plain file; leave it out to print")
+    source = _checked_input(options)
+    kind, packed = format_of(options.output, options.format)
     from jaxdl.serving import scorer_file
 
     scorer_file.prefer_latency()
@@ -137,167 +175,245 @@ def run(options: argparse.Namespace) -> None:
     if options.describe:
         print(json.dumps({**scorer.metadata, "sha256": scorer.sha256}, indent=2))
         return
-    taken = sorted({*FIELDS, *scorer.columns} & set(options.keep))
-    if taken:
-        raise UserError(f"--keep {taken[0]} is a column of the output or the scorer")
-    wanted = Wanted(scorer.columns, scorer.nonnegative, tuple(options.keep))
-    suffix = options.output.suffix if options.output else ""
-    kind = options.format or ("jsonl" if suffix in (".jsonl", ".ndjson") else "csv")
-    write = _Writer(scorer, options, kind)
+    table = _table(scorer, options.keep)
+    # names of a user's columns may hold spaces
+    between = "; " if scorer.has_schema else " "
     with contextlib.suppress(ValueError):  # only the main thread may do this
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    with _destination(options.output, direct=source is None) as out:
-        chunks = _named(source, _chunks(source, wanted))
-        rows = flags = 0
+    with contextlib.ExitStack() as stack:
+        if options.output is not None:
+            writer = stack.enter_context(
+                file_writer(options.output, table.keep, kind, packed, between)
+            )
+        else:
+            out = sys.stdout if source is None else stack.enter_context(_printed_at_the_end())
+            writer = text_writer(out, table.keep, kind, between)
+        scoring = _Scoring(scorer, options)
         with _Progress(source, options.input) as progress:
-            for chunk in chunks:
-                if not rows:
-                    write.header(out)
-                flags += write(out, chunk)
-                rows += len(chunk.rows)
+            for chunk in _named(source, _chunks(source, table), options.strict):
+                scoring.write(writer, chunk)
                 if source is None:
-                    out.flush()
-                progress(chunk, flags)
-    origin = scorer.metadata["provenance"].get("simulated")
-    note = "; the scorer was trained on SIMULATED data" if origin else ""
-    print(f"{rows:,} rows, {flags:,} flagged (score > {write.limit:g}){note}", file=sys.stderr)
+                    sys.stdout.flush()
+                progress(chunk, scoring.flagged)
+        if scoring.rows == scoring.bad:
+            raise UserError(
+                f"{source or 'standard input'}: no row can be scored; the first of "
+                f"{scoring.bad:,}: {scoring.first}"
+            )
+    print(scoring.summary(), file=sys.stderr)
 
 
-def _chunks(source: Path | None, wanted: Wanted) -> Iterator[Chunk]:
-    if source is None:
-        return read_csv(pipe_reader(), wanted)
-    if source.suffix.lower() in (".parquet", ".pq"):
-        return read_parquet(source, wanted)
-    return read_csv(file_reader(source), wanted)
+def _checked_input(options: argparse.Namespace) -> Path | None:
+    """The input's path, None for standard input.
+
+    Raises:
+        UserError: the call cannot be right.
+    """
+    if options.input is None and not options.describe:
+        raise UserError("name an input: file.csv, file.parquet, or - for standard input")
+    if options.top < 1:
+        raise UserError(f"--top {options.top}: at least one column")
+    source = None if options.input in (None, "-") else Path(options.input)
+    if source is not None and not (source.is_file() or _is_folder_of_parts(source)):
+        raise UserError(f"{source} is not a file or a folder of Parquet files")
+    output = options.output
+    if source is not None and output is not None and source.resolve() == output.resolve():
+        raise UserError("--output is the input; give another name")
+    if output is not None and output.exists() and not output.is_file():
+        raise UserError(f"--output {output} is no plain file; leave it out to print")
+    return source
 
 
-def _named(source: Path | None, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    """The same chunks; a fault gets the name of the input in front."""
+def _is_folder_of_parts(path: Path) -> bool:
+    return path.is_dir() and any(path.rglob("*.parquet"))
+
+
+def _table(scorer: Scorer, keep: Sequence[str]) -> Table:
+    """What the scorer wants of a table."""
+    of_numbers = () if scorer.has_schema else scorer.columns
+    taken = sorted({*FIELDS, *of_numbers} & set(keep))
+    if taken:
+        raise UserError(f"--keep {taken[0]} is a column of the output or the scorer")
+    if len(set(keep)) != len(keep):
+        raise UserError("--keep names a column twice")
+    if not scorer.has_schema:
+        return NumberTable(scorer.columns, scorer.nonnegative, tuple(keep))
     try:
-        yield from chunks
+        from jaxdl.serving.typed_table import TypedTable
+
+        schema = scorer.schema
+    except ImportError as error:
+        raise UserError("this scorer needs the package pyarrow to read a table") from error
+    assert schema is not None
+    return TypedTable(schema, tuple(keep))
+
+
+def _chunks(source: Path | None, table: Table) -> Iterator[Chunk]:
+    if source is None:
+        return read_csv(pipe_reader(), table)
+    if source.is_dir() or source.suffix.lower() in (".parquet", ".pq"):
+        return read_parquet(source, table)
+    return read_csv(file_reader(source), table)
+
+
+def _named(source: Path | None, chunks: Iterator[Chunk], strict: bool) -> Iterator[Chunk]:
+    """The same chunks; a fault gets the name of the input in front.
+
+    Raises:
+        UserError: the input cannot be read, or where it is `strict`, one of its rows.
+    """
+    try:
+        for chunk in chunks:
+            if strict and chunk.problems:
+                raise UserError(next(iter(chunk.problems.values())))
+            yield chunk
     except (UserError, OSError) as error:
         problem = getattr(error, "strerror", None) or error
         raise UserError(f"{source or 'standard input'}: {problem}") from error
 
 
-class _Reason(NamedTuple):
-    """What is told of a row beside its score.
+class _Scoring:
+    """Scores chunks, has their lines written, and counts.
 
     Attributes:
-        top: columns of the largest contribution, with share of the score.
-        nearest, distance: number of the nearest normal row, and how far it is.
-        usual: this normal row's values in the columns of `top`.
+        rows, flagged, bad: so far.
+        first: the first row that cannot be scored.
     """
 
-    top: Sequence[tuple[str, float]] = ()
-    nearest: int | None = None
-    distance: float | None = None
-    usual: Sequence[tuple[str, float]] = ()
+    def __init__(self, scorer: Scorer, options: argparse.Namespace):
+        self.scorer, self.options = scorer, options
+        self.schema = scorer.schema if scorer.has_schema else None
+        self.rows = self.flagged = self.bad = 0
+        self.first: Problem | None = None
 
+    def write(self, writer: Writer, chunk: Chunk) -> None:
+        """Score a chunk and write its rows.
 
-class _Writer:
-    """Scores chunks and writes their lines."""
+        Raises:
+            UserError: a row has no finite score, and the call is strict.
+        """
+        count = len(chunk.rows)
+        scores, flags = np.full(count, np.nan, np.float32), np.zeros(count, bool)
+        good = np.ones(count, bool)
+        good[list(chunk.problems)] = False
+        if good.any():
+            scores[good], flags[good] = self.scorer.score(chunk.rows[good])
+        problems = chunk.problems | self._without_score(chunk, scores, good)
+        flags[list(problems)] = False
+        self._count(count, flags, problems)
+        nothing, everything = np.zeros(count, bool), np.isfinite(scores)
+        shown = flags | ~everything if self.options.only_flagged else np.ones(count, bool)
+        chosen = {"flagged": flags, "all": everything & shown, "none": nothing}
+        reasons = self._why(chunk.rows, scores, chosen[self.options.explain])
+        places = np.flatnonzero(shown)
+        scored = Scored(
+            chunk.first + np.arange(count),
+            scores,
+            flags,
+            self.scorer.p_values(scores),
+            chunk.kept,
+            reasons,
+            {place: problem.what for place, problem in problems.items()},
+        )
+        writer.write(scored if len(places) == count else _only(scored, places))
 
-    def __init__(self, scorer: Scorer, options: argparse.Namespace, kind: str):
-        self.scorer, self.options, self.kind = scorer, options, kind
-        self.limit = scorer.threshold["value"]
+    def _without_score(
+        self, chunk: Chunk, scores: np.ndarray, good: np.ndarray
+    ) -> dict[int, Problem]:
+        """Rows of finite values without a finite score: the square of a large value, say."""
+        places = np.flatnonzero(good & ~np.isfinite(scores)).tolist()
+        scores[places] = np.nan
+        what = "no finite score: its values are out of all range"
+        found = {place: Problem(f"row {chunk.first + place}", what) for place in places}
+        if found and self.options.strict:
+            raise UserError(str(found[places[0]]))
+        return found
 
-    def header(self, out: TextIO) -> None:
-        if self.kind == "csv":
-            csv.writer(out, lineterminator="\n").writerow([*self.options.keep, *FIELDS])
+    def _count(self, rows: int, flags: np.ndarray, problems: dict[int, Problem]) -> None:
+        self.rows += rows
+        self.flagged += int(flags.sum())
+        self.bad += len(problems)
+        if self.first is None and problems:
+            self.first = problems[min(problems)]
 
-    def __call__(self, out: TextIO, chunk: Chunk) -> int:
-        """Write a chunk; returns how many rows are flagged."""
-        scores, flags = self.scorer.score(chunk.rows)
-        if not np.isfinite(scores).all():
-            row = chunk.first + int(np.argmin(np.isfinite(scores)))
-            raise UserError(f"row {row} has no finite score: its values are out of all range")
-        shown = flags if self.options.only_flagged else np.ones(len(flags), bool)
-        chosen = {"flagged": flags & shown, "all": shown, "none": np.zeros(len(flags), bool)}
-        why = self._why(chunk.rows, scores, chosen[self.options.explain])
-        p_values = self.scorer.p_values(scores)
-        lines = io.StringIO()
-        writer = csv.writer(lines, lineterminator="\n")
-        for i in np.flatnonzero(shown).tolist():
-            kept = chunk.kept[i] if chunk.kept else []
-            score, p_value = float(f"{scores[i]:.9g}"), float(p_values[i])
-            row, flag, reason = chunk.first + i, bool(flags[i]), why.get(i, _Reason())
-            if self.kind == "csv":
-                shares = " ".join(f"{name}:{share:.2f}" for name, share in reason.top)
-                like = " ".join(f"{name}:{value:.4g}" for name, value in reason.usual)
-                cells = [row, f"{score:.9g}", int(flag), f"{p_value:.6g}", shares]
-                cells += [reason.nearest, reason.distance, like]
-                writer.writerow([*map(harmless, kept), *cells])
-            else:
-                carried = dict(zip(self.options.keep, kept, strict=True))
-                top = [[name, round(share, 4)] for name, share in reason.top]
-                values = (row, score, flag, p_value, top, *reason[1:])
-                record = {**carried, **dict(zip(FIELDS, values, strict=True))}
-                lines.write(json.dumps(record, ensure_ascii=False) + "\n")
-        out.write(lines.getvalue())
-        return int(flags.sum())
+    def summary(self) -> str:
+        """The line at the end."""
+        limit = self.scorer.threshold["value"]
+        text = f"{self.rows:,} rows, {self.flagged:,} flagged (score > {limit:g})"
+        if self.bad:
+            rows = "1 bad row" if self.bad == 1 else f"{self.bad:,} bad rows"
+            text += f"; {rows} left unscored, the first is {self.first}"
+        if self.scorer.metadata["provenance"].get("simulated"):
+            text += "; the scorer was trained on SIMULATED data"
+        return text
 
-    def _why(self, rows: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> dict[int, _Reason]:
+    def _why(self, rows: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> dict[int, Reason]:
         """Row in the chunk -> what is told of it."""
         index = np.flatnonzero(chosen)
         if not len(index):
             return {}
         parts = self.scorer.explain(rows[index])
         shares = parts / np.where(scores[index] == 0, 1, scores[index])[:, None]
+        shares = np.where(np.isfinite(shares), shares, 0)  # of an overflow
         order = np.argsort(-parts, axis=1, kind="stable")[:, : self.options.top]
         names, found = self.scorer.features, {}
         for i, share, best in zip(index.tolist(), shares, order.tolist(), strict=True):
-            found[i] = _Reason([(names[j], float(share[j])) for j in best])
+            found[i] = Reason([(names[j], float(share[j])) for j in best])
         if not len(self.scorer.normal_numbers):
             return found
         places, apart = self.scorer.nearest(rows[index])
         normal = zip(places.tolist(), apart, order.tolist(), strict=True)
         for i, (place, distance, best) in zip(found, normal, strict=True):
-            values = self.scorer.normal_values[place]
-            usual = [(names[j], float(f"{values[j]:.6g}")) for j in best]
+            usual = [(names[j], self._usual(place, j)) for j in best]
             number = int(self.scorer.normal_numbers[place])
-            found[i] = found[i]._replace(
-                nearest=number, distance=float(f"{distance:.4g}"), usual=usual
-            )
+            far = float(f"{distance:.4g}") if np.isfinite(distance) else None
+            found[i] = found[i]._replace(nearest=number, distance=far, usual=usual)
         return found
 
+    def _usual(self, place: int, feature: int) -> float | str | None:
+        """What a normal row has in a column, as the user would write it."""
+        value = float(self.scorer.normal_values[place, feature])
+        if self.schema is None:
+            return float(f"{value:.6g}")
+        return cell_of_code(self.schema.used[feature], value)
 
-def harmless(cell: str) -> str:
-    """A text cell that no spreadsheet takes for a formula: a quote goes in front of one."""
-    if cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
+
+def cell_of_code(column: Column, code: float) -> float | str | None:
+    """What a code stands for: a number, a category's word, a date as ISO text, None for nothing."""
+    if np.isnan(code):
+        return None
+    if column.kind == "number":
+        return code
+    if column.kind == "date":
         try:
-            float(cell)
-        except ValueError:
-            return "'" + cell
-    return cell
+            return datetime.fromtimestamp(code, UTC).isoformat()
+        except (ValueError, OverflowError, OSError):  # no date of the calendar
+            return code
+    known = 0 <= code < len(column.categories)
+    return column.categories[int(code)] if known else "another value"
+
+
+def _only(scored: Scored, places: np.ndarray) -> Scored:
+    """The rows at these places."""
+    new = {old: i for i, old in enumerate(places.tolist())}
+    return Scored(
+        scored.numbers[places],
+        scored.scores[places],
+        scored.flags[places],
+        scored.p_values[places],
+        [[cells[i] for i in new] for cells in scored.kept],
+        {new[old]: reason for old, reason in scored.reasons.items() if old in new},
+        {new[old]: problem for old, problem in scored.problems.items() if old in new},
+    )
 
 
 @contextlib.contextmanager
-def _destination(path: Path | None, direct: bool) -> Iterator[TextIO]:
-    """Where lines go. A file appears under its name only when it is whole; what is printed from a
-    file waits in a temporary one for the same reason. Standard input is answered at once."""
-    if path is None and direct:
-        yield sys.stdout
-        return
-    if path is None:
-        with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as spool:
-            yield spool
-            spool.seek(0)
-            shutil.copyfileobj(spool, sys.stdout)
-        return
-    named, path = path, path.resolve()  # a link stays one
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("x", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"--output {named} cannot be written ({error.strerror})") from error
-    finally:
-        with contextlib.suppress(OSError):  # the folder is not one, say
-            temporary.unlink()
+def _printed_at_the_end() -> Iterator[Any]:
+    """A temporary file that is printed when all went well: rows of a file appear all or none."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as spool:
+        yield spool
+        spool.seek(0)
+        shutil.copyfileobj(spool, sys.stdout)
 
 
 class _Progress:
@@ -310,7 +426,9 @@ class _Progress:
         with contextlib.suppress(ImportError):  # the bar is a comfort, not a need
             from tqdm import tqdm
 
-            size = source.stat().st_size
+            # how large a gzipped file is shows at its end only
+            known = source.is_file() and source.suffix.lower() != ".gz"
+            size = source.stat().st_size if known else None
             self.bar = tqdm(total=size, desc=name, unit="B", unit_scale=True, leave=False)
 
     def __enter__(self) -> _Progress:

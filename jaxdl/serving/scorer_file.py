@@ -174,8 +174,8 @@ class Scorer:
         return Schema.from_json(self.metadata["schema"])
 
     @property
-    def may_lack_cells(self) -> bool:
-        """Whether NaN, for a missing cell, is a value that rows may have."""
+    def has_schema(self) -> bool:
+        """Whether rows are codes of a table with a schema, in which NaN is a missing cell."""
         return "schema" in self.metadata
 
     def score(
@@ -190,7 +190,7 @@ class Scorer:
         rows = np.asarray(rows, np.float64)
         if rows.ndim != 2 or rows.shape[1] != len(self.columns):
             raise ValueError(f"rows have shape {rows.shape}, not [n, {len(self.columns)}]")
-        if not _may_be_raw(rows, self.may_lack_cells):
+        if not _may_be_raw(rows, self.has_schema):
             raise ValueError("a value is not finite")
         scores, flags = in_blocks(self.programs["score"], rows, self.block)
         return scores, flags

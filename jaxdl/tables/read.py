@@ -106,8 +106,8 @@ def csv_format(sample: bytes) -> tuple[str, Literal[".", ","], str]:
         if len(widths) == 1 and max(widths) > most:
             best, most, found = separator, max(widths), rows
     cells = [cell.strip() for row in found[1:] for cell in row]
-    with_comma = sum(_looks_decimal(cell, ",") for cell in cells)
-    with_point = sum(_looks_decimal(cell, ".") for cell in cells)
+    with_comma = sum(looks_decimal(cell, ",") for cell in cells)
+    with_point = sum(looks_decimal(cell, ".") for cell in cells)
     decimal = "," if best != "," and with_comma > with_point else "."
     return best, decimal, encoding
 
@@ -123,7 +123,12 @@ def _decoded(sample: bytes) -> tuple[str, str]:
     raise UserError(f"is no text in {' or '.join(ENCODINGS)}")
 
 
-def _looks_decimal(cell: str, sign: str) -> bool:
+def looks_decimal(cell: str, sign: str) -> bool:
+    """Whether a cell is digits, the sign, digits.
+
+    >>> looks_decimal("-3,14", ","), looks_decimal("3", ",")
+    (True, False)
+    """
     whole, found, fraction = cell.lstrip("+-").partition(sign)
     return bool(found) and whole.isdigit() and fraction.isdigit()
 

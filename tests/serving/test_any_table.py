@@ -1,16 +1,25 @@
 """A scorer of any table: a user's file through the encoder to an answer in the user's words."""
 
+import csv
+import gzip
+import io
+import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from jaxdl.anomaly import detectors, thresholds
 from jaxdl.anomaly.detector import Detector
-from jaxdl.serving import export, scorer_file
+from jaxdl.serving import export, score, scorer_file, table_reader
 from jaxdl.tables import Encoder, fit_encoder, infer_schema, read_table
 from jaxdl.tables.schema import column_codes
+from tests.conftest import ROOT
 
 HEADER = ["order", "when", "금액 [원]", "country %", "age", "note", "outcome"]
 TRAINED_ON = 500
@@ -142,3 +151,199 @@ def test_a_schema_needs_codes_and_its_absence_values(made):
     parts["normal_values"] = parts.pop("normal_codes")
     with pytest.raises(scorer_file.ArtifactError, match="do not go with its header"):
         scorer_file.loads(scorer_file.pack(metadata, parts))
+
+
+# ---- the command ---------------------------------------------------------------------------------
+
+
+def call(capsys, *words):
+    status = score.main([str(word) for word in words])
+    return status, *capsys.readouterr()
+
+
+def scored(capsys, made, source, *options):
+    """Rows of the command's CSV."""
+    status, out, err = call(capsys, made.folder, source, *options)
+    assert status == 0, err
+    return list(csv.DictReader(io.StringIO(out))), err
+
+
+def as_parts(folder, rows):
+    """The table as two Parquet files with types."""
+    folder.mkdir()
+    kinds = {"age": lambda cell: float(cell) if cell else None}
+    kinds["금액 [원]"] = lambda cell: float(cell.replace(",", "."))
+    kinds["when"] = np.datetime64
+    columns = {}
+    for i, name in enumerate(HEADER):
+        cells = [row[i].removesuffix("+09:00") for row in rows]
+        columns[name] = pa.array([kinds.get(name, str)(cell) for cell in cells])
+    hours = pa.scalar(9 * 3600, pa.duration("s"))
+    columns["when"] = pa.compute.subtract(columns["when"].cast(pa.timestamp("s")), hours)
+    table = pa.table(columns)
+    pa.parquet.write_table(table.slice(0, 350), folder / "part-0.parquet")
+    pa.parquet.write_table(table.slice(350), folder / "part-1.parquet")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["semicolon", "tab", "cp949", "gz", "parts", "stdin", "extra"])
+def test_a_table_scored_by_the_command_has_the_trainers_scores(
+    made, kind, tmp_path, capsys, monkeypatch
+):
+    rows, source, options = shop(), tmp_path / "t.csv", []
+    if kind == "tab":
+        write(source, rows, "\t")
+    elif kind == "cp949":
+        write(source, rows, encoding="cp949")
+    elif kind == "parts":
+        source = as_parts(tmp_path / "parts", rows)
+    else:
+        write(source, rows)
+    if kind == "gz":
+        source = tmp_path / "t.csv.gz"
+        source.write_bytes(gzip.compress((tmp_path / "t.csv").read_bytes()))
+    if kind == "stdin":
+        stream = io.BytesIO(source.read_bytes())
+        monkeypatch.setattr(score, "pipe_reader", lambda: lambda most: stream.read(700))
+        source = "-"
+    if kind == "extra":
+        lines = source.read_text("utf-8").splitlines()
+        lines = ["x;" + ";".join(reversed(line.split(";"))) for line in lines]
+        source.write_text("\n".join(lines), encoding="utf-8")
+        options = ["--keep", "order", "--keep", "when"]
+    found, err = scored(capsys, made, source, *options)
+    np.testing.assert_allclose([float(row["score"]) for row in found], made.scores, rtol=1e-5)
+    assert "bad row" not in err
+    if options:
+        assert [row["order"] for row in found] == [row[0] for row in rows]
+        assert [row["when"] for row in found] == [row[1] for row in rows]
+
+
+def test_blocks_of_any_size_give_the_same_codes(made, tmp_path):
+    from jaxdl.serving.typed_table import TypedTable
+
+    data = write(tmp_path / "t.csv", shop(), encoding="cp949").read_bytes()
+    for size in (37, 1000, 30_000):
+        stream = io.BytesIO(data)
+        table = TypedTable(made.scorer.schema, ("order",))
+        chunks = list(table_reader.read_csv(lambda most, s=stream, n=size: s.read(n), table))
+        np.testing.assert_array_equal(np.concatenate([c.rows for c in chunks]), made.codes)
+        assert [cell for c in chunks for cell in c.kept[0]] == [row[0] for row in shop()]
+        assert not any(c.problems for c in chunks)
+
+
+def test_a_decimal_point_is_found_in_a_table_that_was_learned_with_commas(made, tmp_path, capsys):
+    rows = [
+        [cell.replace(",", ".") if i == 2 else cell for i, cell in enumerate(row)] for row in shop()
+    ]
+    for separator in (",", ";"):
+        found, _ = scored(capsys, made, write(tmp_path / "t.csv", rows, separator))
+        np.testing.assert_allclose([float(row["score"]) for row in found], made.scores, rtol=1e-5)
+
+
+BROKEN = {
+    "금액 [원]": (2, "900,5"),
+    "country %": (3, "never seen"),
+    "when": (1, "2025-03-05T03:00:00+09:00"),
+    "age": (4, "700"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_explanation_names_the_broken_column_in_the_users_words(made, name, tmp_path, capsys):
+    """What is usual there is shown as the user writes it: number, word or ISO date."""
+    rows = shop()[:3]
+    place, cell = BROKEN[name]
+    rows[2][place] = cell
+    source = write(tmp_path / "t.csv", rows)
+    found, err = scored(capsys, made, source, "--explain", "all", "--top", 1)
+    assert "bad row" not in err
+    assert found[2]["top"].startswith(f"{name}:")
+    assert float(found[2]["score"]) > 2 * made.scores[2]
+    status, out, _ = call(
+        capsys, made.folder, source, "--explain", "all", "--format", "jsonl", "--top", 4
+    )
+    records = [json.loads(line) for line in out.splitlines()]
+    assert status == 0
+    assert all(record["problem"] is None for record in records)
+    usual = dict(records[2]["usual"])
+    normal = shop()[records[2]["nearest"] - 1]
+    assert usual["country %"] == normal[3]
+    assert usual["금액 [원]"] == float(normal[2].replace(",", "."))
+    assert usual["age"] == (float(normal[4]) if normal[4] else None)
+    hour = int(normal[1][11:13]) - 9
+    day = int(normal[1][8:10]) if hour >= 0 else int(normal[1][8:10]) - 1
+    assert usual["when"].startswith(f"2025-0{3 if day else 2}-{day or 28:02d}T{hour % 24:02d}:")
+    assert usual["when"].endswith(":00+00:00")
+
+
+def test_cells_that_cannot_be_read_are_told_by_the_users_column(made, tmp_path, capsys):
+    rows = shop()[:200]
+    rows[3][2] = "twelve"
+    rows[5][1] = "yesterday"
+    rows[7][4] = "1e300"
+    rows[9] = rows[9][:-1]
+    rows[11][2] = "1e999"
+    found, err = scored(capsys, made, write(tmp_path / "t.csv", rows), "--keep", "order")
+    problems = {int(row["row"]): row["problem"] for row in found if row["problem"]}
+    assert problems == {
+        4: "column 금액 [원]: 'twelve' is not a number",
+        6: "column when: 'yesterday' is no date",
+        8: "column age: 1e300 is out of range",
+        10: "6 cells instead of 7",
+        12: "column 금액 [원]: 1e999 is out of range",
+    }
+    assert "5 bad rows left unscored, the first is line 5, column 금액 [원]: 'twelve'" in err
+    good = [i for i in range(200) if i + 1 not in problems]
+    np.testing.assert_allclose(
+        [float(found[i]["score"]) for i in good], made.scores[good], rtol=1e-5
+    )
+    assert all(found[i - 1]["score"] == found[i - 1]["flag"] == "" for i in problems)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (
+            "when;age;country %",
+            "column '금액 [원]' is missing; needed: when, 금액 [원], country %, age",
+        ),
+        ("when;age;age;country %;금액 [원]", "column 'age' stands twice"),
+        ("timestamp,value", "time series"),
+    ],
+)
+def test_a_header_without_a_needed_column_is_one_line(made, header, message, tmp_path, capsys):
+    source = tmp_path / "t.csv"
+    source.write_text(header + "\n1;2;3;4;5\n", encoding="utf-8")
+    status, out, err = call(capsys, made.folder, source)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+LIGHT = """
+import json, sys
+import numpy as np
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        banned = {"flax", "optax", "orbax", "sklearn", "jaxtyping", "pyarrow", "jaxdl.tables"}
+        if name.split(".")[0] in banned or name in banned:
+            raise ImportError("blocked: " + name)
+
+sys.meta_path.insert(0, Block())
+from jaxdl.serving import score, scorer_file
+scorer = scorer_file.load(sys.argv[1])
+found, _ = scorer.score(np.load(sys.argv[2], allow_pickle=False))
+print(json.dumps(found.tolist()))
+sys.exit(score.main([sys.argv[1], sys.argv[3]]))
+"""
+
+
+def test_codes_are_scored_without_pyarrow_and_a_table_says_that_it_needs_it(made, tmp_path):
+    np.save(tmp_path / "codes.npy", made.codes)
+    source = write(tmp_path / "t.csv", shop()[:3])
+    command = [sys.executable, "-c", LIGHT, made.folder, tmp_path / "codes.npy", source]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr == "error: this scorer needs the package pyarrow to read a table\n"
+    np.testing.assert_allclose(json.loads(done.stdout), made.scores, rtol=1e-5)

@@ -151,9 +151,9 @@ def test_parquet_gives_what_csv_gives(made, tmp_path, capsys, monkeypatch):
     holes[170] = None
     table = table.set_column(1, "V1", pyarrow.array(holes))
     parquet.write_table(table, tmp_path / "t.parquet", row_group_size=150)
-    status, out, err = call(capsys, folder, tmp_path / "t.parquet")
+    status, out, err = call(capsys, folder, tmp_path / "t.parquet", "--strict")
     assert (status, out) == (2, "")
-    assert "row 171, column V1" in err
+    assert "row 171, column V1: nan is not finite" in err
     (tmp_path / "t.parquet").write_bytes(b"PAR1 no")
     status, _, err = call(capsys, folder, tmp_path / "t.parquet")
     assert status == 2
@@ -168,7 +168,7 @@ def test_blocks_of_any_size_give_the_same_lines(made, tmp_path):
     """A file is cut at arbitrary bytes; the rows must not notice."""
     _, raw, _ = made
     data = write_csv(tmp_path / "t.csv", raw).read_bytes().replace(b"\n", b"\r\n")
-    wanted = table_reader.Wanted(NAMES)
+    wanted = table_reader.NumberTable(NAMES)
     for size in (1, 37, 1000, 1 << 20):
         stream = io.BytesIO(b"\xef\xbb\xbf" + data if size > 3 else data)
         chunks = list(table_reader.read_csv(lambda most, s=stream, n=size: s.read(n), wanted))
@@ -181,7 +181,7 @@ def test_blocks_of_any_size_give_the_same_lines(made, tmp_path):
 def test_standard_input_is_answered_line_by_line(made, tmp_path):
     folder, raw, scorer = made
     lines = write_csv(tmp_path / "t.csv", raw[:3]).read_bytes().splitlines(keepends=True)
-    command = [sys.executable, "-m", "jaxdl.score", folder, "-", "--format", "jsonl"]
+    command = [sys.executable, "-m", "jaxdl.score", folder, "-", "--format", "jsonl", "--strict"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     # a pipe is buffered unless this is set, which would hide a missing flush
     env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -207,15 +207,17 @@ BAD = {
     "column 'V3' is missing": "Time,V1,V2,Amount\n1,2,3,4\n",
     "column 'V1' stands twice": "Time,V1,V1,V2,V3,Amount\n1,2,3,4,5,6\n",
     "column 'city' is unknown": "Time,V1,V2,V3,Amount,city\n1,2,3,4,5,x\n",
-    "line 3, column V2: 'x y' is not a number": "Time,V1,V2,V3,Amount\n1,2,3,4,5\n1,2,x y,4,5\n",
+    "line 3, column V2: 'x y' is not a number": "Time,V1,V2,V3,Amount\n\n1,2,x y,4,5\n",
     "line 2, column V1: '1_0' is not a number": "Time,V1,V2,V3,Amount\n1,1_0,3,4,5\n",
     "line 2, column V1: '' is not a number": "Time,V1,V2,V3,Amount\n1,,3,4,5\n",
     "line 3, column V3: NaN is not finite": "Time,V1,V2,V3,Amount\n\n1,2,3,NaN,5\n",
-    "line 2, column V3: 1e39 is not finite": "Time,V1,V2,V3,Amount\n1,2,3,1e39,5\n",
+    "line 2, column V3: 1e39 is out of range": "Time,V1,V2,V3,Amount\n1,2,3,1e39,5\n",
     "line 2, column Amount: -5 is negative": "Time,V1,V2,V3,Amount\n1,2,3,4,-5\n",
-    "line 2 has 4 cells instead of 5": "Time,V1,V2,V3,Amount\n1,2,3,4\n",
+    "line 2: 4 cells instead of 5": "Time,V1,V2,V3,Amount\n1,2,3,4\n",
     "line 2: byte 0xff": b"Time,V1,V2,V3,Amount\n1,2,3,\xff,5\n",
-    "more than 65,536 bytes": "Time,V1,V2,V3,Amount\n" + "1" * 70_000,
+    "line 2: a zero byte": "Time,V1,V2,V3,Amount\n1,2,3,\0,5\n",
+    "line 2: a quote is not closed": 'Time,V1,V2,V3,Amount\n1,2,3,4,"5\n',
+    "more than 1,048,576 bytes": "Time,V1,V2,V3,Amount\n" + "1" * 1_100_000,
 }
 
 
@@ -224,21 +226,22 @@ def test_bad_standard_input_prints_no_header(made, capsys, monkeypatch, message)
     bad = BAD[message]
     stream = io.BytesIO(bad if isinstance(bad, bytes) else bad.encode())
     monkeypatch.setattr(score, "pipe_reader", lambda: stream.read)
-    status, out, err = call(capsys, made[0], "-")
+    status, out, err = call(capsys, made[0], "-", "--strict")
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert message in err
     assert err.startswith("error: standard input: ")
 
 
+@pytest.mark.parametrize("strict", [[], ["--strict"]], ids=["", "strict"])
 @pytest.mark.parametrize("message", BAD)
 def test_bad_input_gives_one_line_status_2_and_leaves_the_old_output(
-    made, tmp_path, capsys, message
+    made, tmp_path, capsys, message, strict
 ):
     bad = BAD[message]
     source, output = tmp_path / "t.csv", tmp_path / "o.csv"
     source.write_bytes(bad if isinstance(bad, bytes) else bad.encode())
     output.write_text("of yesterday")
-    status, out, err = call(capsys, made[0], source, "--output", output)
+    status, out, err = call(capsys, made[0], source, "--output", output, *strict)
     assert (status, out) == (2, "")
     assert message in err
     assert err.startswith(f"error: {source}")
@@ -251,18 +254,25 @@ def test_a_fault_in_the_last_row_of_a_file_prints_no_row(made, tmp_path, capsys,
     monkeypatch.setattr(table_reader, "BLOCK_BYTES", 500)
     source = write_csv(tmp_path / "t.csv", made[1])
     source.write_text(source.read_text() + "1,2,3,4,inf\n")
-    status, out, err = call(capsys, made[0], source)
+    status, out, err = call(capsys, made[0], source, "--strict")
     assert (status, out) == (2, "")
-    assert "line 402, column Amount: inf is not finite" in err
+    assert "line 402, column Amount: inf is out of range" in err
 
 
-def test_finite_values_without_a_finite_score_are_refused(made, tmp_path, capsys):
+def test_finite_values_without_a_finite_score_are_marked_or_refused(made, tmp_path, capsys):
     """The square of a value near float32's largest is infinite, and infinity compares with all."""
     raw = made[1][:5].copy()
     raw[2, 1] = 3e38
-    status, out, err = call(capsys, made[0], write_csv(tmp_path / "t.csv", raw))
+    source = write_csv(tmp_path / "t.csv", raw)
+    status, out, err = call(capsys, made[0], source, "--strict")
     assert (status, out) == (2, "")
-    assert "row 3 has no finite score" in err
+    assert "row 3: no finite score" in err
+    status, out, err = call(capsys, made[0], source)
+    assert status == 0
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [row["score"] == "" for row in rows] == [False, False, True, False, False]
+    assert rows[2]["problem"] == "no finite score: its values are out of all range"
+    assert "1 bad row left unscored, the first is row 3: no finite score" in err
 
 
 CALLS = {
@@ -322,7 +332,7 @@ def test_any_mutation_gives_a_typed_error_or_finite_rows(place, cut, text):
     data = (good[:place] + text + good[place + cut :]).encode()
     stream = io.BytesIO(data)
     try:
-        wanted = table_reader.Wanted(NAMES, ("Time", "Amount"))
+        wanted = table_reader.NumberTable(NAMES, ("Time", "Amount"))
         chunks = list(table_reader.read_csv(lambda most: stream.read(64), wanted))
     except UserError:
         return
