@@ -1,10 +1,12 @@
 """python -m jaxdl.score: streams, formats, faults, and what is left behind after a fault."""
 
 import csv
+import gzip
 import io
 import json
 import os
 import select
+import shlex
 import subprocess
 import sys
 
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from jaxdl.anomaly import detectors, thresholds
 from jaxdl.errors import UserError
 from jaxdl.precision import double_precision
-from jaxdl.serving import export, score, scorer_file, table_reader, transactions
+from jaxdl.serving import export, score, score_writer, scorer_file, table_reader, transactions
 from tests.conftest import ROOT
 
 NAMES = ("Time", "V1", "V2", "V3", "Amount")
@@ -275,6 +277,186 @@ def test_finite_values_without_a_finite_score_are_marked_or_refused(made, tmp_pa
     assert "1 bad row left unscored, the first is row 3: no finite score" in err
 
 
+MIXED = """Time,V1,V2,V3,Amount,id
+1,2,3,4,5,a
+1,oops,3,4,5,b
+1,2,3,4
+1,2,3,1e39,5,c
+
+1,2,3,4,-5,d
+7,2,3,4,5,e
+"""
+PROBLEMS = {
+    2: "column V1: 'oops' is not a number",
+    3: "4 cells instead of 6",
+    4: "column V3: 1e39 is out of range",
+    5: "column Amount: -5 is negative",
+}
+
+
+def test_bad_rows_are_marked_and_counted_and_the_others_scored(made, tmp_path, capsys):
+    (tmp_path / "t.csv").write_text(MIXED)
+    status, out, err = call(capsys, made[0], tmp_path / "t.csv", "--keep", "id")
+    assert status == 0
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert {int(row["row"]): row["problem"] for row in rows if row["problem"]} == PROBLEMS
+    assert [row["id"] for row in rows] == ["a", "b", "", "c", "d", "e"]
+    scores = made[2].score(np.array([[1.0, 2, 3, 4, 5], [7, 2, 3, 4, 5]]))[0]
+    np.testing.assert_array_equal(np.float32([rows[0]["score"], rows[5]["score"]]), scores)
+    for row in rows[1:5]:
+        assert row["score"] == row["flag"] == row["p_value"] == row["top"] == ""
+    assert err.count("\n") == 1
+    bad = "4 bad rows left unscored, the first is line 3, column V1: 'oops' is not a number"
+    assert err.strip().endswith(bad)
+    status, out, _ = call(
+        capsys, made[0], tmp_path / "t.csv", "--keep", "id", "--format", "jsonl", "--only-flagged"
+    )
+    records = [json.loads(line) for line in out.splitlines()]
+    assert {r["row"]: r["problem"] for r in records if r["problem"]} == PROBLEMS
+    bad = [r for r in records if r["problem"]]
+    assert all(r["score"] is r["flag"] is r["p_value"] is None for r in bad)
+    assert all(r["flag"] for r in records if not r["problem"])
+
+
+def test_strict_refuses_the_first_bad_row(made, tmp_path, capsys):
+    (tmp_path / "t.csv").write_text(MIXED)
+    words = [made[0], tmp_path / "t.csv", "--keep", "id", "--strict"]
+    status, out, err = call(capsys, *words, "--output", tmp_path / "o.csv")
+    assert (status, out) == (2, "")
+    assert err == f"error: {tmp_path / 't.csv'}: line 3, column V1: 'oops' is not a number\n"
+    assert not (tmp_path / "o.csv").exists()
+
+
+def test_standard_input_goes_on_behind_a_bad_row(made, capsys, monkeypatch):
+    stream = io.BytesIO(MIXED.encode())
+    monkeypatch.setattr(score, "pipe_reader", lambda: lambda most: stream.readline())
+    status, out, err = call(capsys, made[0], "-", "--keep", "id", "--format", "jsonl")
+    assert status == 0
+    records = [json.loads(line) for line in out.splitlines()]
+    assert [r["row"] for r in records] == [1, 2, 3, 4, 5, 6]
+    assert {r["row"]: r["problem"] for r in records if r["problem"]} == PROBLEMS
+    assert "the first is line 3, column V1" in err
+
+
+def test_a_few_bad_rows_in_a_large_block_are_found_and_the_rest_is_quick(made, tmp_path):
+    """The lines around a fault are read with care, not the whole block."""
+    lines = ["1,2,3,4,5"] * 5000
+    lines[1234], lines[4321] = "1,x,3,4,5", "1,2,3,4,5,6"
+    data = (",".join(NAMES) + "\n" + "\n".join(lines) + "\n").encode()
+    careful = []
+
+    class Counting(table_reader.NumberTable):
+        def careful(self, cells, layout):
+            careful.append(len(cells))
+            return super().careful(cells, layout)
+
+    (chunk,) = table_reader.read_csv(io.BytesIO(data).read, Counting(NAMES))
+    assert {place: str(problem) for place, problem in chunk.problems.items()} == {
+        1234: "line 1236, column V1: 'x' is not a number",
+        4321: "line 4323: 6 cells instead of 5",
+    }
+    np.testing.assert_array_equal(np.delete(chunk.rows, [1234, 4321], 0), [[1, 2, 3, 4, 5]] * 4998)
+    assert sum(careful) < 400
+
+
+def test_a_csv_is_read_the_same_without_pyarrow(made, tmp_path, monkeypatch):
+    data = write_csv(tmp_path / "t.csv", made[1]).read_bytes()
+    table = table_reader.NumberTable(NAMES)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (chunk,) = table_reader.read_csv(io.BytesIO(data).read, table)
+    np.testing.assert_array_equal(chunk.rows, made[1])
+
+
+@pytest.mark.parametrize("name", ["o.csv.gz", "o.jsonl.gz", "o.parquet"])
+def test_output_in_other_forms_says_the_same(made, name, tmp_path, capsys):
+    from pyarrow import parquet
+
+    source = tmp_path / "t.csv"
+    ids = ["=1+1", 'a "b", c', "", *["x"] * 397]
+    cells = ['"' + cell.replace('"', '""') + '"' for cell in ids]
+    write_csv(source, made[1], extra=[("id", cells)])
+    source.write_text(source.read_text() + "1,2,3,4,x,last\n")
+    out = tmp_path / name
+    words = [made[0], source, "--keep", "id", "--explain", "all"]
+    status, printed, err = call(capsys, *words, "--output", out)
+    assert (status, printed) == (0, "")
+    assert "1 bad row" in err
+    wanted = list(csv.DictReader(io.StringIO(call(capsys, *words)[1])))
+    assert [row["id"] for row in wanted[:3]] == ["'=1+1", 'a "b", c', ""]
+    if name == "o.csv.gz":
+        text = gzip.decompress(out.read_bytes()).decode()
+        assert list(csv.DictReader(io.StringIO(text))) == wanted
+        return
+    if name == "o.jsonl.gz":
+        lines = gzip.decompress(out.read_bytes()).decode().splitlines()
+        records = [json.loads(line) for line in lines]
+    else:
+        records = parquet.read_table(out).to_pylist()
+    assert [record["id"] for record in records] == [*ids, "last"]
+    assert list(records[0]) == ["id", *score_writer.FIELDS]
+    for record, row in zip(records, wanted, strict=True):
+        assert record["row"] == int(row["row"])
+        assert record["problem"] == (row["problem"] or None)
+        if row["problem"]:
+            assert record["score"] is record["flag"] is record["p_value"] is None
+        else:
+            assert np.float32(record["score"]) == np.float32(row["score"])
+            assert record["flag"] == (row["flag"] == "1")
+            assert record["p_value"] == pytest.approx(float(row["p_value"]), rel=1e-5)
+            assert record["nearest"] == int(row["nearest"])
+            assert record["distance"] == float(row["distance"])
+    if name == "o.parquet":
+        assert records[0]["top"] == wanted[0]["top"]
+        assert records[0]["usual"] == wanted[0]["usual"]
+
+
+def test_a_gzipped_file_that_is_cut_off_is_one_line(made, tmp_path, capsys):
+    packed = gzip.compress(write_csv(tmp_path / "t.csv", made[1]).read_bytes())
+    source = tmp_path / "t.csv.gz"
+    source.write_bytes(packed[:-200])
+    status, out, err = call(capsys, made[0], source)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert f"{source}: is damaged" in err
+
+
+FORMULAS = ["=1", "+a", "-a", "@a", " =1", "\u200b=1", "\ufeff+a", "\u3000@a", "＝1", "＋a", "－1"]
+FORMULAS += ["＠a", "﹦1", "\t1", "\x01=1", "-1+1", "+1_0", "-inf", "--1", "'\t"[1:], "\xa0-a"]
+TEXTS = ["-3.5", "+4", "-1e5", "-3,5", " -2", "a=1", "", "한국", "3-4", "a@b.c", "-.5", "1", "(=1)"]
+
+
+def test_formulas_of_every_kind_get_an_apostrophe_and_numbers_none():
+    assert [score_writer.harmless(cell) for cell in FORMULAS] == ["'" + cell for cell in FORMULAS]
+    assert [score_writer.harmless(cell) for cell in TEXTS] == TEXTS
+
+
+def test_names_of_kept_columns_are_harmless_too(made, tmp_path, capsys):
+    source = write_csv(tmp_path / "t.csv", made[1][:3], extra=[("=cmd()", ["1", "2", "3"])])
+    status, out, _ = call(capsys, made[0], source, "--keep", "=cmd()")
+    assert status == 0
+    assert out.startswith("'=cmd(),row,score")
+
+
+CLOSED = {
+    ">&-": "error: standard output is closed: give --output\n",
+    "2>&-": "",
+    "<&-": "error: standard input is closed: there is nothing to read\n",
+    ">&- 2>&-": "",
+    "> /dev/full": "error: output: No space left on device\n",
+}
+
+
+@pytest.mark.parametrize("how", CLOSED)
+def test_a_closed_standard_stream_is_one_line_or_silence(made, how, tmp_path):
+    source = write_csv(tmp_path / "t.csv", made[1])
+    words = [sys.executable, "-m", "jaxdl.score", made[0], "-" if "<" in how else source]
+    command = f"{shlex.join(map(str, words))} {how}"
+    command = ["sh", "-c", command]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == (0 if how == "2>&-" else 2)
+    assert done.stderr == CLOSED[how]
+    assert done.stdout.count("\n") == (401 if how == "2>&-" else 0)
+
+
 CALLS = {
     "name an input": [],
     "is not a file": ["nothing.csv"],
@@ -284,6 +466,9 @@ CALLS = {
     "column 'id' is missing": ["t.csv", "--keep", "id"],
     "--top 0": ["t.csv", "--top", "0"],
     "invalid choice": ["t.csv", "--format", "xml"],
+    "Parquet needs an --output": ["t.csv", "--format", "parquet"],
+    "names a column twice": ["t.csv", "--keep", "id", "--keep", "id"],
+    "folder of Parquet files": ["."],
     "unknown option --out": ["t.csv", "--out", "x"],
     "has the sha256": ["t.csv", "--sha256", "00"],
     "--output nowhere/o.csv cannot be written (No such": ["t.csv", "--output", "nowhere/o.csv"],
@@ -340,6 +525,40 @@ def test_any_mutation_gives_a_typed_error_or_finite_rows(place, cut, text):
     assert rows.shape[1] == 5
     assert np.isfinite(rows).all()
     assert (rows[:, [0, 4]] >= 0).all()
+
+
+def read_both_ways(data, table):
+    """Chunks of the quick way wherever it can, and of the careful way alone."""
+    found = []
+    for few in (1, 10**9):
+        table_reader.FEW_LINES = few
+        try:
+            found.append(list(table_reader.read_csv(io.BytesIO(data).read, table)))
+        except UserError as error:
+            found.append(str(error))
+        finally:
+            table_reader.FEW_LINES = 64
+    return found
+
+
+CELLS = st.text(st.sampled_from(list("0123456789.,-+eE_\" \r\t nafiNA'=x한é")), max_size=5)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cells=st.lists(st.lists(CELLS, min_size=2, max_size=4), min_size=1, max_size=6))
+def test_the_quick_way_and_the_careful_way_find_the_same(cells):
+    rows = [
+        [cells[i % len(cells)][0], f"{i}.5", "kept " + cells[i % len(cells)][1]] for i in range(9)
+    ]
+    data = "V1,V2,id\n" + "".join(",".join(row) + "\n" for row in rows)
+    table = table_reader.NumberTable(("V1", "V2"), ("V2",), ("id",))
+    quick, careful = read_both_ways(data.encode(), table)
+    if isinstance(careful, str):
+        assert quick == careful
+        return
+    for one, two in zip(quick, careful, strict=True):
+        np.testing.assert_array_equal(one.rows, two.rows)
+        assert one[2:] == two[2:]
 
 
 def test_a_kill_leaves_no_output(made, tmp_path):
