@@ -1,39 +1,54 @@
 """A live time series on standard input, a score for each event on standard output.
 
-    tail -f values.csv | python -m jaxdl.live --step-seconds 1800 --state taxi.npz
+    tail -f values.csv | python -m jaxdl.live --state taxi.npz
 
-Lines are `value` or `timestamp,value`; a header line is passed over. The answer to each line is one
-line of JSON, written at once: {"row", "time", "value", "score", "alarm"}. With time stamps, rows
-that are missing are filled in as missing; a time stamp that goes back, or a line that is no number,
-is answered with {"error"} and skipped. `--state` is read if it exists and written at the end and
-every `--save-every` rows, so that a restart goes on where it stopped.
+Lines are `value` or `timestamp,value`; a first line of names is passed over. A time stamp is ISO
+8601 (with T or a blank, Z, an offset, fractions of a second; UTC where no zone is named) or the
+seconds, milliseconds or microseconds since 1970. The answer to each line is one line of JSON,
+written at once: {"row", "time", "value", "score", "alarm"}, and "note" where there is something to
+know. A line that is no event is answered with {"error"} and skipped.
+
+Without --step-seconds the time between two events is the median of the first ten differences; the
+first eleven events have the score 0. Rows that are missing are filled in as missing, however many.
+A stamp that goes back is refused. One more than ten steps ahead is in doubt: if the next event
+comes before it, it is taken back. After 100 refused stamps in order the clock counts as set back.
+
+--state is read if it exists and written at the end and every --save-every rows; a journal beside it
+(.NAME.journal) holds the rows since then. So after an end of any kind, kill -9 too, a restart goes
+on behind the last answer. A row that was written down but not yet answered counts as given. One
+process at a time may use a state file.
 
 `python -m jaxdl.score --series` is the same. Exit status: 0 at the end of the input; 2 for a
-mistake in the call or the state file; 130 after Ctrl-C and 143 after SIGTERM, with the state saved.
+mistake in the call or the state file, or where an output cannot be written; 130 after Ctrl-C and
+143 after SIGTERM, with the state saved.
 """
 
 import contextlib
+import functools
 import json
 import math
 import os
 import signal
 import sys
-import tempfile
-import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxdl.errors import UserError
+from jaxdl.serving import live_clock
 from jaxdl.serving.command import Parser
+from jaxdl.serving.live_clock import LiveState, Memory
+from jaxdl.serving.live_lines import MOST_CHARACTERS, Event, is_header, parse_event
+from jaxdl.serving.live_state import StateFile
 
-MOST_MISSING_DAYS = 7
-MOST_CHARACTERS = 4096
-FORMAT = 1
+FIRST_DIFFERENCES = 10  # of stamps, whose median is the step
+USUAL_STEP = timedelta(minutes=5)  # where there are no stamps to tell
+# A step this far from the stamps' own is most likely a mistake in the call
+TOLERANCE = 0.25
 
 
 @dataclass(frozen=True)
@@ -41,54 +56,82 @@ class Options:
     """Options of `python -m jaxdl.live`.
 
     Attributes:
-        step_seconds: time between two events.
+        step_seconds: time between two events; None: as the state file or the stamps say.
         threshold: mean surprise (decades) that begins an alarm; None: the detector's own.
         state: file that the detector's memory is kept in (.npz, no pickle).
         save_every: rows between two saves of the state.
     """
 
-    step_seconds: int = 300
+    step_seconds: float | None = None
     threshold: float | None = None
     state: Path | None = None
     save_every: int = 1000
+
+    def step(self) -> timedelta | None:
+        """`step_seconds` as a time."""
+        return None if self.step_seconds is None else timedelta(seconds=self.step_seconds)
 
 
 class Live:
     """The detector with its clock. `answers` turns lines into records.
 
+    Attributes:
+        now: the series so far; None while the step is not known.
+
     Raises:
-        UserError: the step is not between a second and a day, or the state file cannot be used.
+        UserError: the step is not between a tenth of a second and a day, the state file cannot be
+            used, or another process is using it.
     """
 
     def __init__(self, options: Options):
-        import jax
-
-        from jaxdl.timeseries import streaming
-
-        if not 1 <= options.step_seconds <= 86400:
-            raise UserError(f"--step-seconds {options.step_seconds}: give 1 to 86400")
-        if options.save_every < 1:
-            raise UserError(f"--save-every {options.save_every}: give 1 or more")
+        _check(options)
         self.options = options
-        if options.threshold is not None and not math.isfinite(options.threshold):
-            raise UserError(f"--threshold {options.threshold}: give a finite number")
-        if options.state is not None and not options.state.absolute().parent.is_dir():
-            raise UserError(f"--state {options.state}: there is no such folder")
-        settings = streaming.DEFAULT
-        if options.threshold is not None:
-            settings = settings._replace(threshold=options.threshold)
-        self.step = jax.jit(lambda state, value: streaming.step(state, value, settings))
-        self.detector = streaming.start(86400 // options.step_seconds)
-        self.last: datetime | None = None
-        self.unsaved = 0
-        if options.state is not None and options.state.exists():
-            self.detector, self.last = load(options.state, options.step_seconds)
+        self._step = _compiled_step(options.threshold)
+        self.now: LiveState | None = None
+        self._early: list[Event] = []  # before the step is known
+        self._first_times: list[datetime] = []  # of this process, to check the step
+        self._notes: list[str] = []
+        self._unsaved = 0
+        self._file = None if options.state is None else StateFile(options.state)
+        try:
+            self._go_on()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the state file without saving."""
+        if self._file is not None:
+            self._file.close()
+
+    def _go_on(self) -> None:
+        """Start where the state file and its journal end, or anew."""
+        step = self.options.step()
+        if self._file is not None:
+            self.now = self._file.read()
+            known = self._file.journaled_step() if self.now is None else self.now.step
+            if None not in (step, known) and step != known:
+                raise UserError(
+                    f"{self.options.state} was made with --step-seconds {known.total_seconds():g}, "
+                    f"not {step.total_seconds():g}"
+                )
+            step = step or known
+        if self.now is None and step is not None:
+            self.now = _fresh(step)
+        if self._file is not None:
+            for event in self._file.replay():
+                self._answer(event)
+                self._unsaved += 1
+            self._file.begin_journal(step)
+            self._notes.clear()  # they were told
+            if self._file.torn:
+                self._note("the last line of the journal was torn by a kill and is dropped")
 
     def answers(self, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
         """One record for each line; empty lines and a header give none.
 
         Raises:
-            OSError: the state file cannot be written.
+            UserError: the state file cannot be written.
         """
         first = True
         for line in lines:
@@ -96,110 +139,162 @@ class Live:
             if not text:
                 continue
             try:
-                time, value = parse(text)
-                yield self.event(time, value)
-                if self.unsaved >= self.options.save_every:
-                    self.save()
+                event = parse_event(text if len(line) < MOST_CHARACTERS else line)
             except ValueError as error:
-                header = first and not any(ch.isdigit() for ch in text)
-                if not header:
+                if not (first and len(line) < MOST_CHARACTERS and is_header(text)):
                     yield {"error": str(error)}
+            else:
+                yield self.event(event)
+                if self._unsaved >= self.options.save_every:
+                    self.save()
             first = False
 
-    def event(self, time: datetime | None, value: float) -> dict[str, Any]:
-        """Score one event, after filling in the rows that are missing before it.
+    def event(self, event: Event) -> dict[str, Any]:
+        """The answer to one event, which is written down before it is given.
 
         Raises:
-            ValueError: the time stamp is not later than the one before, or the gap is too long.
+            UserError: it cannot be written down.
         """
-        if time is not None and self.last is not None:
-            late = round((time - self.last).total_seconds() / self.options.step_seconds)
-            if late < 1:
-                raise ValueError(f"{time} is not a step later than {self.last}; skipped")
-            if late * self.options.step_seconds > MOST_MISSING_DAYS * 86400:
-                raise ValueError(
-                    f"{time} is more than {MOST_MISSING_DAYS} days after {self.last}; start a "
-                    "fresh state for the new stretch"
-                )
-            # what the step makes of a missing value
-            missing = np.int32(late - 1)
-            self.detector = self.detector._replace(rows=self.detector.rows + missing)
-        self.detector, score, flag = self.step(self.detector, np.float32(value))
-        self.unsaved += 1
-        self.last = time if time is not None else self.last
-        return {
-            "row": int(self.detector.rows) - 1,
-            "time": None if time is None else str(time),
-            "value": value if math.isfinite(value) else None,
-            "score": round(float(score), 6),
-            "alarm": bool(flag),
-        }
+        if self._file is not None:
+            self._file.write_down(event)
+        self._unsaved += 1
+        self._check_step(event.time)
+        record = self._answer(event)
+        if self._notes:
+            record["note"] = "; ".join(self._notes)
+            self._notes.clear()
+        return record
 
     def save(self) -> None:
-        """Write the state file in one move; nothing without `--state`."""
-        self.unsaved = 0
-        if self.options.state is not None:
-            save(self.options.state, self.detector, self.last, self.options.step_seconds)
+        """Write the state file and cut the journal; nothing without `--state`.
+
+        While the step is not known there is no state yet: the journal has all events.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        self._unsaved = 0
+        if self._file is not None and self.now is not None:
+            self._file.save(self.now)
+
+    def _note(self, text: str) -> None:
+        self._notes.append(text)
+
+    # ---- the step ------------------------------------------------------------------------
+
+    def _answer(self, event: Event) -> dict[str, Any]:
+        """The answer to an event: a function of what came before."""
+        if self.now is not None:
+            return self._score(event)
+        before = self._early[-1].time if self._early else None
+        self._early.append(event)
+        if event.time is not None and len(self._early) <= FIRST_DIFFERENCES:
+            if before is not None and event.time <= before:  # the clock decides later
+                return {"error": live_clock.not_later(event.time, before)}
+            return _record(len(self._early) - 1, event, 0.0, False)
+        return self._begin()
+
+    def _begin(self) -> dict[str, Any]:
+        """Choose the step by the events so far, and give them to the detector."""
+        times = [event.time for event in self._early if event.time is not None]
+        found = live_clock.typical_step(times)
+        step = found or USUAL_STEP
+        why = f"the median of the first {len(times) - 1} differences" if found else "no stamp tells"
+        self._note(f"the step is {step.total_seconds():g} s ({why}); --step-seconds sets it")
+        self.now = _fresh(step)
+        *earlier, latest = self._early
+        self._early = []
+        for event in earlier:
+            self._score(event)
+        self._unsaved = self.options.save_every  # so that the step is kept from now on
+        return self._score(latest)
+
+    def _check_step(self, time: datetime | None) -> None:
+        """Say once that the stamps have another step than was given."""
+        if time is None or self.now is None or len(self._first_times) > FIRST_DIFFERENCES:
+            return
+        self._first_times.append(time)
+        if len(self._first_times) > FIRST_DIFFERENCES:
+            found = live_clock.typical_step(self._first_times)
+            step = self.now.step
+            if found is not None and abs(found / step - 1) > TOLERANCE:
+                self._note(
+                    f"the stamps are {found.total_seconds():g} s apart (median of the first "
+                    f"{FIRST_DIFFERENCES}), but the step is {step.total_seconds():g} s: is "
+                    "--step-seconds right?"
+                )
+
+    # ---- one event -----------------------------------------------------------------------
+
+    def _score(self, event: Event) -> dict[str, Any]:
+        """Place an event by its stamp, score it, learn from it."""
+        placement = live_clock.place(self.now, event.time)
+        self.now = placement.state
+        if placement.note:
+            self._note(placement.note)
+        if placement.error:
+            return {"error": placement.error}
+        detector = self.now.memory.detector
+        if placement.missing:  # what the step makes of missing values
+            detector = detector._replace(rows=detector.rows + np.int32(placement.missing))
+        detector, score, flag = self._step(detector, np.float32(event.value))
+        self.now = self.now._replace(memory=Memory(detector, self._time_of(event)))
+        return _record(int(detector.rows) - 1, event, float(score), bool(flag))
+
+    def _time_of(self, event: Event) -> datetime | None:
+        """When the event was; one without a stamp is a step behind the last one."""
+        last = self.now.memory.last
+        if event.time is not None or last is None:
+            return event.time
+        with contextlib.suppress(OverflowError):  # the calendar ends
+            return last + self.now.step
+        return last
 
 
-def parse(text: str) -> tuple[datetime | None, float]:
-    """`value` or `timestamp,value`; an empty value or `nan` is a missing one.
-
-    Raises:
-        ValueError: the line is neither.
-    """
-    stamp, comma, number = text.rpartition(",")
-    try:
-        time = datetime.fromisoformat(stamp.strip().strip('"')) if comma else None
-        value = float(number) if number.strip() else math.nan
-    except ValueError:
-        raise ValueError(f"{text[:60]!r} is not 'value' or 'timestamp,value'; skipped") from None
-    if math.isinf(value) or abs(value) > float(np.finfo(np.float32).max):
-        raise ValueError(f"{text[:60]!r}: the value is out of range; skipped")
-    if time is not None and time.tzinfo is not None:
-        time = time.astimezone(UTC).replace(tzinfo=None)
-    return time, value
+def _check(options: Options) -> None:
+    """Raises UserError where an option makes no sense."""
+    least, most = live_clock.LEAST_STEP.total_seconds(), live_clock.MOST_STEP.total_seconds()
+    seconds = options.step_seconds
+    if seconds is not None and not least <= seconds <= most:  # not NaN either
+        raise UserError(f"--step-seconds {seconds:g}: give {least:g} to {most:.0f}")
+    if options.save_every < 1:
+        raise UserError(f"--save-every {options.save_every}: give 1 or more")
+    if options.threshold is not None and not math.isfinite(options.threshold):
+        raise UserError(f"--threshold {options.threshold}: give a finite number")
 
 
-def save(path: Path, detector: Any, last: datetime | None, step_seconds: int) -> None:
-    """State, clock and format number as a plain .npz."""
+@functools.cache
+def _compiled_step(threshold: float | None) -> Callable:
+    """`streaming.step` with this threshold; None: the detector's own."""
+    import jax
+
     from jaxdl.timeseries import streaming
 
-    arrays = {name: np.asarray(leaf) for name, leaf in streaming.to_arrays(detector).items()}
-    clock = np.datetime64("NaT", "us") if last is None else np.datetime64(last, "us")
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        try:
-            np.savez(file, **arrays, clock=clock.astype(np.int64), step=step_seconds, format=FORMAT)
-            file.close()
-            os.replace(file.name, path)  # noqa: PTH105 - one atomic move
-        except OSError:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    settings = streaming.DEFAULT
+    if threshold is not None:
+        settings = settings._replace(threshold=threshold)
+    return jax.jit(functools.partial(streaming.step, settings=settings))
 
 
-def load(path: Path, step_seconds: int) -> tuple[Any, datetime | None]:
-    """What `save` wrote.
-
-    Raises:
-        UserError: not such a file, or of another step.
-    """
+def _fresh(step: timedelta) -> LiveState:
+    """A series before its first event."""
     from jaxdl.timeseries import streaming
 
-    if not zipfile.is_zipfile(path):
-        raise UserError(f"{path} is not a state of this detector")
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        clock, step, form = (int(arrays.pop(name)) for name in ("clock", "step", "format"))
-        if form != FORMAT:
-            raise ValueError(f"its format is {form}")
-        detector = streaming.from_arrays(arrays)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is not a state of this detector ({error})") from error
-    if step != step_seconds:
-        raise UserError(f"{path} was made with --step-seconds {step}, not {step_seconds}")
-    stamp = np.datetime64(clock, "us")
-    return detector, None if np.isnat(stamp) else stamp.astype(datetime)
+    day = live_clock.rows_of_a_day(step)
+    return LiveState(step, Memory(streaming.start(day, min(day, streaming.MOST_SLOTS)), None))
+
+
+def _record(row: int, event: Event, score: float, alarm: bool) -> dict[str, Any]:
+    return {
+        "row": row,
+        "time": None if event.time is None else str(event.time),
+        "value": event.value if math.isfinite(event.value) else None,
+        "score": round(score, 6),
+        "alarm": alarm,
+    }
+
+
+# ---- the command ---------------------------------------------------------------------------------
 
 
 class _Stopped(Exception):
@@ -207,7 +302,10 @@ class _Stopped(Exception):
 
 
 class _Lines:
-    """Lines of standard input until its end or a signal, which never cuts an event in two."""
+    """Lines of standard input until its end or a signal, which never cuts an event in two.
+
+    Of a line that is too long only its first `MOST_CHARACTERS` are handed on, without a line end.
+    """
 
     def __init__(self):
         self.signum, self.waiting = 0, False
@@ -226,11 +324,26 @@ class _Lines:
         with contextlib.suppress(_Stopped):
             while not self.signum:
                 self.waiting = True
-                line = sys.stdin.readline(MOST_CHARACTERS)
+                line = self._line()
                 self.waiting = False
                 if not line:
                     return
                 yield line
+
+    def _line(self) -> str:
+        """The next line; "" at the end.
+
+        Raises:
+            UserError: standard input cannot be read.
+        """
+        try:
+            line = sys.stdin.readline(MOST_CHARACTERS)
+            rest = line
+            while len(rest) == MOST_CHARACTERS and not rest.endswith("\n"):
+                rest = sys.stdin.readline(MOST_CHARACTERS)
+        except OSError as error:
+            raise UserError(f"standard input cannot be read ({error.strerror})") from error
+        return line
 
 
 def _options(argv: Sequence[str]) -> Options:
@@ -239,9 +352,10 @@ def _options(argv: Sequence[str]) -> Options:
         usage="python -m jaxdl.live [--step-seconds N] [--state FILE] [options]",
         description=__doc__,
     )
-    add, usual = parser.add_argument, Options()
-    step, save = usual.step_seconds, usual.save_every
-    add("--step-seconds", type=int, default=step, metavar="N", help=f"between two events ({step})")
+    add, save = parser.add_argument, Options().save_every
+    add(
+        "--step-seconds", type=float, metavar="N", help="between two events; default: by the stamps"
+    )
     add(
         "--threshold",
         type=float,
@@ -255,25 +369,61 @@ def _options(argv: Sequence[str]) -> Options:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
+    _keep_standard_descriptors()
     lines = _Lines()
     rows = alarms = errors = 0
     try:
         options = _options(sys.argv[1:] if argv is None else argv)
+        for name, stream in (("input", sys.stdin), ("output", sys.stdout)):
+            if stream is None:
+                raise UserError(f"standard {name} is closed")
         live = Live(options)
         try:
             for record in live.answers(lines):
                 rows += "row" in record
                 errors += "error" in record
                 alarms += record.get("alarm", False)
-                print(json.dumps(record), flush=True)
-        except BrokenPipeError:  # `... | head` closed the pipe: nothing more to say
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        live.save()
+                if "note" in record:
+                    _say(f"note: {record['note']}")
+                if not _print(record):
+                    break
+            live.save()
+        finally:
+            live.close()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}")
         return 2
-    except OSError as error:
-        print(f"error: {options.state} cannot be written ({error.strerror})", file=sys.stderr)
-        return 2
-    print(f"{rows:,} rows, {alarms:,} alarms, {errors:,} lines skipped", file=sys.stderr)
+    _say(f"{rows:,} rows, {alarms:,} alarms, {errors:,} lines skipped")
     return 128 + lines.signum if lines.signum else 0
+
+
+def _keep_standard_descriptors() -> None:
+    """Open those of the descriptors 0 to 2 that are closed, or the next file would get one."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _print(record: dict[str, Any]) -> bool:
+    """Write an answer; False where nobody reads on (`... | head`).
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        print(json.dumps(record), flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the exit tries once more
+        if isinstance(error, BrokenPipeError):
+            return False
+        raise UserError(f"standard output cannot be written ({error.strerror})") from error
+    return True
+
+
+def _say(text: str) -> None:
+    """A line on standard error, where there is one."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(text, file=sys.stderr, flush=True)

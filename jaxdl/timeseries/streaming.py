@@ -33,6 +33,8 @@ STATISTICS = ("level", "novelty", "residual, 3 h", "|residual|, 3 h", "|residual
 BINS = 160
 LOWEST, HIGHEST = -5.0, 5.0  # decades that the histogram of a statistic covers
 TINY = 1e-9
+# Room for the course of a day where nobody needs more: a row in ten seconds
+MOST_SLOTS = 8640
 
 
 class Settings(NamedTuple):
@@ -46,7 +48,8 @@ class Settings(NamedTuple):
         memory: of the running mean and deviation.
         tail_memory: of the histograms.
         day_rate, week_rate: how fast the courses of the day and of the week follow.
-        learning: statistics are counted after this long, scored after twice as long.
+        learning: statistics are counted after this long, scored after twice as long, and if nine
+            tenths as many values have been counted.
         clip: largest residual that enters an average, in usual residuals.
         reach: largest residual that enters the usual residual, in usual residuals.
         floor: least usual residual, as a share of the deviation of the values.
@@ -77,7 +80,7 @@ class State(NamedTuple):
     """All that the detector remembers of one series; a pytree of float32 and int32 arrays.
 
     "Day" and "week" come in pairs of that order in arrays of two; `slots` is the room for the rows
-    of a day.
+    of a day. Where there are fewer than rows, neighbouring rows share one.
 
     Attributes:
         rows: events so far.
@@ -122,14 +125,15 @@ def start(day: int, slots: int | None = None) -> State:
 
     Args:
         day: events in a day (288 for one in five minutes), at least 1.
-        slots: room for the course of a day; equal for series that are vmapped together.
+        slots: room for the course of a day, by default as many; equal for series that are vmapped
+            together.
 
     Raises:
-        ValueError: `day` is not between 1 and `slots`.
+        ValueError: `day` or `slots` is not positive.
     """
     slots = day if slots is None else slots
-    if not 1 <= day <= slots:
-        raise ValueError(f"day must be 1..{slots} events, not {day}")
+    if day < 1 or slots < 1:
+        raise ValueError(f"day {day}, slots {slots}: give 1 event or more")
     zero = jnp.zeros(())
     return State(
         rows=jnp.int32(0),
@@ -207,7 +211,9 @@ def _step(
         state.histogram, state.largest, statistics, day, settings
     )
     counted = age > settings.learning * day
-    scored = age > 2 * settings.learning * day
+    # where much of the learning time was missing, there is too little to compare with
+    enough = state.histogram[0].sum() >= 0.9 * settings.learning * day
+    scored = (age > 2 * settings.learning * day) & enough
     score = jnp.where(scored, surprise.mean(), 0.0)
     flag, quiet_until = begin_alarm(score, state.rows, state.quiet_until, day, settings)
 
@@ -221,9 +227,15 @@ def _step(
     return new, score, flag
 
 
+def _rows_of_a_slot(state: State) -> Int[Array, ""]:
+    """How many neighbouring rows share a slot of the courses; mostly 1."""
+    return -(-state.day // state.day_course.shape[-1])
+
+
 def _hours(state: State) -> tuple[Int[Array, ""], Int[Array, ""]]:
-    """Which row of the day and of the week it is."""
-    return state.rows % state.day, state.rows % (7 * state.day)
+    """Which slot of the day and of the week it is."""
+    shared = _rows_of_a_slot(state)
+    return state.rows % state.day // shared, state.rows % (7 * state.day) // shared
 
 
 def _courses(state: State) -> tuple[Float[Array, "2"], Float[Array, "2"]]:
@@ -300,8 +312,9 @@ def _learn(
     # an anomaly must not become usual: after a day and a half large residuals are cut
     bound = jnp.where(age > 1.5 * day, settings.reach * usual, jnp.inf)
     size = jnp.minimum(jnp.abs(residual), bound)
-    size_rate = jnp.maximum(0.1, 1.0 / (visits[0] + 1.0))
-    course_rate = jnp.array([settings.day_rate, settings.week_rate])
+    shared = _rows_of_a_slot(state).astype(jnp.float32)  # all rows of a slot move it together
+    size_rate = jnp.maximum(0.1 / shared, 1.0 / (visits[0] + 1.0))
+    course_rate = jnp.array([settings.day_rate, settings.week_rate]) / shared
     courses_new = courses + jnp.maximum(course_rate, 1.0 / (visits + 1.0)) * (x - courses)
     # a course is judged where it had a guess
     course_rows = state.course_rows + known

@@ -7,20 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from datasets import nab
-from datasets.source import Request
 from jaxdl.timeseries import streaming
+from tests.series import same, taxi_twin, taxi_values
 
 advance, step = jax.jit(streaming.advance), jax.jit(streaming.step)
 
 
 @pytest.fixture(scope="module")
 def taxi():
-    return nab.load(Request("simulated"), "realKnownCause/nyc_taxi").value.astype(np.float32)
-
-
-def same(first, second):
-    return all(jax.tree.leaves(jax.tree.map(np.array_equal, first, second)))
+    return taxi_values()
 
 
 def test_live_is_the_backtest_bit_by_bit(taxi):
@@ -47,7 +42,7 @@ def test_the_future_changes_nothing(taxi):
 
 
 def test_it_finds_what_is_labelled_in_the_twin(taxi):
-    series = nab.load(Request("simulated"), "realKnownCause/nyc_taxi")
+    series = taxi_twin()
     _, scores, flags = advance(streaming.start(48), taxi)
     flagged = series.time[np.asarray(flags)]
     hit = [((flagged >= a) & (flagged <= b)).any() for a, b in series.windows]
@@ -140,9 +135,12 @@ def test_an_alarm_is_followed_by_silence():
     assert np.flatnonzero(streaming.alarms(scores, 1.0, day=24)).tolist() == [5, 60]
 
 
-def run(day, values):
-    """The state after these values."""
-    return advance(streaming.start(day), np.asarray(values, np.float32))[0]
+def run(day, values, state=None):
+    """The state after these values; one by one, which compiles once for all numbers of values."""
+    state = streaming.start(day) if state is None else state
+    for value in np.asarray(values, np.float32):
+        state, _, _ = step(state, value)
+    return state
 
 
 def test_a_course_is_judged_only_where_it_had_a_guess():
@@ -157,6 +155,52 @@ def test_a_course_is_judged_only_where_it_had_a_guess():
     week = run(4, [*[1, 2, 3, 4] * 7, 5])
     assert week.course_rows.tolist() == [25, 1]
     assert week.course_error[1] == 4
+
+
+@pytest.mark.parametrize(("value", "novelty"), [(4, 0.5), (0, 0.5), (-3, 2), (2, 0), (3, 0)])
+def test_novelty_is_the_distance_outside_all_earlier_values(value, novelty):
+    """Above and below, as a share of their range; four rows a day, counted behind the second."""
+    state = run(4, [1, 3, 2, value])
+    assert state.largest[1] == pytest.approx(max(novelty, 1e-6))
+
+
+def test_a_residual_is_measured_by_the_usual_one():
+    """Two rows without a course: 1 after 0, which is beyond all measure, then 3 after a mean of 1.
+
+    The usual residual is then 1, the residual 2, and the short average takes half of each.
+    """
+    assert run(4, [1]).residual[0] == 0.5 * streaming.DEFAULT.clip
+    state = run(4, [1, 3])
+    assert state.residual[0] == pytest.approx(5 + 0.5 * (2 - 5))
+    assert state.residual_abs[0] == pytest.approx(5.5 + 0.5 * (2 - 5.5))
+    # with a course: half of the hour's own usual size, half of all
+    state = run(1, [0, 4, 6, 2, 5])
+    usual = 0.5 * float(state.size_by_hour[0] + state.residual_size)
+    after, _, _ = step(state, np.float32(5.5))
+    expected = (5.5 - float(state.day_course[0])) / usual
+    assert after.residual[0] - state.residual[0] == pytest.approx(
+        0.5 * (expected - float(state.residual[0])), rel=1e-5
+    )
+
+
+def test_rows_that_share_a_slot_share_their_course():
+    """Twelve rows in four slots: each slot is the mean of its three rows on the first day."""
+    fresh = streaming.start(12, 4)
+    state = run(12, np.arange(12), fresh)
+    assert state.day_course.tolist() == pytest.approx([1, 4, 7, 10])
+    assert state.day_visits.tolist() == [3] * 4
+    assert state.week_course.tolist() == pytest.approx([1, 4, 7, 10] + [0] * 24)
+    # one more visit counts a sixth, as three of them together count a half
+    state, _, _ = step(state, np.float32(7))
+    rate = max(streaming.DEFAULT.day_rate / 3, 1 / 4)
+    assert state.day_course[0] == pytest.approx(1 + rate * (7 - 1))
+    assert (int(state.day), int(state.rows)) == (12, 13)
+    week = run(12, np.ones(84), fresh)
+    assert week.week_visits.tolist() == [3] * 28
+    # 10 rows in 4 slots: three a slot, the last one short
+    state = run(10, np.ones(70), streaming.start(10, 4))
+    assert state.day_visits.tolist() == [21, 21, 21, 7]
+    assert state.week_visits.tolist() == [3] * 23 + [1] + [0] * 4
 
 
 def test_the_better_course_is_what_is_expected():

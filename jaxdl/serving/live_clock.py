@@ -1,0 +1,177 @@
+"""The clock of a live series: the time between events, and what a time stamp means for the rows.
+
+The rule:
+
+1. A stamp at least one step later than the last one is the next event; rows between are missing.
+2. One more than `MOST_SURE` steps later, or the first one of all, is taken as well, but stays in
+   doubt until the next event. If that comes earlier, the stamp in doubt was wrong: its event is
+   taken back, as if it had never been.
+3. Any other stamp is refused. `SET_BACK` refused ones in a row, each later than the one before,
+   mean that the clock was set back: the series goes on there, at the same hour of the week.
+
+A gap of any length is only a gap: the rows in it are missing, what the detector has learnt stays.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from jaxdl.timeseries import streaming
+
+LEAST_STEP, MOST_STEP = timedelta(seconds=0.1), timedelta(days=1)
+MOST_SURE = 10
+SET_BACK = 100
+LONG_GAP = timedelta(days=7)
+MOST_ROWS = 2**30  # int32 counts them; a longer gap is shortened by whole weeks
+# Whole parts of a day that a step near them is meant to be, in seconds
+USUAL = [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30]
+USUAL_STEPS = [
+    timedelta(seconds=count * unit)
+    for unit, counts in ((0.1, [1, 2, 5]), (1, USUAL), (60, USUAL), (3600, [1, 2, 3, 4, 6, 8, 12]))
+    for count in counts
+] + [MOST_STEP]
+
+
+class Memory(NamedTuple):
+    """What the next answer depends on.
+
+    Attributes:
+        detector: all that it has learnt.
+        last: time of its last event; None before the first stamp.
+    """
+
+    detector: "streaming.State"
+    last: datetime | None
+
+
+class LiveState(NamedTuple):
+    """A series with its clock.
+
+    Attributes:
+        step: time between two events.
+        memory: of all events so far.
+        before: the memory before an event whose stamp is in doubt; None where none is.
+        refused: stamps refused in a row, each later than the one before.
+        refused_last: the last of them.
+    """
+
+    step: timedelta
+    memory: Memory
+    before: Memory | None = None
+    refused: int = 0
+    refused_last: datetime | None = None
+
+
+class Placement(NamedTuple):
+    """Where an event stands.
+
+    Attributes:
+        state: to score the event with.
+        missing: rows between it and the last event.
+        note: what a reader must know; mostly empty.
+        error: why the event is refused; empty where it is not.
+    """
+
+    state: LiveState
+    missing: int = 0
+    note: str = ""
+    error: str = ""
+
+
+def place(state: LiveState, time: datetime | None) -> Placement:
+    """Apply the rule at the head of this module to the next event.
+
+    Args:
+        state: of the series so far.
+        time: of the event; None: it has no stamp and follows the last one at once.
+    """
+    last = state.memory.last
+    settled = state._replace(before=None, refused=0, refused_last=None)
+    if time is None:
+        return Placement(settled)
+    if last is None:
+        return Placement(settled._replace(before=state.memory))
+    ahead = _steps_between(last, time, state.step)
+    if ahead > MOST_SURE:
+        long = time - last > LONG_GAP
+        note = f"nothing came for {_days(time - last)} before {time}; the detector goes on" * long
+        missing = _bounded(ahead - 1, state.memory.detector)
+        return Placement(settled._replace(before=state.memory), missing, note)
+    if ahead >= 1:
+        return Placement(settled, ahead - 1)
+    before = state.before
+    if before is not None and time < last and _is_later(time, before.last, state.step):
+        return _taken_back(settled._replace(memory=before), time, last)
+    return _refused(state, settled, time, ahead)
+
+
+def _taken_back(state: LiveState, time: datetime, wrong: datetime) -> Placement:
+    """The event, placed as if the one at `wrong` had never been."""
+    note = f"the event at {wrong} was ahead of its neighbours and is taken back"
+    if state.memory.last is None:  # not in doubt again: stamps that only fall are refused
+        return Placement(state, note=note)
+    placement = place(state, time)
+    return placement._replace(note="; ".join(filter(None, (note, placement.note))))
+
+
+def _refused(state: LiveState, settled: LiveState, time: datetime, ahead: int) -> Placement:
+    """Refuse a stamp that is not a step later, or follow a clock that was set back."""
+    last, follows = state.memory.last, state.refused_last is not None and time > state.refused_last
+    refused = state.refused + 1 if follows else 1
+    if refused < SET_BACK:
+        state = state._replace(refused=refused, refused_last=time)
+        return Placement(state, error=not_later(time, last))
+    note = f"the clock was set back from {last} to {time}; the detector goes on there"
+    return Placement(settled, (ahead - 1) % (7 * int(state.memory.detector.day)), note)
+
+
+def not_later(time: datetime, last: datetime) -> str:
+    """What is said of a stamp that goes back or stands still."""
+    return f"{time} is not a step later than {last}; skipped"
+
+
+def _is_later(time: datetime, last: datetime | None, step: timedelta) -> bool:
+    return last is None or _steps_between(last, time, step) >= 1
+
+
+def _steps_between(first: datetime, second: datetime, step: timedelta) -> int:
+    return round((second - first) / step)
+
+
+def _bounded(missing: int, detector: "streaming.State") -> int:
+    """As many rows, or fewer by whole weeks where the count would not fit its type."""
+    if int(detector.rows) + missing < MOST_ROWS:
+        return missing
+    return missing % (7 * int(detector.day))
+
+
+def _days(time: timedelta) -> str:
+    return f"{time / timedelta(days=1):,.1f} days"
+
+
+def rows_of_a_day(step: timedelta) -> int:
+    """Events in a day, to the nearest."""
+    return max(1, round(timedelta(days=1) / step))
+
+
+def typical_step(times: Sequence[datetime]) -> timedelta | None:
+    """The median of the differences between stamps that follow each other, of those above 0.
+
+    One within a hundredth of a usual step (a second, five minutes, an hour) is that step, and one
+    outside `LEAST_STEP` to `MOST_STEP` the nearer of both.
+
+    Returns:
+        None where no stamp is later than the one before.
+    """
+    apart = [(late - early).total_seconds() for early, late in pairwise(times)]
+    apart = [seconds for seconds in apart if seconds > 0]
+    if not apart:
+        return None
+    found = timedelta(seconds=median(apart))
+    nearest = min(USUAL_STEPS, key=lambda usual: abs(usual - found))
+    if abs(nearest - found) <= nearest / 100:
+        return nearest
+    return min(max(found, LEAST_STEP), MOST_STEP)
