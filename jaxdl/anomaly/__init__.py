@@ -4,6 +4,7 @@ The contract: `score(x)` is higher for worse. A threshold is a saved artefact, f
 rule on scores of training or validation data, never on test labels. A label is `score > threshold`.
 
     detector             the record that every detector is: score, contributions, name
+    default              the detector to begin with, on any numeric table, without settings
     detectors            one constructor each, from rows to a fitted detector
     scores, isolation_forest, nearest_neighbours
                          the array programs behind them
@@ -16,3 +17,7 @@ rule on scores of training or validation data, never on test labels. A label is 
     cross_fitting        classifiers that learn from a budget of labels
     tables               the tables and figures that detectors are shown with
 """
+
+from jaxdl.anomaly.default import default_detector
+
+__all__ = ["default_detector"]
