@@ -63,9 +63,14 @@ def random_halves(
     """Row numbers of two random halves: those of scikit-learn's `train_test_split`, 50/50.
 
     The lectures split with it, so with their seed these are their rows.
+
+    Raises:
+        DataError: a single row has no halves.
     """
     from sklearn.model_selection import train_test_split
 
+    if rows < 2:
+        raise DataError(f"{rows} row(s) cannot be split in two halves")
     first, second = train_test_split(np.arange(rows), test_size=0.5, random_state=seed)
     return first, second
 
@@ -75,11 +80,16 @@ def split_by_time(
 ) -> tuple[Int64[np.ndarray, " earlier"], Int64[np.ndarray, " later"]]:
     """Row numbers of all but the latest `share` of the rows, and of that share; in order of time.
 
+    Raises:
+        DataError: one of the two would be empty.
+
     >>> split_by_time(np.array([3.0, 1.0, 2.0, 0.0]))
     (array([3, 1]), array([2, 0]))
     """
     in_time = np.argsort(time, kind="stable")
     earlier, later = np.split(in_time, [int((1 - share) * len(in_time))])
+    if not len(earlier) or not len(later):
+        raise DataError(f"{len(time)} row(s) cannot be split by time: one side is empty")
     return earlier, later
 
 

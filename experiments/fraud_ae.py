@@ -145,7 +145,10 @@ def load_halves(config: Config, run: Run) -> Halves:
     weights = fraud.prevalence_weights(data.label, config.prevalence)
     train, test, scaler = split_halves(data, config.split)
     if not test.label.any() or not train.label.any():
-        raise UserError(f"the {config.split} split leaves a half without any fraud")
+        raise UserError(
+            f"the {config.split} split leaves a half without any fraud, so nothing can be judged; "
+            "experiments/table_anomalies.py learns from a table without labels, too"
+        )
     return Halves(data, train, test, scaler, weights[test.rows])
 
 

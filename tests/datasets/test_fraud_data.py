@@ -112,7 +112,9 @@ def edited(row, column, cell):
         ("V3", "", "'' is not a number"),
         ("V3", "1_000", "is not a number"),
         ("V28", "nan", "is not finite"),
-        ("V28", "1e39", "is not finite"),
+        ("V28", "1e39", "is out of range"),
+        ("V1", "1e30", "is out of range: nothing beyond 1e+18 is taken for a measured value"),
+        ("Amount", "2e18", "is out of range"),
         ("Time", "inf", "is not finite"),
         ("Time", "-1", "is negative"),
         ("Amount", "-0.01", "is negative"),
@@ -127,6 +129,16 @@ def test_a_bad_cell_is_named(file, column, cell, problem, row):
         fraud.parse(file(edited(row, column, cell)))
     assert f"bank.csv, row {row}, column {column}: " in str(caught.value)
     assert problem in str(caught.value)
+
+
+def test_milliseconds_are_not_taken_for_seconds(file):
+    rows = table(rows=40)
+    rows[:, 0] = 1000.0 * np.arange(40)
+    path = file(text_of(rows))
+    with pytest.raises(DataError, match="column Time: looks like milliseconds"):
+        fraud.load(Request(), csv=path)
+    rows[3, 0] += 1
+    assert len(fraud.load(Request(), csv=file(text_of(rows))).time) == 40
 
 
 def test_row_numbers_count_blank_lines(file):

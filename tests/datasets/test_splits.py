@@ -67,3 +67,10 @@ def test_films_stay_on_one_side():
     assert not np.array_equal(chosen, splits.split_by_group(half.film, 0.2, seed=2)[1])
     with pytest.raises(DataError, match="without rows"):
         splits.split_by_group(half.film, 0.001)
+
+
+def test_a_single_row_has_no_parts():
+    with pytest.raises(DataError, match=r"1 row\(s\) cannot be split in two halves"):
+        splits.random_halves(1)
+    with pytest.raises(DataError, match=r"1 row\(s\) cannot be split by time: one side is empty"):
+        splits.split_by_time(np.zeros(1))
