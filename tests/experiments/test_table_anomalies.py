@@ -1,0 +1,169 @@
+"""The lab for any table: what a user's file becomes, and what its promises are worth."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from datasets import shop
+from jaxdl.cli import launcher
+from jaxdl.errors import UserError
+from jaxdl.serving import scorer_file
+
+QUICK = ["experiments/table_anomalies.py", "--preset", "quick"]
+
+
+@pytest.fixture(scope="module")
+def orders(tmp_path_factory):
+    """The invented orders as a file, some thousand of them."""
+    path = tmp_path_factory.mktemp("orders") / "shop.csv"
+    shop.write_csv(path, rows=1_500)
+    return path
+
+
+def without(path, target, *names):
+    """The same file without some columns."""
+    with path.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    kept = [name for name in rows[0] if name not in names]
+    with target.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, kept, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    return target
+
+
+def launch(path, folder, *options):
+    (results,) = launcher.launch([*QUICK, "--csv", str(path), "--workdir", str(folder), *options])
+    return results
+
+
+def table_of(results, start):
+    return next(table for table in results.tables if table.title.startswith(start))
+
+
+def test_default_detector_is_better_than_chance_and_promises_are_kept(quick_run):
+    results = quick_run("table_anomalies").results
+    ranking = {row["detector"]: row for row in table_of(results, "Ranking").rows}
+    default, *others = ranking
+    assert ranking[default]["ROC-AUC"].mean() > 0.8 > ranking["random"]["ROC-AUC"].mean()
+    assert "isolation forest" in others
+    assert "Mahalanobis" in others
+    for row in table_of(results, "False-alarm rates").rows:
+        assert row["realised"].mean() <= row["promised"] + 0.02
+
+
+def test_columns_are_explained(quick_run):
+    rows = {
+        row["column"]: row for row in table_of(quick_run("table_anomalies").results, "Columns").rows
+    }
+    assert rows["order_id"]["what is done"] == "text that hardly repeats"
+    assert rows["currency"]["is a"] == "left out"
+    assert rows["category"]["is a"] == "category"
+    assert rows["when"]["is a"] == "date"
+    assert "outcome" not in rows
+
+
+def test_alerts_name_cells_and_lines_of_the_file(orders, tmp_path):
+    results = launch(orders, tmp_path / "run", "--label", "outcome", "--positive", "fraud")
+    with orders.open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    alerts = table_of(results, "The ").rows
+    assert [row["score"] for row in alerts] == sorted((r["score"] for r in alerts), reverse=True)
+    for alert in alerts:
+        cells = lines[alert["row"] - 2]
+        assert alert["label"] == cells["outcome"]
+        reason = alert["why"].split(" (")[0]
+        name, _, value = reason.partition(" = ")
+        assert value == (cells[name] or "nothing")[:40]
+
+
+def test_without_labels_rates_and_alerts_are_still_shown(orders, tmp_path):
+    path = without(orders, tmp_path / "no_label.csv", "outcome")
+    folder = tmp_path / "run"
+    asked = ["--contamination", "0.05", "--alerts-per-day", "1"]
+    results = launch(path, folder, *asked)
+    assert not any(table.title.startswith("Ranking") for table in results.tables)
+    rules = {row["rule"]: row for row in table_of(results, "Decisions").rows}
+    assert list(rules)[:2] == ["alerts a day", "contamination"]
+    assert 0.3 < rules["alerts a day"]["alerts a day"][0] < 2.5
+    assert 0.02 < rules["contamination"]["share of rows"][0] < 0.1
+    assert "precision" not in rules["contamination"]
+    scorer = scorer_file.load(folder)
+    assert scorer.threshold["rule"] == "alert_budget"
+    schema = json.loads((folder / "schema.json").read_text("utf-8"))
+    assert schema["time"] == "when"
+
+
+def test_labels_are_not_used_unless_asked(orders, tmp_path):
+    """Other labels, the same detector: its thresholds and alerts are the same."""
+    labelled = ["--label", "outcome", "--positive", "fraud"]
+    first = launch(orders, tmp_path / "a", *labelled)
+    other = tmp_path / "other.csv"
+    text = orders.read_text("utf-8").splitlines()
+    swapped = [text[0]]
+    for i, line in enumerate(text[1:]):
+        swapped.append(f"{line.rpartition(',')[0]},{'fraud' if i % 9 == 0 else 'ok'}")
+    other.write_text("\n".join(swapped) + "\n", "utf-8")
+    second = launch(other, tmp_path / "b", *labelled)
+    for rule in (0, 1):  # false-alarm rate and sigma
+        one, two = (table_of(results, "Decisions").rows[rule] for results in (first, second))
+        assert one["rule"] == two["rule"]
+        np.testing.assert_array_equal(one["threshold"], two["threshold"])
+        np.testing.assert_array_equal(one["alerts"], two["alerts"])
+
+
+@pytest.mark.parametrize("learn_from", ["normal", "labels"])
+def test_labels_help_where_they_are_asked_to(learn_from, orders, tmp_path):
+    labelled = ["--label", "outcome", "--positive", "fraud", "--learn-from", learn_from]
+    results = launch(orders, tmp_path / "run", *labelled, "--steps", "600")
+    (first, *_) = table_of(results, "Ranking").rows
+    assert first["AUPRC"].mean() > 0.2
+    scorer_file.load(tmp_path / "run")
+
+
+def test_scorer_gives_the_scores_of_the_lab(orders, tmp_path):
+    labelled = ["--label", "outcome", "--positive", "fraud"]
+    results = launch(orders, tmp_path / "run", *labelled)
+    alert = table_of(results, "The ").rows[0]
+    command = [sys.executable, "-m", "jaxdl.score", str(tmp_path / "run"), str(orders)]
+    done = subprocess.run(
+        [*command, "--output", str(tmp_path / "out.csv")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "out.csv").open(encoding="utf-8") as file:
+        scored = list(csv.DictReader(file))
+    assert len(scored) == 1_500
+    row = scored[alert["row"] - 2]
+    assert float(row["score"]) == pytest.approx(alert["score"], rel=1e-5)
+    assert row["flag"] == ("1" if alert["flagged"] == "yes" else "0")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--label", "nothing"], "--label nothing: no such column"),
+        (["--label", "outcome"], "--positive is missing"),
+        (["--learn-from", "normal"], "--learn-from normal needs --label"),
+        (["--split", "time", "--ignore", "when"], "--split time needs --time"),
+        (["--alerts-per-day", "3", "--ignore", "when"], "--alerts-per-day needs a date column"),
+        (["--decide-by", "contamination"], "--decide-by contamination needs --contamination"),
+        (["--decide-by", "cost"], "--decide-by cost needs --label"),
+        (["--contamination", "1.5"], "contamination"),
+        (["--false-alarm-rate", "0"], "false-alarm-rate"),
+        (["--alerts-per-day", "0"], "alerts-per-day"),
+    ],
+)
+def test_a_mistake_is_one_line(options, message, orders, tmp_path):
+    with pytest.raises(UserError, match=message):
+        launch(orders, tmp_path / "run", *options)
+
+
+def test_few_rows_are_refused(tmp_path):
+    path = tmp_path / "few.csv"
+    path.write_text("a,b\n" + "".join(f"{i % 7}.5,{i % 3}\n" for i in range(49)))
+    with pytest.raises(UserError, match="49 rows are too few"):
+        launch(path, tmp_path / "run")
