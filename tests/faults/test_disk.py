@@ -10,11 +10,13 @@ import pytest
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.faults
+
 LAB = ["experiments/fraud_ae.py", "--preset", "quick", "--source", "simulated"]
 SMALL = ["--twin-rows", "4000", "--epochs", "2"]
 # Kilobytes, so that each kind of write is the one that fails: configuration, data record and logs,
 # checkpoint, results, figures, report, the lab's own file.
-SIZES = (4, 16, 40, 80, 200, 300, 500)
+SIZES = (4, 16, 40, 80, 120, 200, 300, 500)
 
 
 def run(folder, *options):
@@ -55,36 +57,39 @@ def is_one_line(done):
     )
 
 
-@pytest.mark.slow
-def test_every_write_of_a_run_may_meet_it_and_the_run_goes_on_elsewhere(disk, tmp_path):
+def tables_of(folder):
+    return json.loads((folder / "results.json").read_text())["tables"]
+
+
+def test_f5_every_write_of_a_run_may_meet_a_full_disk(disk, tmp_path, tally):
+    tally.item = f"F5 disks of {', '.join(map(str, SIZES))} kB: one line, and resume elsewhere"
+    whole = run(tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
     told = set()
     for kilobytes in SIZES:
         place = disk(kilobytes)
         done = run(place / "run")
-        assert is_one_line(done), (kilobytes, done.stderr)
+        left = list((place / "run").glob(".*.tmp"))
+        tally.check(is_one_line(done) and not left, f"{kilobytes} kB: {done.stderr}")
         told.add(done.stderr.split("cannot")[0].rsplit("/", 1)[-1].strip())
-        assert not list((place / "run").glob(".*.tmp"))
+        moved = tmp_path / f"moved{kilobytes}"
+        if (place / "run").exists():
+            shutil.copytree(place / "run", moved)
+        again = run(moved)
+        same = again.returncode == 0 and tables_of(moved) == tables_of(tmp_path / "whole")
+        tally.check(same, f"resume after {kilobytes} kB: {again.stderr}")
     assert len(told) >= 5, told  # the sizes meet different writes
-    shutil.copytree(place / "run", tmp_path / "moved")
-    done = run(tmp_path / "moved")
-    assert done.returncode == 0, done.stderr
-    whole = run(tmp_path / "whole")
-    assert whole.returncode == 0, whole.stderr
-    tables = [
-        json.loads((tmp_path / name / "results.json").read_text())["tables"]
-        for name in ("moved", "whole")
-    ]
-    assert tables[0] == tables[1]
 
 
-def test_a_document_that_does_not_fit_stays_as_it_was(disk, tmp_path):
+def test_f5_a_document_that_does_not_fit_stays_as_it_was(disk, tmp_path, tally):
+    tally.item = "F5 a full disk under --record: the document stays as it was"
     document = disk(40) / "results.md"
     document.write_text("# Results\n")
     (document.parent / "filler").write_bytes(b"x" * 32_000)
     done = run(tmp_path / "run", "--record", str(document))
-    assert is_one_line(done), done.stderr
-    assert document.read_text() == "# Results\n"
+    tally.check(is_one_line(done), done.stderr)
+    tally.check(document.read_text() == "# Results\n", "it changed")
     (document.parent / "filler").unlink()
     again = run(tmp_path / "run", "--record", str(tmp_path / "results.md"))
-    assert again.returncode == 0, again.stderr
-    assert "AUPRC" in (tmp_path / "results.md").read_text()
+    tally.check(again.returncode == 0, again.stderr)
+    tally.check("AUPRC" in (tmp_path / "results.md").read_text(), "no table")
