@@ -1,11 +1,11 @@
 """`python -m jaxdl.score RUN_OR_FILE INPUT`: see `jaxdl.serving.score`."""
 
 import signal
-import sys
 
 if __name__ == "__main__":
     # until rows are read there is nothing to clean up: Ctrl-C ends the start without a traceback
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from jaxdl.serving.command import leave
     from jaxdl.serving.score import main
 
-    sys.exit(main())
+    leave(main())

@@ -58,3 +58,13 @@ def hold_standard_streams() -> set[str]:
             closed.add(name)
             setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))
     return closed
+
+
+def leave(status: int) -> NoReturn:
+    """End the process, also while a thread is in a program that does not end."""
+    vetting = sys.modules.get("jaxdl.serving.vetting")  # not there before a scorer was looked at
+    if vetting is not None and vetting.stuck:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)

@@ -12,7 +12,8 @@ layout is made to be read without trust in it:
 
 The sum finds damage, not malice: whoever can replace the file can replace the sum. Compare it with
 one that came another way (`load(path, sha256=...)`) where that matters. Nothing is unpickled and
-no code runs but array programs, of which those that call out of StableHLO are refused.
+no code runs but array programs, of which those that call out of StableHLO or do not end are refused
+(`jaxdl.serving.vetting`).
 
 `jaxdl.serving.export` writes such files; `python -m jaxdl.score` applies them.
 """
@@ -21,7 +22,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +37,7 @@ from jax import export
 
 from jaxdl.errors import UserError
 from jaxdl.precision import double_precision
+from jaxdl.serving import vetting
 
 if TYPE_CHECKING:  # the scoring side needs only JAX and NumPy
     from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64
@@ -48,6 +53,7 @@ MAX_COLUMNS = 4096
 # Rows in one call: many enough to be worth it, few enough to stay in the cache.
 LARGEST_BLOCK = 8192
 EXPLAINED_BLOCK = 512  # explaining takes as many scores of a row as it has columns
+MAX_PARTS = 16
 PROGRAMS = ("score", "explain")
 STORED = ("calibration", "golden_rows", "golden_scores")
 # A program and two arrays, or none; the codes are those of a table with a schema.
@@ -68,7 +74,7 @@ OUTPUTS = {
 }
 # Compilers and processors differ in the order of their sums; a wrong program differs by far more.
 GOLDEN_TOLERANCE = 1e-3
-HARMLESS_CALLS = {"shape_assertion", "Sharding", "mhlo.topk", "stablehlo.dynamic_top_k"}
+FIRST_CALL_SECONDS = 120.0  # to compile a program and run it once; a large one takes ten
 MAX_NAME = 200  # of a column that a user named
 KINDS = ("number", "category", "date", "left out")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ .-]{0,63}")
@@ -112,8 +118,8 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, bytes], str]:
         raise ArtifactError("is damaged or was changed: its content differs from its sha256")
     header, newline, rest = body[:MAX_HEADER].partition(b"\n")
     try:
-        metadata = json.loads(header) if newline else None
-        listed = [(part["name"], part["bytes"]) for part in metadata.pop("parts")]
+        metadata = json.loads(header, parse_constant=_refuse_constant) if newline else None
+        listed = [(part["name"], part["bytes"]) for part in metadata.pop("parts")[:MAX_PARTS]]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ArtifactError("has no readable header") from error
     rest = body[len(header) + 1 :]
@@ -127,6 +133,10 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, bytes], str]:
     ends = np.cumsum(sizes).tolist()
     pieces = [rest[end - size : end] for size, end in zip(sizes, ends, strict=True)]
     return metadata, dict(zip(names, pieces, strict=True)), digest
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} in a header")
 
 
 @dataclass(frozen=True)
@@ -255,20 +265,47 @@ def in_blocks(
 
 
 class Program:
-    """One StableHLO program, compiled once for each number of rows."""
+    """One StableHLO program, compiled once for each number of rows.
 
-    def __init__(self, exported: Any):
+    The first call with a number of rows has `FIRST_CALL_SECONDS` and `vetting.MAX_MEMORY`.
+    """
+
+    def __init__(self, exported: Any, name: str = ""):
         self.call = jax.jit(exported.call)
+        self.name = name
         self.compiled: dict[int, Any] = {}
 
     def dispatch(self, rows: Float64[np.ndarray, "n columns"]) -> Sequence[Any]:
-        """Start the program; the outputs may still be on their way."""
+        """Start the program; the outputs may still be on their way.
+
+        Raises:
+            ArtifactError: the program cannot be run here.
+        """
+        compiled = self.compiled.get(len(rows))
+        if compiled is None:
+            return self._first_call(rows)
         with double_precision():
-            compiled = self.compiled.get(len(rows))
-            if compiled is None:
-                compiled = self.call.lower(jax.ShapeDtypeStruct(rows.shape, np.float64)).compile()
-                self.compiled[len(rows)] = compiled
             return compiled(rows)
+
+    def _first_call(self, rows: np.ndarray) -> Sequence[Any]:
+        def compile_and_run():
+            with double_precision():
+                shape = jax.ShapeDtypeStruct(rows.shape, np.float64)
+                compiled = self.call.lower(shape).compile()
+                vetting.check_memory(compiled)
+                return compiled, jax.block_until_ready(compiled(rows))
+
+        try:
+            compiled, found = vetting.within(FIRST_CALL_SECONDS, compile_and_run)
+        except vetting.UnfitProgram as error:
+            raise ArtifactError(f"holds a program ({self.name}) that {error}: refused") from error
+        except Exception as error:  # JAX and XLA raise many types
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ArtifactError(
+                f"holds a program ({self.name}) that does not run here ({first[:120]})"
+            ) from error
+        self.compiled[len(rows)] = compiled
+        return found
 
 
 def load(path: str | Path, sha256: str | None = None) -> Scorer:
@@ -289,15 +326,29 @@ def load(path: str | Path, sha256: str | None = None) -> Scorer:
                 f"{path.parent} holds no {FILE_NAME}: run a lab that exports its detector first"
             )
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ArtifactError(f"{path} has more than {MAX_BYTES:,} bytes")
-        data = path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be read ({error.strerror})") from error
-    try:
-        return loads(data, sha256)
+        return loads(_content(path), sha256)
     except ArtifactError as error:
         raise ArtifactError(f"{path} {error}") from error
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a plain file, and not more of them than a scorer file can have.
+
+    Raises:
+        ArtifactError: it is a folder, a pipe or a device, or cannot be read.
+    """
+    try:
+        # a pipe that nobody writes to would otherwise be waited for
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ArtifactError("is no plain file")
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:  # os.fdopen refuses a folder
+        raise ArtifactError(f"cannot be read ({error.strerror})") from error
+    if len(data) > MAX_BYTES:
+        raise ArtifactError(f"has more than {MAX_BYTES:,} bytes")
+    return data
 
 
 def loads(data: bytes, sha256: str | None = None) -> Scorer:
@@ -308,7 +359,7 @@ def loads(data: bytes, sha256: str | None = None) -> Scorer:
     columns, features, nonnegative = _check_metadata(metadata)
     arrays = _arrays(parts, metadata, len(columns), len(features))
     programs = {
-        name: Program(_deserialize(parts[name], name, len(columns), len(features)))
+        name: Program(_deserialize(parts[name], name, len(columns), len(features)), name)
         for name in (*PROGRAMS, "nearest")
         if name in parts
     }
@@ -385,6 +436,13 @@ def _check_schema(schema: Any, columns: Sequence[str]) -> None:
         raise TypeError("schema")
 
 
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float holds
+        return False
+
+
 def _is_name(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
 
@@ -408,7 +466,7 @@ def _check_metadata(metadata: Any) -> tuple[tuple[str, ...], ...]:
         texts = [metadata[key] for key in ("detector", "explanation", "calibrated_on")]
         good = columns and features and set(nonnegative) <= set(columns)
         good = good and type(block) is int and 1 <= block <= LARGEST_BLOCK
-        good = good and isinstance(value, float | int) and abs(value) < np.inf
+        good = good and type(value) in (int, float) and _is_finite(value)
         good = good and all(isinstance(text, str) for text in texts)
         good = good and all(isinstance(metadata[k], dict) for k in ("versions", "provenance"))
         if of_table:
@@ -424,20 +482,25 @@ def _check_metadata(metadata: Any) -> tuple[tuple[str, ...], ...]:
 def _deserialize(data: bytes, name: str, columns: int, features: int) -> Any:
     try:
         exported = export.deserialize(bytearray(data))
-        text = str(exported.mlir_module())
+        vetting.check_program(str(exported.mlir_module()))
+    except vetting.UnfitProgram as error:
+        raise ArtifactError(f"holds a program ({name}) that {error}: refused") from error
     except Exception as error:  # flatbuffers and MLIR raise many types
         raise ArtifactError(
             f"holds a program ({name}) that jax {jax.__version__} cannot read"
         ) from error
-    calls = re.findall(r'custom_call\s+@"?([^\s("]+)|call_target_name = "([^"]+)"', text)
-    foreign = {first or second for first, second in calls} - HARMLESS_CALLS
-    if foreign:
-        raise ArtifactError(f"holds a program ({name}) that calls {sorted(foreign)}: refused")
     inputs, outputs = exported.in_avals, exported.out_avals
-    fits = len(inputs) == 1 and inputs[0].ndim == 2 and inputs[0].shape[1] == columns
+    fits = (
+        exported.nr_devices == 1
+        and len(inputs) == 1
+        and inputs[0].ndim == 2
+        and inputs[0].shape[1] == columns
+    )
     fits = fits and inputs[0].dtype == np.float64
     fits = fits and tuple(out.dtype.name for out in outputs) == OUTPUTS[name]
-    if not fits or (name == "explain" and outputs[0].shape[-1] != features):
+    # the same number of rows, known or not, goes in and comes out
+    shape = (inputs[0].shape[0], features)[: 2 if name == "explain" else 1] if fits else ()
+    if not fits or any(out.shape != shape for out in outputs):
         raise ArtifactError(f"holds a program ({name}) of another shape than its header says")
     if jax.default_backend() not in _aliases(exported.platforms):
         raise ArtifactError(f"was made for {', '.join(exported.platforms)}, not for this device")

@@ -319,16 +319,12 @@ def header_names(line: str, separator: str) -> list[str]:
 
 def split_line(line: str, separator: str) -> list[str] | str:
     """The cells of a line, or what is wrong with it."""
-    line = line.rstrip("\r\n")
     try:
-        return next(csv.reader([line], delimiter=separator, strict=True), [])
-    except csv.Error as error:
-        if "unexpected end" in str(error):
-            return "a quote is not closed in this line"
-    try:  # text behind a closed quote: read it as everybody does
-        return next(csv.reader([line], delimiter=separator), [])
+        # an open quote would swallow the second line
+        rows = list(csv.reader([line.rstrip("\r\n") + "\n", "end"], delimiter=separator))
     except csv.Error as error:
         return f"is no CSV ({error})"
+    return rows[0] if len(rows) == 2 else "a quote is not closed in this line"
 
 
 def lines_that_hold_something(data: bytes) -> int:
@@ -362,8 +358,8 @@ def arrow_cells(
     names = [str(i) for i in range(layout.width)]  # the file's own may stand twice
     scored, kept = [names[i] for i in layout.places], [names[i] for i in layout.kept]
     kinds = [kinds] * len(scored) if isinstance(kinds, str) else kinds
-    types = {name: pa.string() for name in kept}
-    types |= {name: pa.type_for_alias(kind) for name, kind in zip(scored, kinds, strict=True)}
+    types = {name: pa.type_for_alias(kind) for name, kind in zip(scored, kinds, strict=True)}
+    types |= {name: pa.string() for name in kept}  # also of a column that is scored and kept
     try:
         table = pyarrow.csv.read_csv(
             pa.BufferReader(data),
@@ -379,7 +375,10 @@ def arrow_cells(
         )
     except pa.ArrowException:
         return None
-    # a quote that is not closed makes one row of several lines
+    # a quote that is not closed makes one row of several lines, unless it is in the last one
+    last = data.rstrip().rpartition(b"\n")[2].decode("utf-8")
+    if isinstance(split_line(last, layout.separator), str):
+        return None
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
     if len(table) not in (lines, lines_that_hold_something(data)):
         return None
