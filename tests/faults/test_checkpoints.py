@@ -1,5 +1,6 @@
 """Damaged, foreign and moved checkpoints: never loaded silently."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -99,8 +100,9 @@ def test_f20_without_digests_flips_are_loaded(saved, tally, monkeypatch):
         bad = bytearray(good)
         bad[position] ^= 1
         payload.write_bytes(bytes(bad))
-        step, state = Checkpoints(saved, IDENTITY, warn=lambda _: None).restore(ABSTRACT)
-        loaded += step == 3 and not tasks.same(state, STATE)
+        with contextlib.suppress(CheckpointError):  # Orbax itself has noticed
+            _, state = Checkpoints(saved, IDENTITY, warn=lambda _: None).restore(ABSTRACT)
+            loaded += not tasks.same(state, STATE)
     tally.check(loaded > 0, "none was loaded: the item above proves nothing")
 
 

@@ -33,7 +33,6 @@ def test_l1_kills_of_the_live_series(tmp_path, tally):
     whole = list(live.Live(live.Options(1800)).answers(given))
     rng = np.random.default_rng(0)
     command = [*LIVE, "--state", str(tmp_path / "state.npz"), "--save-every", "300"]
-    (tmp_path / "given").write_text("".join(f"{line}\n" for line in given))
     answered, kills = 0, 0
     while answered < len(given):
         last = kills == times(8, 200)
@@ -41,13 +40,14 @@ def test_l1_kills_of_the_live_series(tmp_path, tally):
         (tmp_path / "rest").write_text(rest)
         with (tmp_path / "rest").open() as source:
             process = subprocess.Popen(
-                command, stdin=source, stdout=-1, stderr=-1, text=True, cwd=ROOT
+                command, stdin=source, stdout=-1, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
             )
             records = [process.stdout.readline()]
             if not last:
                 time.sleep(rng.uniform(0, 0.1))
                 process.kill()
-            records += process.communicate()[0].splitlines()
+            records += process.stdout.read().splitlines()
+            process.wait()
         records = [json.loads(line) for line in records if line.strip().endswith("}")]
         if records and "error" in records[0] and kills:
             records[0] = whole[answered]
@@ -58,7 +58,7 @@ def test_l1_kills_of_the_live_series(tmp_path, tally):
         if last:
             break
     assert answered == len(given)
-    left = {path.name for path in tmp_path.iterdir()} - {"given", "rest"}
+    left = {path.name for path in tmp_path.iterdir()} - {"rest"}
     tally.check(left == {"state.npz", ".state.npz.journal"}, left)
 
 
