@@ -33,7 +33,7 @@ LABS = {
         "experiments/first_autoencoder.py",
         *("--epochs", "4", "--long-epochs", "300", "--hidden", "4"),
     ),
-    "fraud_ae": (*FRAUD, "--epochs", "10", "--batch-size", "16", "--seeds", "2"),
+    "fraud_ae": (*FRAUD, "--epochs", "4", "--batch-size", "32", "--seeds", "2"),
     "nab_conv1d_ae": (*NAB, "--window", "48"),
 }
 MOMENTS = {

@@ -195,6 +195,13 @@ def test_rows_that_share_a_slot_share_their_course():
     rate = max(streaming.DEFAULT.day_rate / 3, 1 / 4)
     assert state.day_course[0] == pytest.approx(1 + rate * (7 - 1))
     assert (int(state.day), int(state.rows)) == (12, 13)
+    # a row whose hour is well known counts a thirtieth in the usual size
+    known = state._replace(
+        rows=jnp.int32(12), day_visits=jnp.full(4, 99.0), week_visits=jnp.zeros(28)
+    )
+    after, _, _ = step(known, np.float32(7))
+    size, expected = float(known.size_by_hour[0]), float(known.day_course[0])
+    assert after.size_by_hour[0] == pytest.approx(size + 0.1 / 3 * (7 - expected - size))
     week = run(12, np.ones(84), fresh)
     assert week.week_visits.tolist() == [3] * 28
     # 10 rows in 4 slots: three a slot, the last one short
