@@ -20,181 +20,305 @@ from jaxdl.anomaly.detector import ADDITIVE, Detector, Rows, check_finite_rows
 from jaxdl.precision import double_precision
 from jaxdl.scaling import usable_spread
 
-FITTED_ROWS = 20_000  # scales and covariance are found on at most so many rows
-REFERENCE_ROWS = 2_500  # rows to be near to
-REFERENCE_NUMBERS = 3_000_000  # and so many numbers in them: 12 MB in a file
-CALIBRATION_ROWS = 512
-LINEAR = 3.0  # scaled values beyond it are drawn in logarithmically
-QUARTILES_OF_A_NORMAL = 1.349  # distance between them, in deviations
-TRIMMED = 0.1
-TRIMMING_ROUNDS = 3
-RIDGE = 0.03
-NEIGHBOUR_SHARE = 0.05
-FEWEST_NEIGHBOURS = 10
-SAME = 1e-12  # squared distance over squared norms below which two rows are taken for one
+AnyRows = Float[np.ndarray | Array, "n columns"]
+
+# What fitting looks at. More rows, or more numbers, are drawn from.
+FITTED_ROWS = 20_000
+FITTED_NUMBERS = 4_000_000
+CALIBRATION_ROWS = 1_024
+NEAR_ROWS = 2_500
+BULK_ROWS = 512
+COORDINATES = 256
+
+# The constants of the score; `default_detector` says why.
+LINEAR = 3.0
+LEAST_QUARTILE = 0.1
+CENTRE_TRIMMED = 0.1
+ROUNDS = 3
+RIDGE = 0.1
+NEIGHBOURS = 5
+BULK_TRIMMED = 0.2
+BULK_SHARE = 0.1
+
+QUARTILES_OF_A_NORMAL = 1.349  # from the lower to the upper one, in standard deviations
+# Squared distance over squared length below which a row and a stored row are taken for the same:
+# far above the rounding of the stored ones to float32, far below any difference that matters.
+SAME = 1e-12
 
 
-class Params(NamedTuple):
-    """What scoring needs.
+class Default(NamedTuple):
+    """What scoring needs. Stored rows are scaled and whitened: [rows, c], c coordinates.
 
     Attributes:
         column: the columns that vary.
         middle, spread: of each of them.
-        mean, whitening: of scaled rows, without the most distant ones.
+        basis: principal directions of wide tables; None where every column is a coordinate.
+        mean, whitening: of the coordinates of the bulk.
         colouring: inverse of `whitening`.
-        reference: scaled and whitened rows to be near to.
-        rank: k zeros. The number of neighbours is a length, because it shapes arrays.
-        unit: usual distance to the neighbours, and to the mean.
+        near: rows to be near to.
+        bulk: rows of the bulk.
+        near_rank, bulk_rank: zeros, as many as neighbours count. Their number is a length, not a
+            number, because it shapes arrays.
+        unit: mean distance to the neighbours in `near`, and to those in `bulk`.
     """
 
     column: Int[Array, " kept"]
     middle: Float64[Array, " kept"]
     spread: Float64[Array, " kept"]
-    mean: Float64[Array, " kept"]
-    whitening: Float32[Array, "kept kept"]
-    colouring: Float32[Array, "kept kept"]
-    reference: Float32[Array, "m kept"]
-    rank: Int[Array, " k"]
+    basis: Float32[Array, "kept directions"] | None
+    mean: Float64[Array, " c"]
+    whitening: Float64[Array, "c c"]
+    colouring: Float64[Array, "c c"]
+    near: Float32[Array, "m c"]
+    bulk: Float32[Array, "b c"]
+    near_rank: Int[Array, " k"]
+    bulk_rank: Int[Array, " j"]
     unit: Float64[Array, "2"]
 
 
 def default_detector(
     x: Rows, *, key: Array | None = None, contamination: float | None = None
 ) -> Detector:
-    """Distance to the neighbours and to the centre, in units of the bulk of the rows.
+    """Distance to the nearest rows plus distance to the bulk of the rows, in whitened columns.
 
     Args:
-        x: rows in their own units, anomalies among them or not.
-        key: draws the rows that are kept, where there are many; None: `jax.random.key(0)`.
-        contamination: share of anomalies in `x`, if it is known.
+        x: rows in their own units, normal rows alone or with anomalies among them.
+        key: draws rows, where there are more than are kept; None: `jax.random.key(0)`.
+        contamination: share of anomalies in `x` where it is known: that many are then left out of
+            centre and bulk.
 
     Raises:
-        ValueError: fewer than 3 rows, a value that is not finite, or a contamination that is not
-            in [0, 0.5).
+        ValueError: fewer than 3 rows, rows that are not finite, or a contamination that is not at
+            least 0 and below 0.5.
     """
     if contamination is not None and not 0 <= contamination < 0.5:
         raise ValueError(f"contamination must be at least 0 and below 0.5, not {contamination}")
     rows = check_finite_rows(x).astype(np.float64)
     if len(rows) < 3:
         raise ValueError(f"{len(rows)} rows are too few to fit a detector on")
-    seed = jax.random.key_data(jax.random.key(0) if key is None else key)
-    rng = np.random.default_rng(np.asarray(seed))
-    few = _some(rows, FITTED_ROWS, rng)
-    column, middle, spread = _scales(few)
-    scaled = np.asarray(_scaled(few[:, column], middle, spread, np))
-    mean, factor = _bulk(scaled, TRIMMED if contamination is None else contamination)
-    whitening = np.linalg.inv(factor).T
-    most = max(3, min(REFERENCE_ROWS, REFERENCE_NUMBERS // len(column)))
-    reference = _some(scaled, most, rng)
-    k = min(len(reference) - 1, max(FEWEST_NEIGHBOURS, round(NEIGHBOUR_SHARE * len(reference))))
+    rng = _generator(key)
+    few = _drawn(rows, min(FITTED_ROWS, FITTED_NUMBERS // rows.shape[1]), rng)
     with double_precision():
-        params = Params(
-            jnp.asarray(column),
-            jnp.asarray(middle),
-            jnp.asarray(spread),
-            jnp.asarray(mean),
-            jnp.asarray(whitening, jnp.float32),
-            jnp.asarray(factor.T, jnp.float32),
-            jnp.asarray((reference - mean) @ whitening, jnp.float32),
-            jnp.zeros(k, jnp.int32),
-            jnp.ones(2),
-        )
-        known = jnp.asarray(_some(few, CALIBRATION_ROWS, rng))
-        usual = jax.jit(_distances)(params, known)
-        unit = jnp.stack([jnp.median(part) for part in usual])
-        params = params._replace(unit=jnp.where(unit > 0, unit, 1.0))
-    name = f"default: neighbours and centre, {len(reference):,} rows"
+        params = _fit(few, contamination, rng)
+        known = jnp.asarray(_drawn(few, CALIBRATION_ROWS, rng))
+        usual = jnp.stack([part.mean() for part in jax.jit(_distances)(params, known)])
+        params = params._replace(unit=jnp.where(usual > 0, usual, 1.0))
+    name = f"default: nearest rows and bulk, {len(params.near):,} rows"
     return Detector(name, rows.mean(axis=0), params, _score, _parts, ADDITIVE)
 
 
-def _some(rows: Rows, most: int, rng: np.random.Generator) -> Rows:
-    """At most so many of the rows, drawn without replacement."""
+# ---- fitting, in NumPy ---------------------------------------------------------------------------
+
+
+def _fit(few: Rows, contamination: float | None, rng: np.random.Generator) -> Default:
+    """Everything but the units of the two distances."""
+    column, middle, spread = _scales(few)
+    scaled = _scaled(jnp.asarray(few[:, column]), middle, spread)
+    basis = _basis(np.asarray(scaled), rng)
+    coordinates = np.asarray(_coordinates(scaled, basis))
+    centre_trimmed = CENTRE_TRIMMED if contamination is None else contamination
+    bulk_trimmed = BULK_TRIMMED if contamination is None else contamination
+    mean, factor, distance = _whiten(coordinates, centre_trimmed)
+    whitening = np.linalg.inv(factor).T
+    white = (coordinates - mean) @ whitening
+    near = _drawn(white, NEAR_ROWS, rng)
+    bulk = _drawn(white[distance <= np.quantile(distance, 1 - bulk_trimmed)], BULK_ROWS, rng)
+    # a row is not its own neighbour, so that there must be one more
+    nearest = min(NEIGHBOURS, len(near) - 1)
+    of_bulk = min(max(NEIGHBOURS, round(BULK_SHARE * len(bulk))), len(bulk) - 1)
+    return Default(
+        jnp.asarray(column),
+        jnp.asarray(middle),
+        jnp.asarray(spread),
+        None if basis is None else jnp.asarray(basis),
+        jnp.asarray(mean),
+        jnp.asarray(whitening),
+        jnp.asarray(factor.T),
+        jnp.asarray(near, jnp.float32),
+        jnp.asarray(bulk, jnp.float32),
+        jnp.zeros(nearest, jnp.int32),
+        jnp.zeros(of_bulk, jnp.int32),
+        jnp.ones(2),
+    )
+
+
+def _generator(key: Array | None) -> np.random.Generator:
+    """NumPy's generator, seeded by a key of JAX."""
+    return np.random.default_rng(
+        np.asarray(jax.random.key_data(jax.random.key(0) if key is None else key))
+    )
+
+
+def _drawn(rows: Rows, most: int, rng: np.random.Generator) -> Rows:
+    """The rows, or `most` of them drawn without replacement where there are more."""
     return rows if len(rows) <= most else rows[rng.choice(len(rows), most, replace=False)]
 
 
-def _scales(x: Rows) -> tuple[Int[np.ndarray, " kept"], Rows, Rows]:
-    """Columns that vary; their medians; the deviation of a normal with their quartiles.
+def _scales(
+    x: Float64[np.ndarray, "n features"],
+) -> tuple[Int[np.ndarray, " kept"], Float64[np.ndarray, " kept"], Float64[np.ndarray, " kept"]]:
+    """Which columns vary; the median of each, and the deviation of a normal with its quartiles.
 
-    Where more than half of a column is one value, or nearly, the quartiles say nothing about how
-    far the others are from it: then it is the standard deviation.
+    Where most values of a column are equal, or nearly, the quartiles say nothing of how far the
+    others lie from them: the standard deviation is then taken.
     """
-    low, middle, high = np.quantile(x, [0.25, 0.5, 0.75], axis=0)
     deviation = x.std(axis=0)
-    varies = usable_spread(deviation, np.abs(x).max(axis=0)) == deviation
-    varies &= deviation > 0
-    column = np.flatnonzero(varies) if varies.any() else np.zeros(1, np.int64)
-    quartile = (high - low) / QUARTILES_OF_A_NORMAL
-    spread = np.where(quartile > 0.1 * deviation, quartile, deviation)
-    spread = np.where(varies, spread, 1.0)
-    return column, middle[column], spread[column]
+    varies = (deviation > 0) & (usable_spread(deviation, np.abs(x).max(axis=0)) == deviation)
+    column = np.flatnonzero(varies) if varies.any() else np.arange(1)
+    low, middle, high = np.quantile(x[:, column], [0.25, 0.5, 0.75], axis=0)
+    quartiles = (high - low) / QUARTILES_OF_A_NORMAL
+    deviation = np.where(varies, deviation, 1.0)[column]
+    spread = np.where(quartiles > LEAST_QUARTILE * deviation, quartiles, deviation)
+    return column, middle, spread
 
 
-def _scaled(x, middle, spread, xp=jnp):
-    """In units of the spread; beyond `LINEAR` of them the logarithm of the excess is added."""
-    z = (x - middle) / spread
-    beyond = xp.maximum(xp.abs(z) - LINEAR, 0.0)
-    return xp.clip(z, -LINEAR, LINEAR) + xp.sign(z) * xp.log1p(beyond)
+def _basis(
+    scaled: Float64[np.ndarray, "n kept"], rng: np.random.Generator
+) -> Float32[np.ndarray, "kept directions"] | None:
+    """The first principal directions of a table with more than `COORDINATES` columns."""
+    from sklearn.utils.extmath import randomized_svd
+
+    if scaled.shape[1] <= COORDINATES:
+        return None
+    few = scaled[: 4 * COORDINATES]
+    count, seed = min(COORDINATES, len(few) - 1), int(rng.integers(2**31))
+    _, _, directions = randomized_svd(few - few.mean(axis=0), count, random_state=seed)
+    return directions.T.astype(np.float32)
 
 
-def _bulk(scaled, trimmed):
-    """Mean of the bulk and the Cholesky factor of its covariance."""
-    kept = np.ones(len(scaled), bool)
-    for _ in range(TRIMMING_ROUNDS):
-        mean = scaled[kept].mean(axis=0)
-        centred = scaled[kept] - mean
+def _whiten(
+    x: Float64[np.ndarray, "n c"], trimmed: float
+) -> tuple[Float64[np.ndarray, " c"], Float64[np.ndarray, "c c"], Float64[np.ndarray, " n"]]:
+    """Mean and Cholesky factor of the covariance without the most distant rows; all distances."""
+    kept, identity = np.ones(len(x), bool), np.eye(x.shape[1])
+    for _ in range(ROUNDS):
+        mean = x[kept].mean(axis=0)
+        centred = x[kept] - mean
         covariance = centred.T @ centred / len(centred)
         variance = np.trace(covariance) / len(covariance)
-        covariance += (RIDGE * variance if variance > 0 else 1.0) * np.eye(len(covariance))
-        factor = np.linalg.cholesky(covariance)
-        distance = np.square(np.linalg.solve(factor, (scaled - mean).T)).sum(axis=0)
+        factor = np.linalg.cholesky(covariance + RIDGE * (variance or 1.0) * identity)
+        distance = np.square((x - mean) @ np.linalg.inv(factor).T).sum(axis=1)
         kept = distance <= np.quantile(distance, 1 - trimmed)
-    return mean, factor
+    return mean, factor, distance
 
 
-def _whitened(params, x):
-    z = _scaled(x[:, params.column].astype(params.middle.dtype), params.middle, params.spread)
-    return (z - params.mean) @ params.whitening.astype(z.dtype)
+# ---- scoring, array programs ---------------------------------------------------------------------
 
 
-def _nearest(params, w):
-    """Distances to the k nearest reference rows, without the row itself, and which they are."""
-    reference = params.reference.astype(w.dtype)
-    norm, norms = jnp.square(w).sum(axis=1), jnp.square(reference).sum(axis=1)
-    squared = norm[:, None] - 2 * jnp.matmul(w, reference.T, precision="highest") + norms
-    # XLA selects fast in float32 only, and sorts whole rows where slices are taken of what it found
-    found = jax.lax.top_k(-squared.astype(jnp.float32), len(params.rank) + 1)
-    nearness, place = jax.lax.optimization_barrier(found)
-    itself = -nearness[:, :1] <= SAME * norm[:, None]
-    far = jnp.sqrt(jnp.maximum(-nearness, 0.0)).astype(w.dtype)
-    far = jnp.where(itself, far[:, 1:], far[:, :-1])
-    return far, jnp.where(itself, place[:, 1:], place[:, :-1])
+def _scaled(
+    x: Float64[Array, "n kept"], middle: Float64[Array, " kept"], spread: Float64[Array, " kept"]
+) -> Float64[Array, "n kept"]:
+    """In units of the spread; beyond `LINEAR` of them, the logarithm of the excess is added."""
+    z = (x - middle) / spread
+    excess = jnp.log1p(jnp.maximum(jnp.abs(z) - LINEAR, 0.0))
+    return jnp.clip(z, -LINEAR, LINEAR) + jnp.sign(z) * excess
 
 
-def _distances(params, x):
-    w = _whitened(params, x)
-    return _nearest(params, w)[0].mean(axis=1), jnp.sqrt(jnp.square(w).sum(axis=1))
+def _coordinates(
+    scaled: Float64[Array, "n kept"], basis: Float32[Array, "kept directions"] | None
+) -> Float64[Array, "n c"]:
+    """The scaled columns; of wide tables, scores on the basis and the distance to its span."""
+    if basis is None:
+        return scaled
+    along = scaled @ basis
+    outside = jnp.square(scaled - along @ basis.T).sum(axis=1, keepdims=True)
+    return jnp.concatenate([along, jnp.sqrt(outside)], axis=1)
 
 
-def _score(params: Params, x: Float[Array, "n features"]) -> Float[Array, " n"]:
-    near, centre = _distances(params, x)
-    return near / params.unit[0] + centre / params.unit[1]
+def _scaled_columns(params: Default, x: Float[Array, "n features"]) -> Float64[Array, "n kept"]:
+    kept = x[:, params.column].astype(params.middle.dtype)
+    return _scaled(kept, params.middle, params.spread)
 
 
-def _parts(params: Params, x: Float[Array, "n features"]) -> Float[Array, "n features"]:
-    """Each distance is a quadratic form; deviation times gradient is each column's part of it."""
-    w = _whitened(params, x)
-    far, place = _nearest(params, w)
-    colouring, whitening = (p.astype(w.dtype) for p in (params.colouring, params.whitening))
+def _outside(params: Default, x: Float[Array, "n features"]) -> Float64[Array, "n kept"]:
+    """Each column's share of the squared distance to the span of the basis."""
+    scaled = _scaled_columns(params, x)
+    if params.basis is None:
+        return jnp.zeros_like(scaled)
+    square = jnp.square(scaled - scaled @ params.basis @ params.basis.T)
+    return square / jnp.maximum(square.sum(axis=1, keepdims=True), 1e-30)
 
-    def of_difference(difference, distance):
-        safe = jnp.where(distance > 0, distance, 1.0)[:, None]
-        return (difference @ colouring) * (difference @ whitening.T) / safe
+
+def _whitened(params: Default, x: Float[Array, "n features"]) -> Float64[Array, "n c"]:
+    coordinates = _coordinates(_scaled_columns(params, x), params.basis)
+    return (coordinates - params.mean) @ params.whitening
+
+
+def _nearest_others(
+    stored: Float32[Array, "m c"], rank: Int[Array, " k"], white: Float64[Array, "n c"]
+) -> tuple[Float64[Array, "n k"], Int[Array, "n k"]]:
+    """Distances to the k nearest stored rows, without the row itself, and which they are.
+
+    One stored row at distance 0 is taken for the row itself, as in
+    `jaxdl.anomaly.nearest_neighbours.nearest_others`. Products are float64, so that squares may be
+    subtracted.
+    """
+    stored = stored.astype(white.dtype)
+    length, lengths = jnp.square(white).sum(axis=1), jnp.square(stored).sum(axis=1)
+    product = jnp.matmul(white, stored.T, precision="highest")
+    squared = length[:, None] - 2 * product + lengths
+    # XLA selects in float32 only, and sorts whole rows where what it finds is sliced at once
+    found = jax.lax.top_k(-squared.astype(jnp.float32), len(rank) + 1)
+    nearness, index = jax.lax.optimization_barrier(found)
+    itself = -nearness[:, :1] <= SAME * length[:, None]
+    far = jnp.sqrt(jnp.maximum(-nearness, 0.0)).astype(white.dtype)
+    return (
+        jnp.where(itself, far[:, 1:], far[:, :-1]),
+        jnp.where(itself, index[:, 1:], index[:, :-1]),
+    )
+
+
+def _distances(
+    params: Default, x: Float[Array, "n features"]
+) -> tuple[Float64[Array, " n"], Float64[Array, " n"]]:
+    """Mean distance to the nearest rows, and to the nearest rows of the bulk."""
+    white = _whitened(params, x)
+    near, _ = _nearest_others(params.near, params.near_rank, white)
+    bulk, _ = _nearest_others(params.bulk, params.bulk_rank, white)
+    return near.mean(axis=1), bulk.mean(axis=1)
+
+
+def _score(params: Default, x: Float[Array, "n features"]) -> Float64[Array, " n"]:
+    near, bulk = _distances(params, x)
+    return near / params.unit[0] + bulk / params.unit[1]
+
+
+def _parts(params: Default, x: Float[Array, "n features"]) -> Float64[Array, "n features"]:
+    """Each column's part of the score.
+
+    A distance is a quadratic form of differences over itself. As in
+    `jaxdl.anomaly.scores.mahalanobis_contributions`, a column's part of the form is its difference
+    times half the gradient.
+    """
+    white = _whitened(params, x)
+    near = _parts_of_distance(params, params.near, params.near_rank, white, x)
+    bulk = _parts_of_distance(params, params.bulk, params.bulk_rank, white, x)
+    kept = near / params.unit[0] + bulk / params.unit[1]
+    return jnp.zeros(x.shape, kept.dtype).at[:, params.column].set(kept)
+
+
+def _parts_of_distance(
+    params: Default,
+    stored: Float32[Array, "m c"],
+    rank: Int[Array, " k"],
+    white: Float64[Array, "n c"],
+    x: Float[Array, "n features"],
+) -> Float64[Array, "n kept"]:
+    """Each varying column's part of the mean distance to the k nearest stored rows."""
+    far, index = _nearest_others(stored, rank, white)
+    known = stored.astype(white.dtype)
+    outside = _outside(params, x)
 
     def add(total, neighbour):
         which, distance = neighbour
-        return total + of_difference(w - params.reference[which], distance), None
+        difference = white - known[which]
+        change, gradient = difference @ params.colouring, difference @ params.whitening.T
+        usable = jnp.where(distance > 0, distance, 1.0)[:, None]
+        form = change * gradient
+        if params.basis is not None:
+            along = (change[:, :-1] @ params.basis.T) * (gradient[:, :-1] @ params.basis.T)
+            form = along + form[:, -1:] * outside
+        return total + form / usable, None
 
-    total, _ = jax.lax.scan(add, jnp.zeros_like(w), (place.T, far.T))
-    centre = jnp.sqrt(jnp.square(w).sum(axis=1))
-    kept = total / len(params.rank) / params.unit[0] + of_difference(w, centre) / params.unit[1]
-    return jnp.zeros(x.shape, w.dtype).at[:, params.column].set(kept)
+    total, _ = jax.lax.scan(add, jnp.zeros_like(outside), (index.T, far.T))
+    return total / len(rank)
