@@ -74,6 +74,7 @@ from jaxdl.serving.table_reader import (
     Table,
     file_reader,
     pipe_reader,
+    read_ahead,
     read_csv,
     read_parquet,
 )
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     from jaxdl.serving.scorer_file import Scorer
     from jaxdl.tables.schema import Column
 
+MANY_BYTES = 1 << 20  # an input with thousands of rows
 EXIT_CODES = """\
 exit status: 0 the rows were scored, or marked as not to be read; 2 a mistake in the call, the
 scorer or the data, no row that could be scored, or with --strict any that could not, told in one
@@ -171,7 +173,8 @@ def run(options: argparse.Namespace) -> None:
     from jaxdl.serving import scorer_file
 
     scorer_file.prefer_latency()
-    scorer = scorer_file.load(options.scorer, options.sha256)
+    many_rows = source is not None and _bytes_in(source) > MANY_BYTES
+    scorer = scorer_file.load(options.scorer, options.sha256, many_rows=many_rows)
     if options.describe:
         print(json.dumps({**scorer.metadata, "sha256": scorer.sha256}, indent=2))
         return
@@ -224,6 +227,11 @@ def _checked_input(options: argparse.Namespace) -> Path | None:
     return source
 
 
+def _bytes_in(source: Path) -> int:
+    files = source.rglob("*.parquet") if source.is_dir() else [source]
+    return sum(file.stat().st_size for file in files)
+
+
 def _is_folder_of_parts(path: Path) -> bool:
     return path.is_dir() and any(path.rglob("*.parquet"))
 
@@ -252,8 +260,8 @@ def _chunks(source: Path | None, table: Table) -> Iterator[Chunk]:
     if source is None:
         return read_csv(pipe_reader(), table)
     if source.is_dir() or source.suffix.lower() in (".parquet", ".pq"):
-        return read_parquet(source, table)
-    return read_csv(file_reader(source), table)
+        return read_ahead(read_parquet(source, table))
+    return read_ahead(read_csv(file_reader(source), table))
 
 
 def _named(source: Path | None, chunks: Iterator[Chunk], strict: bool) -> Iterator[Chunk]:

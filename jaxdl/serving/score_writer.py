@@ -29,6 +29,7 @@ FIELDS = ("row", "score", "flag", "p_value", "top", "nearest", "distance", "usua
 FORMATS = ("csv", "jsonl", "parquet")
 SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
 PLAIN_ROW = "%d,%.9g,%d,%.6g,,,,,\n"  # neither flagged nor with a problem
+NEEDS_QUOTES = re.compile(r'[,"\r\n]')
 PLAIN_NUMBER = re.compile(r" *[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]+)? *")
 NOT_SEEN = ("Cc", "Cf", "Zs", "Zl", "Zp")  # control, zero-width, spaces
 
@@ -90,7 +91,7 @@ def harmless(cell: str) -> str:
     >>> harmless("=1+1"), harmless("\\u200b＝1"), harmless("-3.5"), harmless("plain")
     ("'=1+1", "'\\u200b＝1", '-3.5', 'plain')
     """
-    if cell.isalnum() or PLAIN_NUMBER.fullmatch(cell):
+    if not cell or cell[0].isalnum() or PLAIN_NUMBER.fullmatch(cell):
         return cell
     seen = next((sign for sign in cell if unicodedata.category(sign) not in NOT_SEEN), "")
     # compatibility forms (full-width, small) become the plain sign
@@ -101,10 +102,8 @@ def harmless(cell: str) -> str:
 
 def csv_cell(cell: str) -> str:
     """A text cell of a CSV: harmless, and in quotes where it needs them."""
-    if cell.isalnum():
-        return cell
     cell = harmless(cell)
-    if any(sign in cell for sign in ',"\r\n'):
+    if NEEDS_QUOTES.search(cell):
         return '"' + cell.replace('"', '""') + '"'
     return cell
 

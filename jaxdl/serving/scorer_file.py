@@ -249,11 +249,16 @@ def _may_be_raw(rows: np.ndarray, may_lack_cells: bool) -> bool:
 def in_blocks(
     program: Any, rows: np.ndarray, block: int, largest: int = LARGEST_BLOCK
 ) -> list[np.ndarray]:
-    """The outputs for any number of rows through calls of only two sizes, hence two programs."""
+    """The outputs for any number of rows through calls of only two sizes, hence two programs.
+
+    A few rows go through the large program if only that one is compiled: to compile the small one
+    would take longer.
+    """
     pending = []
     for start in range(0, max(len(rows), 1), largest):
         piece = rows[start : start + largest]
-        size = block if len(piece) <= block else largest
+        only_large = largest in program.compiled and block not in program.compiled
+        size = block if len(piece) <= block and not only_large else largest
         if len(piece) < size:
             padded = np.zeros((size, rows.shape[1]))
             padded[: len(piece)] = piece
@@ -308,12 +313,13 @@ class Program:
         return found
 
 
-def load(path: str | Path, sha256: str | None = None) -> Scorer:
+def load(path: str | Path, sha256: str | None = None, *, many_rows: bool = False) -> Scorer:
     """Read a scorer file (or the one in a run folder), check its sum, and try its golden rows.
 
     Args:
         path: of the file, or of the run folder that holds it.
         sha256: refuse the file unless this is its sum.
+        many_rows: thousands will be scored, so the program for few of them is not compiled.
 
     Raises:
         ArtifactError: missing, damaged, changed, or of no use on this machine; one line.
@@ -326,7 +332,7 @@ def load(path: str | Path, sha256: str | None = None) -> Scorer:
                 f"{path.parent} holds no {FILE_NAME}: run a lab that exports its detector first"
             )
     try:
-        return loads(_content(path), sha256)
+        return loads(_content(path), sha256, many_rows=many_rows)
     except ArtifactError as error:
         raise ArtifactError(f"{path} {error}") from error
 
@@ -351,7 +357,7 @@ def _content(path: Path) -> bytes:
     return data
 
 
-def loads(data: bytes, sha256: str | None = None) -> Scorer:
+def loads(data: bytes, sha256: str | None = None, *, many_rows: bool = False) -> Scorer:
     """`load` from bytes."""
     metadata, parts, digest = unpack(data)
     if sha256 is not None and sha256.strip().lower() != digest:
@@ -378,7 +384,8 @@ def loads(data: bytes, sha256: str | None = None) -> Scorer:
         normal_numbers=arrays["normal_numbers"],
     )
     golden = arrays["golden_scores"]
-    found, _ = scorer.score(arrays["golden_rows"])
+    block = LARGEST_BLOCK if many_rows else scorer.block
+    found, _ = in_blocks(programs["score"], arrays["golden_rows"], block)
     scale = np.maximum(np.abs(golden), np.median(np.abs(golden)))
     if not (np.abs(found - golden) <= GOLDEN_TOLERANCE * scale).all():
         raise ArtifactError(

@@ -18,6 +18,7 @@ import math
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -327,6 +328,11 @@ def split_line(line: str, separator: str) -> list[str] | str:
     return rows[0] if len(rows) == 2 else "a quote is not closed in this line"
 
 
+def line_ends(data: bytes) -> int:
+    """How many line ends there are; several times as fast as `bytes.count`."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))
+
+
 def lines_that_hold_something(data: bytes) -> int:
     """Lines that are not blank."""
     return sum(bool(line.strip()) for line in data.split(b"\n"))
@@ -379,8 +385,8 @@ def arrow_cells(
     last = data.rstrip().rpartition(b"\n")[2].decode("utf-8")
     if isinstance(split_line(last, layout.separator), str):
         return None
-    lines = data.count(b"\n") + (not data.endswith(b"\n"))
-    if len(table) not in (lines, lines_that_hold_something(data)):
+    lines = line_ends(data) + (not data.endswith(b"\n"))
+    if len(table) != lines and len(table) != lines_that_hold_something(data):
         return None
     return [table[name] for name in scored], [table[name].to_pylist() for name in kept]
 
@@ -416,13 +422,13 @@ def read_csv(
                 layout = table.layout(text, [one for one in lines if isinstance(one, str)])
             line += 1
         if layout is None or not whole.strip():
-            line += whole.count(b"\n")
+            line += line_ends(whole)
             continue
         rows, kept, problems = _parse(whole, line, layout, table, encoding or table.encodings[0])
         if len(rows):
             yield Chunk(row, rows, kept, problems, seen)
         row += len(rows)
-        line += whole.count(b"\n")
+        line += line_ends(whole)
     if layout is None:
         raise UserError("is empty; the first line must name the columns")
     if row == 1:
@@ -437,7 +443,7 @@ def _whole_lines(read: Callable[[int], bytes]) -> Iterator[tuple[bytes, int]]:
             data = data.removeprefix(b"\xef\xbb\xbf")
         seen += len(data)
         whole, newline, rest = (rest + data).rpartition(b"\n")
-        lines += whole.count(b"\n") + len(newline)
+        lines += line_ends(whole) + len(newline)
         if len(rest) > MAX_LINE_BYTES:
             raise UserError(f"line {lines} has more than {MAX_LINE_BYTES:,} bytes")
         if newline:
@@ -476,7 +482,7 @@ class _Parsed(NamedTuple):
 
 def _parse(data: bytes, line: int, layout: Layout, table: Table, encoding: str) -> _Parsed:
     """Rows of whole lines: the quick way, the careful way for the part that has a fault."""
-    if data.count(b"\n") <= FEW_LINES:
+    if line_ends(data) <= FEW_LINES:
         return _parse_carefully(data, line, layout, table, encoding)
     quick = _parse_quickly(data, layout, table, encoding)
     if quick is not None:
@@ -543,6 +549,15 @@ def _cut(line: bytes, layout: Layout, encoding: str) -> list[str] | str:
     if isinstance(cells, list) and len(cells) != layout.width:
         return f"{len(cells)} cells instead of {layout.width}"
     return cells
+
+
+def read_ahead(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """The same chunks, the next one being read while one is used."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = reader.submit(next, chunks, None)
+            yield chunk
 
 
 def read_parquet(path: Path, table: Table) -> Iterator[Chunk]:

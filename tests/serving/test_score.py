@@ -561,9 +561,11 @@ def test_the_quick_way_and_the_careful_way_find_the_same(cells):
         assert one[2:] == two[2:]
 
 
-def test_a_kill_leaves_no_output(made, tmp_path):
-    """SIGTERM while rows arrive: the file under the output's name never comes to be."""
+@pytest.mark.parametrize("how", ["terminate", "kill"])
+def test_a_kill_leaves_the_output_as_it_was(made, how, tmp_path):
+    """SIGTERM or SIGKILL while rows arrive: what is under the output's name is of before."""
     output = tmp_path / "o.csv"
+    output.write_text("of yesterday")
     command = [sys.executable, "-m", "jaxdl.score", made[0], "-", "--output", output]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as process:
         process.stdin.write(b"Time,V1,V2,V3,Amount\n1,2,3,4,5\n")
@@ -572,6 +574,36 @@ def test_a_kill_leaves_no_output(made, tmp_path):
             if list(tmp_path.glob(".o.csv.*")):
                 break
             select.select([], [], [], 0.1)
-        process.terminate()
-        assert process.wait(60) == 143
-    assert list(tmp_path.iterdir()) == []
+        getattr(process, how)()
+        assert process.wait(60) == (143 if how == "terminate" else -9)
+    assert output.read_text() == "of yesterday"
+    left = [path.name for path in tmp_path.iterdir() if path != output]
+    assert left == ([] if how == "terminate" else [f".o.csv.{process.pid}.tmp"])
+
+
+PEAK = """
+import sys
+from pathlib import Path
+from jaxdl.serving import score
+status = score.main(sys.argv[1:])
+(line,) = [x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x]
+print(int(line.split()[1]) // 1024)
+sys.exit(status)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is told by Linux")
+def test_memory_does_not_grow_with_the_file(made, tmp_path):
+    """90 MB of long lines, plain and gzipped, take hardly more memory than 9 MB."""
+    line = b"1,2,3,4,5," + b"0" * 3000 + b"\n"
+    peaks = {}
+    for name, rows in (("few.csv", 3_000), ("many.csv", 30_000), ("many.csv.gz", 30_000)):
+        content = b"Time,V1,V2,V3,Amount,Class\n" + line * rows
+        packed = gzip.compress(content, 1) if name.endswith("gz") else content
+        (tmp_path / name).write_bytes(packed)
+        command = [sys.executable, "-c", PEAK, made[0], tmp_path / name]
+        command += ["--output", tmp_path / "o.csv", "--explain", "none"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+        assert f"{rows:,} rows" in done.stderr
+        peaks[name] = int(done.stdout)
+    assert max(peaks.values()) < peaks["few.csv"] + 45, peaks
