@@ -251,6 +251,7 @@ def test_a_line_without_a_stamp_is_a_step_later():
     [
         ([300] * 5, 300),
         ([301, 299.5, 300.2, 298.9, 300.4, 900], 300),  # jitter and a gap
+        ([300, 1, 300, 2, 300], 300),
         ([3600, 7200, 3600, -60, 3600], 3600),
         ([7], 7),
         ([0.1] * 10, 0.1),
@@ -278,6 +279,18 @@ def test_without_a_given_step_the_stamps_tell(taxi):
     records, program = answers(["5", "6"], live.Options())
     assert "300 s (no stamp tells)" in records[0]["note"]
     assert int(detector_of(program).day) == 288
+
+
+def test_a_step_that_the_stamps_told_is_kept_at_once(taxi, tmp_path):
+    path, given = tmp_path / "state.npz", stamped(taxi[:12])
+    _, program = answers(given[:11], live.Options(state=path))
+    program.close()
+    assert live_state.unpack(path.read_bytes())[0].step == timedelta(minutes=30)
+    with pytest.raises(UserError, match="step-seconds 1800, not 300"):
+        live.Live(live.Options(300, state=path))
+    records, program = answers(given[11:], live.Options(state=path))
+    program.close()
+    assert records[0]["row"] == 11
 
 
 def test_a_given_step_that_cannot_be_right_is_told_once(taxi):
