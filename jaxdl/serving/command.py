@@ -1,9 +1,11 @@
 """What the commands `python -m jaxdl.score` and `python -m jaxdl.live` share."""
 
 import argparse
+import contextlib
 import os
 import re
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 from jaxdl.errors import UserError, nearest
@@ -60,11 +62,17 @@ def hold_standard_streams() -> set[str]:
     return closed
 
 
-def leave(status: int) -> NoReturn:
-    """End the process, also while a thread is in a program that does not end."""
+def run_and_leave(main: Callable[[], int]) -> NoReturn:
+    """Run a command and end the process with its status, without waiting for threads that are still
+    in a scorer's program: the interpreter would abort, or hang where the program does not end."""
+    try:
+        status: str | int | None = main()
+    except SystemExit as request:  # SIGTERM, or --help
+        status = request.code
     vetting = sys.modules.get("jaxdl.serving.vetting")  # not there before a scorer was looked at
-    if vetting is not None and vetting.stuck:
-        sys.stdout.flush()
-        sys.stderr.flush()
+    if vetting is not None and vetting.stuck and isinstance(status, int):
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(status)
     sys.exit(status)

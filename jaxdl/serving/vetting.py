@@ -187,9 +187,12 @@ def within(seconds: float, work: Callable[[], Any]) -> Any:
 
     thread = threading.Thread(target=run, daemon=True, name="first call of a scorer's program")
     thread.start()
-    thread.join(seconds)
+    try:
+        thread.join(seconds)
+    finally:  # Ctrl-C, too, leaves it behind
+        if thread.is_alive():
+            stuck.append(thread)
     if thread.is_alive():
-        stuck.append(thread)
         raise UnfitProgram(f"does not end within {seconds:g} seconds")
     if errors:
         raise errors[0]

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import jax
 import jax.export
@@ -121,7 +123,7 @@ HURRY = """
 import sys
 from jaxdl.serving import command, score, scorer_file
 scorer_file.FIRST_CALL_SECONDS = 3.0
-command.leave(score.main(sys.argv[1:]))
+command.run_and_leave(score.main)
 """
 
 
@@ -134,6 +136,21 @@ def test_a_program_that_does_not_end_ends_the_command(good, tmp_path):
     )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "holds a program (score) that does not end within 3 seconds: refused" in done.stderr
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_program_that_does_not_end(good, how, status, tmp_path):
+    """No abort of the interpreter, whose thread is still in the program."""
+    (tmp_path / "s.jaxdl").write_bytes(with_score(good, endless))
+    (tmp_path / "t.csv").write_text("a,b,c\n1,2,3\n")
+    said = HURRY.replace("3.0", "60.0\nprint('ready', flush=True)")
+    command = [sys.executable, "-c", said, tmp_path / "s.jaxdl", tmp_path / "t.csv"]
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=-1, stderr=-1) as process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(3)  # it is in the program, or in its compilation, by then
+        process.send_signal(how)
+        assert process.wait(30) == status
+        assert process.stderr.read() == ("error: interrupted\n" if status == 130 else "")
 
 
 ROWS = "tensor<?x3xf64>"
