@@ -1,6 +1,7 @@
 """A scorer of any table: a user's file through the encoder to an answer in the user's words."""
 
 import csv
+import dataclasses
 import gzip
 import io
 import json
@@ -13,11 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jaxdl.anomaly import detectors, thresholds
 from jaxdl.anomaly.detector import Detector
 from jaxdl.serving import export, score, scorer_file, table_reader
-from jaxdl.tables import Encoder, fit_encoder, infer_schema, read_table
+from jaxdl.serving.typed_table import TypedTable
+from jaxdl.tables import Column, Encoder, Schema, fit_encoder, infer_schema, read_table
 from jaxdl.tables.schema import column_codes
 from tests.conftest import ROOT
 
@@ -220,8 +224,6 @@ def test_a_table_scored_by_the_command_has_the_trainers_scores(
 
 
 def test_blocks_of_any_size_give_the_same_codes(made, tmp_path):
-    from jaxdl.serving.typed_table import TypedTable
-
     data = write(tmp_path / "t.csv", shop(), encoding="cp949").read_bytes()
     for size in (37, 1000, 30_000):
         stream = io.BytesIO(data)
@@ -318,6 +320,54 @@ def test_a_header_without_a_needed_column_is_one_line(made, header, message, tmp
     status, out, err = call(capsys, made.folder, source)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert message in err
+
+
+NUMBERS = [
+    "1",
+    "2.5",
+    " 3 ",
+    "+4",
+    "1e5",
+    "1E400",
+    "nan",
+    " NA",
+    "N/a",
+    "-inf",
+    "0x1",
+    "1_0",
+    "1,5",
+]
+NUMBERS += ["", ".5", "?", "x", '"1"', '1"', '"1"2', "1e", "true", "nUll", "\u0661"]
+WORDS = ["a", " b ", "A", "", "NA", "unseen", '"a"', '"a;b"', 'a"b', '"a""b"', '"a"x', '"open', "é"]
+DATES = ["2025-03-01", "2025-03-01 10:00:00+09:00", "2025-02-30", "x", "", " 2025-03-01 "]
+SECONDS = ["1742428800", "", "x", "1e9", "1742428800.5", "-1"]
+ROW = st.tuples(*map(st.sampled_from, (NUMBERS, WORDS, DATES, SECONDS, WORDS)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=st.lists(ROW, min_size=1, max_size=6))
+def test_the_quick_way_and_the_careful_way_find_the_same_codes(rows):
+    """And both find what training's own function finds in rows without a fault."""
+    columns = (Column("n", "number", ""), Column("c", "category", "", categories=("a", "b")))
+    columns += (Column("d", "date", "", unit="iso"), Column("e", "date", "", unit="s"))
+    schema = Schema(columns)
+    table = TypedTable(schema, ("k", "n"))
+    data = "n;c;d;e;k\n" + "".join(";".join(row) + "\n" for row in rows)
+    found = []
+    for few in (1, 10**9):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(table_reader, "FEW_LINES", few)
+            found.append(list(table_reader.read_csv(io.BytesIO(data.encode()).read, table)))
+    (quick,), (careful,) = found
+    np.testing.assert_array_equal(quick.rows, careful.rows)
+    assert quick[2:] == careful[2:]
+    plain = [i for i, row in enumerate(rows) if i not in quick.problems and '"' not in "".join(row)]
+    if plain:
+        cells = zip(*[rows[i] for i in plain], strict=True)
+        texts = {n: pa.chunked_array([pa.array(c)]) for n, c in zip("ncdek", cells, strict=True)}
+        decimal = "," if any(rows[i][0] == "1,5" for i in plain) else "."
+        wanted = column_codes(texts, dataclasses.replace(schema, decimal=decimal))
+        np.testing.assert_array_equal(quick.rows[plain], wanted)
 
 
 LIGHT = """
