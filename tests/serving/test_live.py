@@ -238,6 +238,12 @@ def test_a_clock_that_was_set_back_is_followed_at_the_same_hour(taxi):
     assert program.now.memory.last == datetime(2020, 1, 1) + timedelta(minutes=30 * 299)
 
 
+def test_a_stamp_that_stands_still_never_counts_as_a_clock_set_back(taxi):
+    given = stamped(taxi[:20])
+    records, _ = answers([*given, *[given[3]] * 150, *given[1:3] * 60])
+    assert all(errors_of(records)[20:])
+
+
 def test_a_line_without_a_stamp_is_a_step_later():
     records, _ = answers(["2020-01-01T00:00,1", "2", "2020-01-01T01:00,3"])
     assert [record["row"] for record in records] == [0, 1, 2]
@@ -342,6 +348,33 @@ def test_a_kill_after_any_answer_changes_none(taxi, tmp_path, step_seconds):
         record.pop("note", None)
     assert records == whole
     assert sorted(path.name for path in tmp_path.iterdir()) == [".state.npz.journal", "state.npz"]
+
+
+def test_a_stamp_in_doubt_is_saved_with_the_state(taxi, tmp_path):
+    given, path = stamped(taxi[:60]), tmp_path / "state.npz"
+    whole, plain = answers(given)
+    _, program = answers([*given[:55], "2020-01-10,1e6"], live.Options(1800, state=path))
+    program.save()
+    program.close()
+    rest, program = answers(given[55:], live.Options(1800, state=path))
+    program.close()
+    assert "taken back" in rest[0].pop("note")
+    assert rest == whole[55:]
+    assert same(program.now, plain.now)
+
+
+def test_refused_stamps_are_counted_over_a_restart(taxi, tmp_path):
+    given, path = stamped(taxi[:160]), tmp_path / "state.npz"
+    lines = [*given[:30], *stamped([1, 2], start="2021-01-01"), *given[30:]]
+    whole, plain = answers(lines)
+    parts = []
+    for part in (lines[:80], lines[80:]):
+        found, program = answers(part, live.Options(1800, state=path))
+        program.save()
+        program.close()
+        parts += found
+    assert parts == whole
+    assert same(program.now, plain.now)
 
 
 def test_a_kill_between_the_state_and_the_cut_counts_no_row_twice(taxi, tmp_path):
@@ -547,6 +580,17 @@ def test_closed_descriptors_and_a_damaged_state_are_one_line(tmp_path):
     status, out, told = shell(f"--state {state}", "5\n")
     assert (status, out, told.count("\n")) == (2, "", 1)
     assert told.startswith(f"error: {state} is damaged")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="shows descriptors on Linux only")
+def test_no_file_gets_the_number_of_a_closed_stream(tmp_path):
+    """What a library writes to the number 2 would end up in the journal."""
+    command = f"exec {sys.executable} -m jaxdl.live --state {tmp_path / 'state.npz'} 2>&-"
+    with subprocess.Popen(["bash", "-c", command], stdin=-1, stdout=-1, cwd=ROOT) as process:
+        process.stdin.write(b"5\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        assert Path(f"/proc/{process.pid}/fd/2").readlink() == Path("/dev/null")
 
 
 def test_an_overlong_line_of_the_pipe_is_one_bad_line():
