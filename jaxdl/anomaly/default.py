@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Float64, Int
+from jaxtyping import Array, Bool, Float, Float32, Float64, Int
 
 from jaxdl.anomaly.detector import ADDITIVE, Detector, Rows, check_finite_rows
 from jaxdl.precision import double_precision
@@ -118,7 +118,7 @@ def _fit(few: Rows, contamination: float | None, rng: np.random.Generator) -> De
     coordinates = np.asarray(_coordinates(scaled, basis))
     centre_trimmed = CENTRE_TRIMMED if contamination is None else contamination
     bulk_trimmed = BULK_TRIMMED if contamination is None else contamination
-    mean, factor, distance = _whiten(coordinates, centre_trimmed)
+    mean, factor, distance = _whiten(coordinates, _central_half(scaled), centre_trimmed)
     whitening = np.linalg.inv(factor).T
     white = (coordinates - mean) @ whitening
     near = _drawn(white, NEAR_ROWS, rng)
@@ -186,11 +186,29 @@ def _basis(
     return directions.T.astype(np.float32)
 
 
+def _central_half(scaled: Float64[Array, "n kept"]) -> Bool[np.ndarray, " n"]:
+    """The rows whose scaled values are nearest to the medians, which are 0."""
+    away = np.abs(np.asarray(scaled)).sum(axis=1)
+    return away <= np.median(away)
+
+
 def _whiten(
-    x: Float64[np.ndarray, "n c"], trimmed: float
+    x: Float64[np.ndarray, "n c"], kept: Bool[np.ndarray, " n"], trimmed: float
 ) -> tuple[Float64[np.ndarray, " c"], Float64[np.ndarray, "c c"], Float64[np.ndarray, " n"]]:
-    """Mean and Cholesky factor of the covariance without the most distant rows; all distances."""
-    kept, identity = np.ones(len(x), bool), np.eye(x.shape[1])
+    """Mean and covariance of the bulk, and how far each row is from it.
+
+    After FastMCD (Rousseeuw and Van Driessen 1999): mean and covariance of the rows kept, then the
+    rows nearest by Mahalanobis distance are those to keep.
+
+    Args:
+        x: coordinates.
+        kept: the rows to start with.
+        trimmed: share of the rows left out in the end.
+
+    Returns:
+        Mean; Cholesky factor of the covariance with its ridge; squared distances.
+    """
+    identity = np.eye(x.shape[1])
     for _ in range(ROUNDS):
         mean = x[kept].mean(axis=0)
         centred = x[kept] - mean

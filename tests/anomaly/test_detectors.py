@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from jaxdl.anomaly import detector as contract
 from jaxdl.anomaly import detectors, reconstruction, thresholds
+from jaxdl.anomaly.default import default_detector
 from jaxdl.serving import export, scorer_file
 from jaxdl.training import fit
 from tests import tasks
@@ -83,6 +85,7 @@ def plain_vote(normal, seed=0):
 
 
 MAKERS = {
+    "default": lambda x, seed=0: default_detector(x, key=jax.random.key(seed)),
     "PCA": lambda x, seed=0: detectors.pca(x, 2),
     "minor components": lambda x, seed=0: detectors.minor_components(x, 2),
     "Mahalanobis": lambda x, seed=0: detectors.mahalanobis(x),
