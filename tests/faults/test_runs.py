@@ -105,7 +105,7 @@ def test_f2_a_kill_at_a_chosen_moment(whole, tmp_path, tally, moment):
 
 
 def test_f3_one_run_killed_many_times(whole, tmp_path, tally):
-    tally.item = "F3 one run killed again and again, at random and in saves"
+    tally.item = "F3 one run killed again and again"
     expected, _ = whole("tiny")
     rng = np.random.default_rng(0)
     for trial in range(times(1, 20)):
@@ -122,6 +122,7 @@ def test_f3_one_run_killed_many_times(whole, tmp_path, tally):
             if finished:
                 break
             kills += 1
+        tally.item = f"F3 one run killed {kills} times, at random and in saves"
         check_continued(tally, folder, expected, f"{kills} kills")
         assert kills >= 2, "it was finished too soon to prove anything"
 
