@@ -27,6 +27,7 @@ FITTED_ROWS = 20_000
 FITTED_NUMBERS = 4_000_000
 CALIBRATION_ROWS = 1_024
 NEAR_ROWS = 2_500
+NEAR_ROWS_OF_MANY = 1_024  # of more rows than are fitted on: scoring is faster
 BULK_ROWS = 512
 COORDINATES = 256
 
@@ -99,7 +100,8 @@ def default_detector(
     rng = _generator(key)
     few = _drawn(rows, min(FITTED_ROWS, FITTED_NUMBERS // rows.shape[1]), rng)
     with double_precision():
-        params = _fit(few, contamination, rng)
+        most = NEAR_ROWS if len(few) == len(rows) else NEAR_ROWS_OF_MANY
+        params = _fit(few, most, contamination, rng)
         known = jnp.asarray(_drawn(few, CALIBRATION_ROWS, rng))
         usual = jnp.stack([part.mean() for part in jax.jit(_distances)(params, known)])
         params = params._replace(unit=jnp.where(usual > 0, usual, 1.0))
@@ -110,8 +112,8 @@ def default_detector(
 # ---- fitting, in NumPy ---------------------------------------------------------------------------
 
 
-def _fit(few: Rows, contamination: float | None, rng: np.random.Generator) -> Default:
-    """Everything but the units of the two distances."""
+def _fit(few: Rows, most: int, contamination: float | None, rng: np.random.Generator) -> Default:
+    """Everything but the units of the two distances; at most `most` rows to be near to."""
     column, middle, spread = _scales(few)
     scaled = _scaled(jnp.asarray(few[:, column]), middle, spread)
     basis = _basis(np.asarray(scaled), rng)
@@ -121,7 +123,7 @@ def _fit(few: Rows, contamination: float | None, rng: np.random.Generator) -> De
     mean, factor, distance = _whiten(coordinates, _central_half(scaled), centre_trimmed)
     whitening = np.linalg.inv(factor).T
     white = (coordinates - mean) @ whitening
-    near = _drawn(white, NEAR_ROWS, rng)
+    near = _drawn(white, most, rng)
     bulk = _drawn(white[distance <= np.quantile(distance, 1 - bulk_trimmed)], BULK_ROWS, rng)
     # a row is not its own neighbour, so that there must be one more
     nearest = min(NEIGHBOURS, len(near) - 1)

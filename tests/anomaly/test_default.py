@@ -231,12 +231,13 @@ def test_a_known_share_of_anomalies_is_used():
 
 def test_of_many_rows_some_are_kept_and_the_key_draws_them(monkeypatch):
     monkeypatch.setattr(default, "FITTED_ROWS", 900)
-    monkeypatch.setattr(default, "NEAR_ROWS", 300)
+    monkeypatch.setattr(default, "NEAR_ROWS_OF_MANY", 300)
     rows = plain_rows(1500)
     first, again = default_detector(rows), default_detector(rows)
     other = default_detector(rows, key=jax.random.key(1))
     assert first.params.near.shape == (300, 4)
     assert first.params.bulk.shape == (512, 4)
+    assert default_detector(rows[:900]).params.near.shape == (900, 4)
     np.testing.assert_array_equal(first.score(rows), again.score(rows))
     assert not np.array_equal(first.score(rows), other.score(rows))
     assert np.corrcoef(first.score(rows), other.score(rows))[0, 1] > 0.95
