@@ -14,6 +14,7 @@ What the machine itself loses with its power is not covered: nothing waits for t
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import io
 import os
@@ -168,7 +169,7 @@ class StateFile:
         except OSError as error:
             self.close()
             raise UserError(f"--state {path} is in use by another process") from error
-        for left in self.path.parent.glob(f".{self.path.name}.*.tmp"):  # by a kill
+        for left in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.tmp"):  # by a kill
             with contextlib.suppress(OSError):
                 left.unlink()
 
