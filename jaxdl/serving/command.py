@@ -42,6 +42,16 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"unknown option --{unknown[1]}; {hint}")
 
 
+def one_line(text: str) -> str:
+    """A message as one line; what a foreign file put into it cannot steer the terminal.
+
+    >>> one_line("no\\n  such \\x1b[2J name")
+    'no such \\\\x1b[2J name'
+    """
+    words = " ".join(text.split())
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in words)
+
+
 def hold_standard_streams() -> set[str]:
     """Put the null device in the place of standard streams that the caller has closed.
 

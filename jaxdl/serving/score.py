@@ -56,7 +56,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxdl.errors import UserError
-from jaxdl.serving.command import Parser, hold_standard_streams
+from jaxdl.serving.command import Parser, hold_standard_streams, one_line
 from jaxdl.serving.score_writer import (
     FIELDS,
     FORMATS,
@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UserError, OSError) as error:
         known = isinstance(error, OSError) and error.strerror
         text = f"{error.filename or 'output'}: {error.strerror}" if known else str(error)
-        print(f"error: {' '.join(text.split())}", file=sys.stderr)
+        print(f"error: {one_line(text)}", file=sys.stderr)
         try:
             sys.stdout.flush()
         except OSError:  # a full disk, say

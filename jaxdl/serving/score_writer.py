@@ -16,7 +16,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -77,6 +77,14 @@ class Scored(NamedTuple):
     problems: dict[int, str]
 
 
+@runtime_checkable
+class Lines(Protocol):
+    """What takes text: a file, or standard output of any kind."""
+
+    def write(self, text: str, /) -> object: ...
+
+
+@runtime_checkable
 class Writer(Protocol):
     """Writes scored rows; `close` writes what must come at the end."""
 
@@ -111,7 +119,7 @@ def csv_cell(cell: str) -> str:
 class CsvWriter:
     """Comma-separated lines with a header."""
 
-    def __init__(self, out: TextIO, keep: Sequence[str], between: str):
+    def __init__(self, out: Lines, keep: Sequence[str], between: str):
         self.out, self.between = out, between
         self.form = "%s," * len(keep) + PLAIN_ROW
         self.header = ",".join([*map(csv_cell, keep), *FIELDS]) + "\n"
@@ -159,7 +167,7 @@ def _value_text(value: float | str | None) -> str:
 class JsonWriter:
     """One JSON object a line; what a row does not have is null."""
 
-    def __init__(self, out: TextIO, keep: Sequence[str]):
+    def __init__(self, out: Lines, keep: Sequence[str]):
         self.out, self.keep = out, keep
 
     def write(self, scored: Scored) -> None:
@@ -187,7 +195,7 @@ class JsonWriter:
 class ParquetWriter:
     """A Parquet file with one row group for each chunk."""
 
-    def __init__(self, file: BinaryIO, keep: Sequence[str], between: str):
+    def __init__(self, file: io.BufferedIOBase, keep: Sequence[str], between: str):
         try:
             import pyarrow as pa
             from pyarrow import parquet
@@ -239,7 +247,7 @@ def format_of(output: Path | None, said: str | None) -> tuple[str, bool]:
     return kind, packed
 
 
-def text_writer(out: TextIO, keep: Sequence[str], kind: str, between: str) -> Writer:
+def text_writer(out: Lines, keep: Sequence[str], kind: str, between: str) -> Writer:
     """A writer of lines; `between` stands between two columns of `top` in one cell of a CSV."""
     return JsonWriter(out, keep) if kind == "jsonl" else CsvWriter(out, keep, between)
 
@@ -267,7 +275,7 @@ def file_writer(
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path) -> Iterator[io.BufferedIOBase]:
     """A binary file that appears under its name only when all of it is written.
 
     Raises:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -97,6 +97,7 @@ class Quick(NamedTuple):
     kept: list[list[str]]
 
 
+@runtime_checkable
 class Table(Protocol):
     """What a reader must know of the columns.
 
@@ -391,9 +392,7 @@ def arrow_cells(
     return [table[name] for name in scored], [table[name].to_pylist() for name in kept]
 
 
-def read_csv(
-    read: Callable[[int], bytes], table: Table, encoding: str | None = None
-) -> Iterator[Chunk]:
+def read_csv(read: Callable[[int], bytes], table: Table) -> Iterator[Chunk]:
     """Chunks of a CSV that arrives through `read(most bytes)`; b"" is its end.
 
     Whole lines are handed on as soon as they are there, so on a pipe a chunk is whatever has
@@ -401,13 +400,13 @@ def read_csv(
 
     Args:
         read: as that of a file.
-        table: what the columns are.
-        encoding: of the text; found out from the first line that is not plain ASCII.
+        table: what the columns are; of its encodings, the first block that is not plain ASCII
+            decides.
 
     Raises:
         UserError: the header or a line is not to be read.
     """
-    layout, line, row = None, 1, 1
+    layout, encoding, line, row = None, None, 1, 1
     for data, seen in _whole_lines(read):
         if encoding is None and not data.isascii():
             encoding = _best_encoding(data, table.encodings)

@@ -139,7 +139,7 @@ def _check_calls(functions: dict[str, tuple[int, list[str]]]) -> None:
         unknown = [one for one in dict.fromkeys(called) if one not in sizes]
         if unknown:
             if name in open_ones or not open_ones.isdisjoint(unknown):
-                raise UnfitProgram(f"calls itself ({name[:60]})")
+                raise UnfitProgram(f"calls itself ({name[:60]!r})")
             open_ones.add(name)
             waiting.extend(unknown)
             continue

@@ -485,6 +485,12 @@ def test_a_wrong_call_is_one_line(made, tmp_path, capsys, monkeypatch, message):
     assert message in err
 
 
+def test_a_message_cannot_steer_the_terminal(made, capsys):
+    status, out, err = call(capsys, made[0], "no\x1b[2J\nfile")
+    assert (status, out) == (2, "")
+    assert err == "error: no\\x1b[2J file is not a file or a folder of Parquet files\n"
+
+
 def test_a_changed_scorer_is_refused_before_anything_is_read(made, tmp_path, capsys):
     data = bytearray((made[0] / scorer_file.FILE_NAME).read_bytes())
     data[-5] ^= 1
