@@ -150,7 +150,7 @@ def cross_fitted_population(
 
 
 def _by_seed_and_fold(
-    members: Sequence[Float[np.ndarray, " m"]], budget: LabelBudget
+    members: Sequence[Float[np.ndarray, " m"]] | Float[np.ndarray, "members m"], budget: LabelBudget
 ) -> Float[np.ndarray, "seeds folds m"]:
     return np.stack(members).reshape(budget.seeds, budget.folds, -1)
 
