@@ -13,9 +13,10 @@ from types import ModuleType
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Float64, Int
+from jaxtyping import Float, Float32, Float64, Int
 
 from jaxdl.errors import UserError
+from jaxdl.losses import AnyArray
 from jaxdl.scaling import SMALLEST_SHARE
 from jaxdl.tables.schema import Column, Schema
 
@@ -47,7 +48,7 @@ class NumberCode:
     def names(self) -> tuple[str, ...]:
         return ("", " is missing") if self.marked else ("",)
 
-    def __call__(self, value: Float64[Array, " rows"], xp: ModuleType) -> list[Array]:
+    def __call__(self, value: Float64[AnyArray, " rows"], xp: ModuleType) -> list[AnyArray]:
         missing = xp.isnan(value)
         scaled = (xp.where(missing, self.centre, value) - self.centre) / self.spread
         scaled = xp.clip(scaled, -LARGEST, LARGEST)
@@ -72,7 +73,7 @@ class CategoryCode:
     def names(self) -> tuple[str, ...]:
         return (" is rare", *(f" is value {i + 1}" for i in range(self.shown)))
 
-    def __call__(self, code: Float64[Array, " rows"], xp: ModuleType) -> list[Array]:
+    def __call__(self, code: Float64[AnyArray, " rows"], xp: ModuleType) -> list[AnyArray]:
         known = len(self.rareness) - 2
         place = xp.where(xp.isnan(code), known + 1, xp.clip(code, 0, known)).astype(np.int32)
         rare = xp.asarray(self.rareness)[place]
@@ -90,7 +91,7 @@ class DateCode:
         circles = (" hour, sine", " hour, cosine", " weekday, sine", " weekday, cosine")
         return (*circles, " is missing") if self.marked else circles
 
-    def __call__(self, seconds: Float64[Array, " rows"], xp: ModuleType) -> list[Array]:
+    def __call__(self, seconds: Float64[AnyArray, " rows"], xp: ModuleType) -> list[AnyArray]:
         missing = xp.isnan(seconds)
         seconds = xp.where(missing, 0.0, seconds)
         hour = 2 * np.pi * (seconds % DAY) / DAY
@@ -100,7 +101,7 @@ class DateCode:
         return [*circles, xp.where(missing, 1.0, 0.0)] if self.marked else circles
 
 
-Cells = Float64[Array, "rows columns"] | Float64[np.ndarray, "rows columns"]
+Cells = Float64[AnyArray, "rows columns"]
 Code = NumberCode | CategoryCode | DateCode
 
 
@@ -136,12 +137,12 @@ class Encoder:
         """Features of cells as `schema.column_codes` gives them, on the host."""
         return np.asarray(self.encode(cells, np), np.float32)
 
-    def encode(self, cells: Cells, xp: ModuleType = jnp) -> Array:
+    def encode(self, cells: Cells, xp: ModuleType = jnp) -> AnyArray:
         """The same with any array library; with `jax.numpy` it can be traced and exported."""
         parts = [part for i, code in enumerate(self.codes) for part in code(cells[:, i], xp)]
         return xp.stack(parts, axis=1)
 
-    def by_column(self, parts: Float[Array, "rows features"]) -> Float[Array, "rows columns"]:
+    def by_column(self, parts: Float[AnyArray, "rows features"]) -> Float[AnyArray, "rows columns"]:
         """Contributions of features, added up for the column that each of them comes from."""
         member = np.eye(len(self.codes), dtype=np.float32)[self.column_of_feature]
         return parts @ member
