@@ -62,7 +62,7 @@ class Options:
         save_every: rows between two saves of the state.
     """
 
-    step_seconds: float | None = None
+    step_seconds: int | float | None = None
     threshold: float | None = None
     state: Path | None = None
     save_every: int = 1000

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -481,9 +482,9 @@ def test_a_file_with_a_right_sum_that_holds_something_else_is_refused(taxi, tmp_
     good = live_state.pack(state, 3)
     assert same(live_state.unpack(good)[0], state)
     for change in (
-        {"day": np.int32(0)},
-        {"mean": np.zeros(3, np.float32)},
-        {"rows": np.float32(1)},
+        {"day": jnp.int32(0)},
+        {"mean": jnp.zeros(3)},
+        {"rows": jnp.float32(1)},
     ):
         detector = state.memory.detector._replace(**change)
         bad = live_state.pack(state._replace(memory=state.memory._replace(detector=detector)), 3)
