@@ -82,6 +82,23 @@ def default_detector(
 ) -> Detector:
     """Distance to the nearest rows plus distance to the bulk of the rows, in whitened columns.
 
+    1. Each column in units of its median and quartiles; values beyond 3 are drawn in, so that heavy
+       tails do not decide alone. Columns that do not vary are left out.
+    2. Mean and covariance of the bulk: of the half nearest to the medians, then three times of the
+       90 % nearest by Mahalanobis distance, with a ridge of 0.1 of the mean variance. Distances are
+       then Mahalanobis distances. Without that start a heap of anomalies hides itself.
+    3. The mean distance to the 5 nearest rows finds what is odd beside its neighbours; a row that
+       was learned from is not its own neighbour.
+    4. The mean distance to the nearest tenth of (at most 512 of) the 80 % of the rows nearest to
+       the centre finds anomalies that are neighbours of one another.
+    5. The score is the sum, each over its mean among the rows learned from.
+
+    Chosen on one half of 60 tables (of R, of KEEL, invented; none of ADBench). Mean AUROC / average
+    precision on the other half, fitted on all rows and scoring them, then fitted on normal rows
+    only: this 0.811 / 0.433, 0.861 / 0.645; PyOD's kNN 0.803 / 0.393, 0.866 / 0.662; PyOD's
+    isolation forest 0.787 / 0.380, 0.816 / 0.543. So where normal rows alone are at hand, plain
+    nearest neighbours of standardised rows are as good or slightly better.
+
     Args:
         x: rows in their own units, normal rows alone or with anomalies among them.
         key: draws rows, where there are more than are kept; None: `jax.random.key(0)`.
@@ -89,14 +106,14 @@ def default_detector(
             centre and bulk.
 
     Raises:
-        ValueError: fewer than 3 rows, rows that are not finite, or a contamination that is not at
-            least 0 and below 0.5.
+        ValueError: fewer than 3 rows, no column, rows that are not finite, or a contamination that
+            is not at least 0 and below 0.5.
     """
     if contamination is not None and not 0 <= contamination < 0.5:
         raise ValueError(f"contamination must be at least 0 and below 0.5, not {contamination}")
     rows = check_finite_rows(x).astype(np.float64)
-    if len(rows) < 3:
-        raise ValueError(f"{len(rows)} rows are too few to fit a detector on")
+    if len(rows) < 3 or not rows.shape[1]:
+        raise ValueError(f"{len(rows)} rows of {rows.shape[1]} columns are too few to learn from")
     rng = _generator(key)
     few = _drawn(rows, min(FITTED_ROWS, FITTED_NUMBERS // rows.shape[1]), rng)
     with double_precision():
