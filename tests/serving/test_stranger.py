@@ -138,6 +138,30 @@ def test_a_program_that_does_not_end_ends_the_command(good, tmp_path):
     assert "holds a program (score) that does not end within 3 seconds: refused" in done.stderr
 
 
+LEFT_BEHIND = """
+import atexit, time
+from jaxdl.serving import command, vetting
+atexit.register(print, "the interpreter was ended in the usual way")
+
+def main():
+    try:
+        vetting.within(0.2, lambda: time.sleep(60))
+    except vetting.UnfitProgram as error:
+        print(error)
+    return 7
+
+command.run_and_leave(main)
+"""
+
+
+def test_a_process_with_a_thread_left_behind_does_not_wait_for_it():
+    """The usual end would abort where the thread comes back from XLA meanwhile."""
+    command = [sys.executable, "-c", LEFT_BEHIND]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (7, "")
+    assert done.stdout == "does not end within 0.2 seconds\n"
+
+
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_a_program_that_does_not_end(good, how, status, tmp_path):
     """No abort of the interpreter, whose thread is still in the program."""
