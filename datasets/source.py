@@ -13,6 +13,7 @@ import inspect
 import io
 import os
 import re
+import sys
 import tempfile
 import time
 import urllib.error
@@ -28,6 +29,7 @@ import numpy as np
 
 from datasets import download
 from jaxdl.errors import UserError
+from jaxdl.files import distrust
 from jaxdl.hashing import arrays_digest
 
 Source = Literal["auto", "real", "simulated", "tfds"]
@@ -210,12 +212,13 @@ def cached_arrays(key: str, build: Callable[[], dict[str, np.ndarray]]) -> dict[
 
     The name on disk also holds the sum of the file that defines `build` (a function or lambda),
     so a changed parser or generator never meets arrays made by the old one. A damaged entry is
-    built again; a cache that cannot be written is no error.
+    built again; a cache that cannot be written is no error. Whoever can write an entry can write
+    its sum, too: nothing is read from a folder that another user could have written to.
     """
     if not re.fullmatch(r"[\w.-]+", key, re.ASCII):
         raise ValueError(f"a cache key has letters, digits, '.', '_' and '-' only, not {key!r}")
     folder = cache_folder()
-    if folder is None:
+    if folder is None or not _own_folder(folder / "arrays"):
         return build()
     path = folder / "arrays" / f"{key}@{sha256_of(Path(inspect.getfile(build)))[:12]}.npz"
     arrays = _load_arrays(path)
@@ -228,6 +231,23 @@ def cached_arrays(key: str, build: Callable[[], dict[str, np.ndarray]]) -> dict[
                 stale.unlink()
             _save_arrays(path, arrays)
     return arrays
+
+
+def _own_folder(folder: Path) -> bool:
+    """Whether arrays may be kept in a folder, which is made if need be; if not, it is told why."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        problem = distrust(folder)
+    except OSError:  # a cache that cannot be written is no error
+        return False
+    if problem is not None:
+        _tell_once(f"prepared data are not kept: {problem}")
+    return problem is None
+
+
+@functools.cache
+def _tell_once(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def tfds_folder(request: Request, name: str, how: str) -> Path:

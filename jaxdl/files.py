@@ -1,8 +1,9 @@
-"""Files that are written whole or not at all, and JSON files that are read with suspicion."""
+"""Files that are written whole or not at all, and those that are read with suspicion."""
 
 import contextlib
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +59,26 @@ def read_object(path: Path, **needed: type) -> dict[str, Any]:
         if not isinstance(found.get(key), kind):
             raise UserError(f"{path} is damaged: it has no proper {key!r}")
     return found
+
+
+def distrust(folder: Path) -> str | None:
+    """Why what lies in a folder is not trusted; None where only this user can have put it there.
+
+    The folder has to be this user's, no link, and closed to writing by others; of the folders above
+    it, none may belong to another user (but root) or be open to all.
+    """
+    for path in (folder, folder.parent):
+        if path.is_symlink():
+            return f"{path} is a link"
+    found = folder.stat()
+    if found.st_uid != os.geteuid():
+        return f"{folder} belongs to another user"
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"others may write to {folder}"
+    for above in folder.resolve().parents:
+        found = above.stat()
+        if found.st_uid not in (0, os.geteuid()):
+            return f"{above} belongs to another user"
+        if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+            return f"others may write to {above}"
+    return None

@@ -19,12 +19,13 @@ import hashlib
 import os
 import platform
 import shutil
-import stat
 import sys
 import tempfile
 import warnings
 import zlib
 from pathlib import Path
+
+from jaxdl.files import distrust
 
 LIMIT_BYTES = 256 << 20  # a lab's quick preset leaves about one megabyte
 LIMIT_FILES = 5_000  # each costs some microseconds at the start of every run
@@ -109,29 +110,6 @@ def publish() -> None:
     """Keep what this process has compiled so far, if it keeps anything."""
     if _cache is not None:
         _cache.publish()
-
-
-def distrust(folder: Path) -> str | None:
-    """Why programs in a folder are not trusted; None where only this user can have put them there.
-
-    The folder has to be this user's, no link, and closed to writing by others; of the folders above
-    it, none may belong to another user (but root) or be open to all.
-    """
-    for path in (folder, folder.parent):
-        if path.is_symlink():
-            return f"{path} is a link"
-    found = folder.stat()
-    if found.st_uid != os.geteuid():
-        return f"{folder} belongs to another user"
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return f"others may write to {folder}"
-    for above in folder.resolve().parents:
-        found = above.stat()
-        if found.st_uid not in (0, os.geteuid()):
-            return f"{above} belongs to another user"
-        if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
-            return f"others may write to {above}"
-    return None
 
 
 def machine() -> str:

@@ -9,7 +9,8 @@ import zlib
 import pytest
 
 from jaxdl.cli import compile_cache
-from jaxdl.cli.compile_cache import CompileCache, distrust
+from jaxdl.cli.compile_cache import CompileCache
+from jaxdl.files import distrust
 from tests.conftest import ROOT
 
 QUICK = ["experiments/first_autoencoder.py", "--preset", "quick"]

@@ -435,3 +435,20 @@ def test_tfds_takes_the_newest_version(tmp_path):
     assert found == folder
     with pytest.raises(DataError, match="TFDS cannot read image"):
         source.read_tfds(found, ["image"])
+
+
+def test_arrays_in_a_folder_that_others_may_write_to_are_not_read(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("JAXDL_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "cache" / "arrays"
+
+    def build():
+        return {"x": np.arange(3)}
+
+    source.cached_arrays("points", build)
+    assert len(list(folder.glob("points@*.npz"))) == 1
+    folder.chmod(0o777)
+    for path in folder.iterdir():
+        path.unlink()
+    assert source.cached_arrays("points", build)["x"].tolist() == [0, 1, 2]
+    assert not list(folder.iterdir())
+    assert f"prepared data are not kept: others may write to {folder}" in capsys.readouterr().err
