@@ -14,13 +14,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float32, Float64, Int
+from jaxtyping import Array, Bool, Float, Float64, Int
 
 from jaxdl.anomaly.detector import ADDITIVE, Detector, Rows, check_finite_rows
 from jaxdl.precision import double_precision
 from jaxdl.scaling import usable_spread
-
-AnyRows = Float[np.ndarray | Array, "n columns"]
 
 # What fitting looks at. More rows, or more numbers, are drawn from.
 FITTED_ROWS = 20_000
@@ -64,17 +62,17 @@ class Default(NamedTuple):
     """
 
     column: Int[Array, " kept"]
-    middle: Float64[Array, " kept"]
-    spread: Float64[Array, " kept"]
-    basis: Float32[Array, "kept directions"] | None
-    mean: Float64[Array, " c"]
-    whitening: Float64[Array, "c c"]
-    colouring: Float64[Array, "c c"]
-    near: Float32[Array, "m c"]
-    bulk: Float32[Array, "b c"]
+    middle: Float[Array, " kept"]
+    spread: Float[Array, " kept"]
+    basis: Float[Array, "kept directions"] | None
+    mean: Float[Array, " c"]
+    whitening: Float[Array, "c c"]
+    colouring: Float[Array, "c c"]
+    near: Float[Array, "m c"]
+    bulk: Float[Array, "b c"]
     near_rank: Int[Array, " k"]
     bulk_rank: Int[Array, " j"]
-    unit: Float64[Array, "2"]
+    unit: Float[Array, "2"]
 
 
 def default_detector(
@@ -132,7 +130,8 @@ def default_detector(
 def _fit(few: Rows, most: int, contamination: float | None, rng: np.random.Generator) -> Default:
     """Everything but the units of the two distances; at most `most` rows to be near to."""
     column, middle, spread = _scales(few)
-    scaled = _scaled(jnp.asarray(few[:, column]), middle, spread)
+    scales = jnp.asarray(middle), jnp.asarray(spread)
+    scaled = _scaled(jnp.asarray(few[:, column]), *scales)
     basis = _basis(np.asarray(scaled), rng)
     coordinates = np.asarray(_coordinates(scaled, basis))
     centre_trimmed = CENTRE_TRIMMED if contamination is None else contamination
@@ -147,9 +146,8 @@ def _fit(few: Rows, most: int, contamination: float | None, rng: np.random.Gener
     of_bulk = min(max(NEIGHBOURS, round(BULK_SHARE * len(bulk))), len(bulk) - 1)
     return Default(
         jnp.asarray(column),
-        jnp.asarray(middle),
-        jnp.asarray(spread),
-        None if basis is None else jnp.asarray(basis),
+        *scales,
+        basis,
         jnp.asarray(mean),
         jnp.asarray(whitening),
         jnp.asarray(factor.T),
@@ -168,7 +166,7 @@ def _generator(key: Array | None) -> np.random.Generator:
     )
 
 
-def _drawn(rows: Rows, most: int, rng: np.random.Generator) -> Rows:
+def _drawn(rows: Rows, most: int, rng: np.random.Generator) -> Float[np.ndarray, "few features"]:
     """The rows, or `most` of them drawn without replacement where there are more."""
     return rows if len(rows) <= most else rows[rng.choice(len(rows), most, replace=False)]
 
@@ -193,7 +191,7 @@ def _scales(
 
 def _basis(
     scaled: Float64[np.ndarray, "n kept"], rng: np.random.Generator
-) -> Float32[np.ndarray, "kept directions"] | None:
+) -> Float[Array, "kept directions"] | None:
     """The first principal directions of a table with more than `COORDINATES` columns."""
     from sklearn.utils.extmath import randomized_svd
 
@@ -202,10 +200,10 @@ def _basis(
     few = scaled[: 4 * COORDINATES]
     count, seed = min(COORDINATES, len(few) - 1), int(rng.integers(2**31))
     _, _, directions = randomized_svd(few - few.mean(axis=0), count, random_state=seed)
-    return directions.T.astype(np.float32)
+    return jnp.asarray(directions.T, jnp.float32)
 
 
-def _central_half(scaled: Float64[Array, "n kept"]) -> Bool[np.ndarray, " n"]:
+def _central_half(scaled: Float[Array, "n kept"]) -> Bool[np.ndarray, " n"]:
     """The rows whose scaled values are nearest to the medians, which are 0."""
     away = np.abs(np.asarray(scaled)).sum(axis=1)
     return away <= np.median(away)
@@ -243,8 +241,8 @@ def _whiten(
 
 
 def _scaled(
-    x: Float64[Array, "n kept"], middle: Float64[Array, " kept"], spread: Float64[Array, " kept"]
-) -> Float64[Array, "n kept"]:
+    x: Float[Array, "n kept"], middle: Float[Array, " kept"], spread: Float[Array, " kept"]
+) -> Float[Array, "n kept"]:
     """In units of the spread; beyond `LINEAR` of them, the logarithm of the excess is added."""
     z = (x - middle) / spread
     excess = jnp.log1p(jnp.maximum(jnp.abs(z) - LINEAR, 0.0))
@@ -252,8 +250,8 @@ def _scaled(
 
 
 def _coordinates(
-    scaled: Float64[Array, "n kept"], basis: Float32[Array, "kept directions"] | None
-) -> Float64[Array, "n c"]:
+    scaled: Float[Array, "n kept"], basis: Float[Array, "kept directions"] | None
+) -> Float[Array, "n c"]:
     """The scaled columns; of wide tables, scores on the basis and the distance to its span."""
     if basis is None:
         return scaled
@@ -262,12 +260,12 @@ def _coordinates(
     return jnp.concatenate([along, jnp.sqrt(outside)], axis=1)
 
 
-def _scaled_columns(params: Default, x: Float[Array, "n features"]) -> Float64[Array, "n kept"]:
+def _scaled_columns(params: Default, x: Float[Array, "n features"]) -> Float[Array, "n kept"]:
     kept = x[:, params.column].astype(params.middle.dtype)
     return _scaled(kept, params.middle, params.spread)
 
 
-def _outside(params: Default, x: Float[Array, "n features"]) -> Float64[Array, "n kept"]:
+def _outside(params: Default, x: Float[Array, "n features"]) -> Float[Array, "n kept"]:
     """Each column's share of the squared distance to the span of the basis."""
     scaled = _scaled_columns(params, x)
     if params.basis is None:
@@ -276,14 +274,14 @@ def _outside(params: Default, x: Float[Array, "n features"]) -> Float64[Array, "
     return square / jnp.maximum(square.sum(axis=1, keepdims=True), 1e-30)
 
 
-def _whitened(params: Default, x: Float[Array, "n features"]) -> Float64[Array, "n c"]:
+def _whitened(params: Default, x: Float[Array, "n features"]) -> Float[Array, "n c"]:
     coordinates = _coordinates(_scaled_columns(params, x), params.basis)
     return (coordinates - params.mean) @ params.whitening
 
 
 def _nearest_others(
-    stored: Float32[Array, "m c"], rank: Int[Array, " k"], white: Float64[Array, "n c"]
-) -> tuple[Float64[Array, "n k"], Int[Array, "n k"]]:
+    stored: Float[Array, "m c"], rank: Int[Array, " k"], white: Float[Array, "n c"]
+) -> tuple[Float[Array, "n k"], Int[Array, "n k"]]:
     """Distances to the k nearest stored rows, without the row itself, and which they are.
 
     One stored row at distance 0 is taken for the row itself, as in
@@ -307,7 +305,7 @@ def _nearest_others(
 
 def _distances(
     params: Default, x: Float[Array, "n features"]
-) -> tuple[Float64[Array, " n"], Float64[Array, " n"]]:
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """Mean distance to the nearest rows, and to the nearest rows of the bulk."""
     white = _whitened(params, x)
     near, _ = _nearest_others(params.near, params.near_rank, white)
@@ -315,12 +313,12 @@ def _distances(
     return near.mean(axis=1), bulk.mean(axis=1)
 
 
-def _score(params: Default, x: Float[Array, "n features"]) -> Float64[Array, " n"]:
+def _score(params: Default, x: Float[Array, "n features"]) -> Float[Array, " n"]:
     near, bulk = _distances(params, x)
     return near / params.unit[0] + bulk / params.unit[1]
 
 
-def _parts(params: Default, x: Float[Array, "n features"]) -> Float64[Array, "n features"]:
+def _parts(params: Default, x: Float[Array, "n features"]) -> Float[Array, "n features"]:
     """Each column's part of the score.
 
     A distance is a quadratic form of differences over itself. As in
@@ -336,11 +334,11 @@ def _parts(params: Default, x: Float[Array, "n features"]) -> Float64[Array, "n 
 
 def _parts_of_distance(
     params: Default,
-    stored: Float32[Array, "m c"],
+    stored: Float[Array, "m c"],
     rank: Int[Array, " k"],
-    white: Float64[Array, "n c"],
+    white: Float[Array, "n c"],
     x: Float[Array, "n features"],
-) -> Float64[Array, "n kept"]:
+) -> Float[Array, "n kept"]:
     """Each varying column's part of the mean distance to the k nearest stored rows."""
     far, index = _nearest_others(stored, rank, white)
     known = stored.astype(white.dtype)

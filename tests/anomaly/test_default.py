@@ -111,17 +111,16 @@ def test_units_do_not_matter():
     np.testing.assert_allclose(found, scores, rtol=1e-4)
 
 
-def test_whole_numbers_and_single_precision_are_as_good_as_doubles():
-    rows = np.round(plain_rows() * 100).astype(np.int64) % 1000
+def test_whole_numbers_in_single_precision_are_as_good_as_doubles():
+    rows = np.round(plain_rows() * 100) % 1000
     scores = default_detector(rows).score(rows)
-    for kind in (np.float64, np.float32):
-        same = default_detector(rows.astype(kind)).score(rows.astype(kind))
-        np.testing.assert_allclose(same, scores, rtol=1e-6)
+    single = rows.astype(np.float32)
+    np.testing.assert_allclose(default_detector(single).score(single), scores, rtol=1e-6)
 
 
 def test_values_beyond_three_spreads_are_drawn_in():
-    middle, spread = np.array([1.0]), np.array([2.0])
-    scaled = default._scaled(np.array([[1.0], [7.0], [-5.0], [9.0], [-2e9 + 1]]), middle, spread)
+    middle, spread = jnp.array([1.0]), jnp.array([2.0])
+    scaled = default._scaled(jnp.array([[1.0], [7.0], [-5.0], [9.0], [-2e9 + 1]]), middle, spread)
     expected = [0, 3, -3, 3 + np.log(2), -3 - np.log(1e9 - 2)]
     np.testing.assert_allclose(np.ravel(scaled), expected, rtol=1e-5)
 
