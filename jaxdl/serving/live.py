@@ -40,7 +40,7 @@ import numpy as np
 
 from jaxdl.errors import UserError
 from jaxdl.serving import live_clock
-from jaxdl.serving.command import Parser
+from jaxdl.serving.command import Parser, hold_standard_streams, one_line
 from jaxdl.serving.live_clock import LiveState, Memory
 from jaxdl.serving.live_lines import MOST_CHARACTERS, Event, is_header, parse_event
 from jaxdl.serving.live_state import StateFile
@@ -369,13 +369,13 @@ def _options(argv: Sequence[str]) -> Options:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
-    _keep_standard_descriptors()
+    closed = hold_standard_streams()
     lines = _Lines()
     rows = alarms = errors = 0
     try:
         options = _options(sys.argv[1:] if argv is None else argv)
-        for name, stream in (("input", sys.stdin), ("output", sys.stdout)):
-            if stream is None:
+        for name, stream in (("input", "stdin"), ("output", "stdout")):
+            if stream in closed:
                 raise UserError(f"standard {name} is closed")
         live = Live(options)
         try:
@@ -391,19 +391,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         finally:
             live.close()
     except UserError as error:
-        _say(f"error: {error}")
+        _say(f"error: {one_line(str(error))}")
         return 2
     _say(f"{rows:,} rows, {alarms:,} alarms, {errors:,} lines skipped")
     return 128 + lines.signum if lines.signum else 0
-
-
-def _keep_standard_descriptors() -> None:
-    """Open those of the descriptors 0 to 2 that are closed, or the next file would get one."""
-    for descriptor in (0, 1, 2):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
 
 
 def _print(record: dict[str, Any]) -> bool:
