@@ -221,7 +221,9 @@ def test_a_fifth_of_the_rows_in_one_heap_is_still_odd():
 def test_a_known_share_of_anomalies_is_used():
     """Of rows that are normal, none is left out of the bulk."""
     rows = plain_rows()
-    assert len(default_detector(rows, contamination=0.0).params.bulk) == 400
+    clean = default_detector(rows, contamination=0.0).params
+    assert len(clean.bulk) == 400
+    assert not np.allclose(clean.mean, default_detector(rows).params.mean)
     assert len(default_detector(rows, contamination=0.3).params.bulk) == 280
     assert len(default_detector(rows).params.bulk) == 320
 
