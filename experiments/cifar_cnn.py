@@ -80,7 +80,7 @@ class Config:
     """Training and test images of the simulated twin, where no real file is found."""
 
 
-PRESETS = {"quick": Config(nets=("notebook",), epochs=3, twin_rows=(1_000, 200))}
+PRESETS = {"quick": Config(nets=("notebook",), epochs=2, twin_rows=(480, 160))}
 
 
 def main(config: Config, run: Run) -> Results:

@@ -19,6 +19,26 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES", "none")
 
 import numpy as np
 import pytest
+from jaxtyping import install_import_hook
+
+# The shapes that these rooms' functions are annotated with are checked at each call.
+install_import_hook(
+    [
+        f"jaxdl.{room}"
+        for room in (
+            "anomaly",
+            "clustering",
+            "figures",
+            "scaling",
+            "serving",
+            "tables",
+            "text",
+            "timeseries",
+            "vision",
+        )
+    ],
+    "beartype.beartype",
+)
 
 ROOT = Path(__file__).parents[1]
 LABS = sorted(path.stem for path in (ROOT / "experiments").glob("[!_]*.py"))

@@ -178,21 +178,25 @@ def within(seconds: float, work: Callable[[], Any]) -> Any:
     """
     results: list[Any] = []
     errors: list[BaseException] = []
+    done = threading.Event()
 
     def run() -> None:
         try:
             results.append(work())
         except BaseException as error:
             errors.append(error)
+        finally:
+            done.set()
 
     thread = threading.Thread(target=run, daemon=True, name="first call of a scorer's program")
-    thread.start()
+    # not `Thread.join`, which takes a thread for ended when a signal interrupts it (bpo-45274)
     try:
-        thread.join(seconds)
+        thread.start()
+        done.wait(seconds)
     finally:  # Ctrl-C, too, leaves it behind
-        if thread.is_alive():
+        if not done.is_set():
             stuck.append(thread)
-    if thread.is_alive():
+    if not done.is_set():
         raise UnfitProgram(f"does not end within {seconds:g} seconds")
     if errors:
         raise errors[0]
