@@ -58,7 +58,7 @@ class Config:
     """Rows of the simulated twin, where no real file is found."""
 
 
-PRESETS = {"quick": Config(steps=150, neighbour_rows=300, twin_rows=6_000)}
+PRESETS = {"quick": Config(steps=150, neighbour_rows=300, twin_rows=20_000)}
 BEST = "supervised: gradient boosting"
 DRAWN = (  # detectors in the figures
     BEST,

@@ -28,6 +28,7 @@ on your table. "±" is over seeds; intervals are for the chance in which rows we
 Runtime on two CPU cores: half a minute for 6,000 rows. Numbers: docs/results.md.
 """
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -573,7 +574,9 @@ def threshold_rules(config: Config, table: Loaded, parts: Parts) -> list[Rule]:
     rules["sigma"] = Rule(f"mean + {config.sigma:g} sd", "-", sigma, parts.usual)
     label = None if table.anomaly is None else table.anomaly[parts.threshold]
     if label is not None and label.any():
-        price = FixedCost(missed=config.cost_missed, false_alarm=0, investigation=config.cost_alert)
+        price = FixedCost(
+            missed=config.cost_missed, false_alarm=0.0, investigation=config.cost_alert
+        )
         asked = f"least cost, {config.cost_missed:g} missed, {config.cost_alert:g} an alert"
         least = partial(thresholds.cost_minimal, labels=label, cost=price)
         rules["cost"] = Rule("cost (uses labels)", asked, least, every)
@@ -740,9 +743,11 @@ def alerts_table(
 
 
 def shown(cells: Cells, name: str, row: int) -> str:
-    """A cell as the user wrote it."""
-    text = as_text(cells.columns[name].slice(int(row), 1))[0].as_py()
-    return (text or "nothing")[:40]
+    """A cell as the user wrote it; of long numbers the first digits."""
+    text = as_text(cells.columns[name].slice(int(row), 1))[0].as_py() or "nothing"
+    with contextlib.suppress(ValueError):
+        return text if len(text) <= 10 else f"{float(text):.6g}"
+    return text[:40]
 
 
 def label_of(table: Loaded, row: int) -> str:

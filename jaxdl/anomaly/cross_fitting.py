@@ -55,7 +55,10 @@ class LabelBudget:
 
 
 def draw_budget(
-    label: Int[np.ndarray, " n"], anomalies: int, folds: int, seeds: Iterable[int]
+    label: Int[np.ndarray, " n"],
+    anomalies: int,
+    folds: int,
+    seeds: Iterable[int] | Int[np.ndarray, " seeds"],
 ) -> LabelBudget:
     """Draws the labelled anomalies, and deals them and the normal rows out over the folds.
 
@@ -98,7 +101,7 @@ def cross_fit(
     classifier: ClassifierMixin,
     features: Callable[[int, Rows], Rows],
     known: Rows,
-    new: Rows,
+    new: Float[np.ndarray, "m columns"],
     budget: LabelBudget,
     title: str = "classifier",
 ) -> CrossFitted:
@@ -155,7 +158,9 @@ def _by_seed_and_fold(
     return np.stack(members).reshape(budget.seeds, budget.folds, -1)
 
 
-def random_scores(budget: LabelBudget, new: int, seeds: Iterable[int]) -> CrossFitted:
+def random_scores(
+    budget: LabelBudget, new: int, seeds: Iterable[int] | Int[np.ndarray, " seeds"]
+) -> CrossFitted:
     """A classifier that knows nothing, one member for each seed.
 
     Args:

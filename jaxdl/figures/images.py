@@ -83,7 +83,8 @@ def as_image(x: Float[np.ndarray, " pixels"]) -> Float[np.ndarray, "height width
 
 
 def image_rows(
-    rows: Mapping[str, Sequence[Float[np.ndarray, " pixels"]]], titles: Sequence[str] = ()
+    rows: Mapping[str, Num[np.ndarray, "images _"] | Sequence[Num[np.ndarray, " _"]]],
+    titles: Sequence[str] = (),
 ) -> Figure:
     """One labelled row of vectors per entry, drawn as images; pixels are shown from 0 to 1.
 

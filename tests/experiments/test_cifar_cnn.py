@@ -15,7 +15,7 @@ FEW = ["--epochs", "2", "--twin-rows", "320", "80"]
 def test_validation_protocol_keeps_the_epoch_of_the_lowest_loss(quick_run):
     run = quick_run("cifar_cnn")
     table = run.results.tables[0]
-    assert "432 training, 48 validation images" in table.title
+    assert "430 training, 50 validation images" in table.title
     rows = {(row["model"], row["augmentation"]): row for row in table.rows}
     assert rows["linear, on pixels", "none"]["parameters"] == 30_730
     assert rows["notebook", "none"]["parameters"] == 356_810
