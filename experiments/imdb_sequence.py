@@ -94,7 +94,7 @@ PRESETS = {
         bag_units=8,
         bag_batch=64,
         cnn_length=64,
-        epochs=6,
+        epochs=4,
         num_words=2000,
         twin_rows=1000,
     )

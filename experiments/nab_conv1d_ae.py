@@ -100,7 +100,7 @@ class Config:
 
 
 PRESETS = {
-    "quick": Config(epochs=3, batch_size=256, learning_rate=5e-3, keras_net=False, untrained=False)
+    "quick": Config(epochs=2, batch_size=256, learning_rate=5e-3, keras_net=False, untrained=False)
 }
 
 

@@ -82,7 +82,7 @@ class Config:
 
 
 PRESETS = {
-    "quick": Config(depths=(2, 12), train_rows=640, valid_rows=128, epochs=2, twin_rows=1200)
+    "quick": Config(depths=(2, 12), train_rows=320, valid_rows=128, epochs=2, twin_rows=1200)
 }
 
 

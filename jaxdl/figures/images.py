@@ -69,7 +69,7 @@ def colour_bytes(
     return images
 
 
-def as_image(x: Num[np.ndarray, " pixels"]) -> Float[np.ndarray, "height width"]:
+def as_image(x: Num[np.ndarray, " pixels"]) -> Num[np.ndarray, "height width"]:
     """A vector as an image: a square where its length is one, else as nearly square as can be.
 
     >>> as_image(np.zeros(9)).shape, as_image(np.zeros(12)).shape
