@@ -23,6 +23,9 @@ each row is answered as soon as it is there.
     were never seen are scored. Columns that the schema does not know, and the label, are not read.
 --keep COLUMN carries a column over.
 
+The last line on the terminal also names columns of any table that no longer look as they did when
+the scorer learned: population stability index above 0.25 over 500 rows or more.
+
 A row that cannot be read (no number where one must be, out of the range of float32, negative where
 it may not be, too few or too many cells) is left unscored: its column problem says why, the last
 line on the terminal counts such rows and says where the first is, and --only-flagged keeps them.
@@ -81,8 +84,11 @@ from jaxdl.serving.table_reader import (
 
 if TYPE_CHECKING:
     from jaxdl.serving.scorer_file import Scorer
+    from jaxdl.tables.drift import Stability
     from jaxdl.tables.schema import Column
 
+DRIFT_ROWS = 2_048  # of a chunk, at most, are looked at for drift
+LEAST_DRIFT_ROWS = 500  # fewer differ from the learnt ones by chance
 MANY_BYTES = 1 << 20  # an input with thousands of rows
 EXIT_CODES = """\
 exit status: 0 the rows were scored, or marked as not to be read; 2 a mistake in the call, the
@@ -292,7 +298,16 @@ class _Scoring:
         self.scorer, self.options = scorer, options
         self.schema = scorer.schema if scorer.has_schema else None
         self.rows = self.flagged = self.bad = 0
+        self.stability = self._stability()
         self.first: Problem | None = None
+
+    def _stability(self) -> Stability | None:
+        """What counts how the columns have changed since they were learnt; of any table only."""
+        if self.schema is None or not len(self.scorer.normal_numbers):
+            return None
+        from jaxdl.tables.drift import Stability
+
+        return Stability(self.scorer.normal_values, self.schema)
 
     def write(self, writer: Writer, chunk: Chunk) -> None:
         """Score a chunk and write its rows.
@@ -306,6 +321,9 @@ class _Scoring:
         good[list(chunk.problems)] = False
         if good.any():
             scores[good], flags[good] = self.scorer.score(chunk.rows[good])
+            if self.stability is not None:
+                step = -(-count // DRIFT_ROWS)
+                self.stability.add(chunk.rows[good][::step])
         problems = chunk.problems | self._without_score(chunk, scores, good)
         flags[list(problems)] = False
         self._count(count, flags, problems)
@@ -351,9 +369,21 @@ class _Scoring:
         if self.bad:
             rows = "1 bad row" if self.bad == 1 else f"{self.bad:,} bad rows"
             text += f"; {rows} left unscored, the first is {self.first}"
+        changed = self._changed()
+        if changed:
+            text += f"; no longer as learnt (stability index): {', '.join(changed)}"
         if self.scorer.metadata["provenance"].get("simulated"):
             text += "; the scorer was trained on SIMULATED data"
         return text
+
+    def _changed(self) -> list[str]:
+        """Columns that a detector should not be trusted on before somebody has looked."""
+        if self.stability is None or self.stability.rows < LEAST_DRIFT_ROWS:
+            return []
+        from jaxdl.tables.drift import reading
+
+        indices = sorted(self.stability.indices().items(), key=lambda pair: -pair[1])
+        return [f"{name} {index:.2f}" for name, index in indices if reading(index) == "changed"]
 
     def _why(self, rows: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> dict[int, Reason]:
         """Row in the chunk -> what is told of it."""

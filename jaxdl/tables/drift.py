@@ -40,13 +40,49 @@ def population_stability(
     >>> bool(index[0] > 0.25), bool(population_stability(known, known, schema)[0] < 1e-9)
     (True, True)
     """
-    indices = []
-    for place, column in enumerate(schema.used):
-        edges = _edges(column, known[:, place])
-        p = _shares(_bins(column, new[:, place], edges), len(edges))
-        q = _shares(_bins(column, known[:, place], edges), len(edges))
-        indices.append(float(((p - q) * np.log(p / q)).sum()))
-    return np.array(indices)
+    stability = Stability(known, schema)
+    stability.add(new)
+    return np.array(list(stability.indices().values()))
+
+
+class Stability:
+    """The index of each used column for new rows that come block by block.
+
+    Attributes:
+        rows: how many have come.
+
+    Args:
+        known: codes of the rows that were learnt from, or of a sample of them.
+        schema: of the table.
+    """
+
+    def __init__(self, known: Float64[np.ndarray, "n columns"], schema: Schema):
+        self.rows = 0
+        self._columns = schema.used
+        self._edges = [_edges(column, known[:, i]) for i, column in enumerate(self._columns)]
+        self._known = [self._count(i, known) for i in range(len(self._columns))]
+        self._new = [np.zeros_like(counts) for counts in self._known]
+
+    def add(self, new: Float64[np.ndarray, "m columns"]) -> None:
+        """Count more rows."""
+        self.rows += len(new)
+        for i, counts in enumerate(self._new):
+            counts += self._count(i, new)
+
+    def indices(self) -> dict[str, float]:
+        """Column -> index of all rows that have come."""
+        found = {}
+        for column, new, known in zip(self._columns, self._new, self._known, strict=True):
+            p, q = _shares(new), _shares(known)
+            found[column.name] = float(((p - q) * np.log(p / q)).sum())
+        return found
+
+    def _count(
+        self, place: int, codes: Float64[np.ndarray, "m columns"]
+    ) -> Int64[np.ndarray, " _"]:
+        edges = self._edges[place]
+        bins = _bins(self._columns[place], codes[:, place], edges)
+        return np.bincount(bins, minlength=len(edges) + 2)
 
 
 def _edges(column: Column, known: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " edges"]:
@@ -71,8 +107,8 @@ def _bins(
     return np.where(missing, len(edges) + 1, bins)
 
 
-def _shares(bins: Int64[np.ndarray, " n"], edges: int) -> Float64[np.ndarray, " bins"]:
-    counts = np.bincount(bins, minlength=edges + 2) + HALF_A_ROW
+def _shares(counts: Int64[np.ndarray, " bins"]) -> Float64[np.ndarray, " bins"]:
+    counts = counts + HALF_A_ROW
     return counts / counts.sum()
 
 

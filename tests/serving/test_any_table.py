@@ -397,3 +397,20 @@ def test_codes_are_scored_without_pyarrow_and_a_table_says_that_it_needs_it(made
     assert done.returncode == 2, done.stderr
     assert done.stderr == "error: this scorer needs the package pyarrow to read a table\n"
     np.testing.assert_allclose(json.loads(done.stdout), made.scores, rtol=1e-5)
+
+
+def test_columns_that_changed_since_are_named(made, tmp_path, capsys):
+    rows = shop(600, seed=1)
+    same = write(tmp_path / "same.csv", rows)
+    assert score.main([str(made.folder), str(same), "--output", str(tmp_path / "a.csv")]) == 0
+    assert "no longer as learnt" not in capsys.readouterr().err
+    for row in rows:
+        row[2] = row[2].replace(",", "5,")  # amounts some ten times as high
+    moved = write(tmp_path / "moved.csv", rows)
+    assert score.main([str(made.folder), str(moved), "--output", str(tmp_path / "b.csv")]) == 0
+    said = capsys.readouterr().err
+    assert "no longer as learnt (stability index): 금액 [원] " in said
+    assert "age" not in said
+    few = write(tmp_path / "few.csv", rows[:499])
+    assert score.main([str(made.folder), str(few), "--output", str(tmp_path / "c.csv")]) == 0
+    assert "no longer as learnt" not in capsys.readouterr().err

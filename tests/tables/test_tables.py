@@ -365,3 +365,17 @@ def test_drift_is_seen_where_there_is_some(column, new, changed):
         0
     ]
     assert (drift.reading(index) == "changed") is changed
+
+
+def test_stability_of_blocks_is_that_of_the_whole():
+    rng = np.random.default_rng(3)
+    known = np.column_stack([rng.normal(size=500), rng.integers(0, 3, 500)])
+    new = np.column_stack([rng.normal(0.4, 1, 301), rng.integers(0, 4, 301)])
+    new[::7, 0] = np.nan
+    schema = Schema((Column("n", "number", ""), Column("c", "category", "", categories=("x", "y"))))
+    stability = drift.Stability(known, schema)
+    for start in range(0, 301, 50):
+        stability.add(new[start : start + 50])
+    assert stability.rows == 301
+    whole = drift.population_stability(known, new, schema)
+    assert list(stability.indices().values()) == whole.tolist()
