@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 from jaxtyping import install_import_hook
 
-# The shapes that these rooms' functions are annotated with are checked at each call. Where functions
-# are called once for each event, this takes as long as all else: those only if asked for.
+# The shapes that these rooms' functions are annotated with are checked at each call. Where they are
+# called once for each event, this takes as long as all else: those only if asked for.
 CHECKED_ROOMS = ["anomaly", "clustering", "figures", "scaling", "tables", "text", "vision"]
 if os.environ.get("JAXDL_CHECK_SHAPES") == "all":
     CHECKED_ROOMS += ["serving", "timeseries"]
