@@ -29,10 +29,19 @@ from jaxtyping import Float, Int
 
 from datasets import fraud
 from datasets.fraud import Transactions
-from datasets.fraud_split import COLUMNS, LabelFree, Parts, label_free, raw_rows, split_three
+from datasets.fraud_split import (
+    COLUMNS,
+    LabelFree,
+    Parts,
+    columns,
+    label_free,
+    raw_rows,
+    split_three,
+)
 from jaxdl import optim
 from jaxdl.anomaly import detectors, explain, metrics, tables, thresholds
 from jaxdl.anomaly.detector import Rows, score_members
+from jaxdl.anomaly.leaks import correlation_leak
 from jaxdl.anomaly.metrics import Confusion, MemberScores, Scores
 from jaxdl.anomaly.reconstruction import (
     Residuals,
@@ -130,6 +139,7 @@ def main(config: Config, run: Run) -> Results:
         headline={
             "AUPRC": metrics.population(metrics.average_precision, first, data.label, data.weights)
         },
+        notes=leak_notes(data.raw),
         files={scorer_file.FILE_NAME: partial(export_scorer, config, final, data)},
     )
 
@@ -175,6 +185,12 @@ def load_parts(config: Config, run: Run) -> Data:
     valid_weights = fraud.prevalence_weights(half.valid.label, config.prevalence)
     weights = fraud.prevalence_weights(raw.label, config.prevalence)
     return Data(raw, parts, half, valid_weights, weights[parts.test.rows])
+
+
+def leak_notes(data: Transactions) -> list[str]:
+    """The warning that "normal rows only" uses the labels more than it seems, where it does."""
+    leak = correlation_leak(columns(data), data.label == 1)
+    return [leak.warning()] if leak.found else []
 
 
 # ---- variants and their training -----------------------------------------------------------------

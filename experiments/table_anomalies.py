@@ -55,6 +55,7 @@ from jaxdl.anomaly import (
 )
 from jaxdl.anomaly.costs import FixedCost
 from jaxdl.anomaly.detector import Detector, score_members
+from jaxdl.anomaly.leaks import correlation_leak
 from jaxdl.anomaly.metrics import MemberScores
 from jaxdl.anomaly.thresholds import Threshold
 from jaxdl.errors import UserError
@@ -70,6 +71,7 @@ from jaxdl.tables.read import Cells
 from jaxdl.tables.schema import (
     RowTimes,
     Schema,
+    as_numbers,
     as_text,
     column_codes,
     infer_schema,
@@ -857,9 +859,26 @@ def notes(config: Config, table: Loaded, parts: Parts, decides: Rule) -> list[st
                 "The threshold rows hold anomalies, too, so there are fewer false alarms than "
                 "promised: the price of using no labels."
             )
+        leak = leak_of(table, parts)
+        if leak is not None:
+            said.append(leak)
         if not parts.judged:
             said.append("The later rows hold labels of one kind only: nothing can be judged.")
     return said
+
+
+def leak_of(table: Loaded, parts: Parts) -> str | None:
+    """A warning where choosing normal rows shows where the anomalies lie (see `leaks`)."""
+    used_labels = len(parts.known) < len(parts.learning)
+    if not used_labels or not table.anomaly.any():
+        return None
+    names = [column.name for column in table.schema.used if column.kind == "number"]
+    columns = [as_numbers(table.cells.columns[name], table.cells.decimal) for name in names]
+    whole = [values for values in columns if np.isfinite(values).all()]
+    if len(whole) < 2:
+        return None
+    leak = correlation_leak(np.column_stack(whole), table.anomaly)
+    return leak.warning() if leak.found else None
 
 
 def export_scorer(

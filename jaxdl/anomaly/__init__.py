@@ -13,6 +13,7 @@ rule on scores of training or validation data, never on test labels. A label is 
     metrics              weighted metrics, the sweep over all thresholds, bootstrap intervals
     costs                what mistakes cost
     explain              the columns that made an alert, the nearest normal row
+    leaks                whether choosing the normal rows gives the anomalies away
     rules                hand-written rules as a table of conditions
     cross_fitting        classifiers that learn from a budget of labels
     tables               the tables and figures that detectors are shown with
