@@ -20,3 +20,11 @@ def test_explanations_name_the_largest_columns_and_the_nearest_row():
     assert near.row[0] == 1
     near = explain.nearest_normal(np.array([[4.0, 2.9]]), normal, np.array([1.0, 100.0]))
     assert near.row[0] in (0, 2)
+
+
+def test_the_scale_divides_rows_and_normal_rows_alike():
+    normal = np.array([[0.0, 4.0], [3.0, 0.0]])
+    x = np.array([[0.0, 0.0]])
+    assert explain.nearest_normal(x, normal).row.tolist() == [1]
+    near = explain.nearest_normal(x + [1.0, 2.0], normal + [1.0, 2.0], np.array([1.0, 4.0]))
+    assert (near.row.tolist(), near.distance.tolist()) == ([0], [1.0])

@@ -19,6 +19,7 @@ from jaxdl.anomaly.metrics import (
     confusion,
     percentile_interval,
     population,
+    precision_at_100,
     precision_at_k,
     recall_at_precision,
     resample_counts,
@@ -311,3 +312,11 @@ def test_contributions_add_up_to_the_score():
     total = scores.reconstruction_score(x, rebuilt)
     np.testing.assert_allclose(parts.sum(axis=(1, 2)), total, rtol=1e-5)
     np.testing.assert_allclose(total, np.square(x - rebuilt).mean(axis=(1, 2)), rtol=1e-5)
+
+
+def test_the_hundred_highest_events_are_counted_by_their_weights():
+    """One row that stands for 60 anomalies, then one for 140 normal events: 60 of the first 100."""
+    found = precision_at_100([2.0, 1.0], [1, 0], [60.0, 140.0])
+    assert found == pytest.approx(0.6)
+    assert precision_at_100([2.0, 1.0], [1, 0], [6.0, 14.0]) == pytest.approx(0.3)
+    assert precision_at_100([2.0, 1.0], [1, 0]) == 0.5

@@ -362,3 +362,40 @@ def test_benjamini_hochberg_on_conformal_p_values_keeps_the_false_discovery_rate
         found.append(alerts[180:].mean())
     assert np.mean(shares) <= 0.2
     assert np.mean(found) > 0.7
+
+
+def test_the_bootstrap_of_a_weighted_rule_counts_weights_too():
+    """Rows of weight 0 are drawn but stand for nothing: as if they were not there."""
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=400)
+    scores[200:] += 50  # far above the others, without weight
+    weights = np.repeat([1.0, 0.0], 200)
+    fitted = thresholds.contamination(scores, 0.1, weights=weights, **ON)
+    alone = thresholds.contamination(scores[:200], 0.1, **ON)
+    assert fitted.value == alone.value
+    assert fitted.interval[1] < scores[:200].max()
+    labels = scores > 1
+    labels[200:] = False  # to flag them would cost something, if they stood for anything
+    cost = costs.FixedCost(missed=1.0, false_alarm=1.0)
+    fitted = thresholds.cost_minimal(scores, labels, cost, weights=weights, **ON)
+    assert fitted.value <= 1
+    assert fitted.interval[1] < 5
+
+
+def test_of_equal_costs_the_one_with_the_fewest_alerts_is_taken():
+    scores, labels = np.array([1.0, 2.0, 3.0]), np.array([0, 1, 0])
+    cost = costs.FixedCost(missed=1.0, false_alarm=1.0)
+    # no alert costs 1; flagging the upper two costs 1 as well
+    assert thresholds.cost_minimal(scores, labels, cost, **ON).value == 3.0
+
+
+def test_the_excess_of_a_tail_begins_above_its_start():
+    """A hundred scores equal to the start are no excesses of 0: the same tail without them."""
+    rng = np.random.default_rng(0)
+    low, high = rng.random(900), 2 + rng.exponential(size=50)
+    tied = np.concatenate([low, [1.5] * 50, high])
+    fitted = thresholds.extreme_value(tied, 0.001, tail=0.06, **ON)
+    apart = np.concatenate([low, [1.0] * 49, [1.5], high])
+    same = thresholds.extreme_value(apart, 0.001, tail=0.05, **ON)
+    assert fitted.parameters["start"] == same.parameters["start"] == 1.5
+    assert fitted.parameters["scale"] == same.parameters["scale"]

@@ -11,16 +11,20 @@ import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from jaxdl.errors import UserError
 from jaxdl.tables import Schema, drift, fit_encoder, infer_schema, read_table
-from jaxdl.tables.encode import ONE_HOT_SCALE
+from jaxdl.tables.encode import ONE_HOT_SCALE, DateCode, NumberCode, robust_scale
+from jaxdl.tables.read import csv_format
 from jaxdl.tables.schema import (
     Column,
     as_numbers,
     as_seconds,
+    as_text,
     column_codes,
     find_positive,
+    is_missing,
     labels_of,
     row_times,
 )
@@ -379,3 +383,138 @@ def test_stability_of_blocks_is_that_of_the_whole():
     assert stability.rows == 301
     whole = drift.population_stability(known, new, schema)
     assert list(stability.indices().values()) == whole.tolist()
+
+
+# ---- the numbers themselves: where each limit lies -----------------------------------------------
+
+
+def test_ninety_five_of_a_hundred_cells_make_a_number(tmp_path):
+    def column(numbers):
+        cells = [f"{i % 7}.5" if i < numbers else "x" for i in range(100)]
+        return read_table(
+            write(tmp_path, ["a,b", *(f"{cell},{i}" for i, cell in enumerate(cells))])
+        )
+
+    with pytest.raises(UserError, match=r"row 97, column a: 'x' is not a number \(and 4 more\)"):
+        infer_schema(column(95), ignore=["b"])
+    assert kinds(column(94), ignore=["b"])["a"] == "category"
+
+
+def test_text_with_as_many_values_as_half_its_rows_is_still_a_category(tmp_path):
+    lines = ["a,b", *(f"w{i % 20},w{i % 21}" for i in range(40))]
+    assert kinds(read_table(write(tmp_path, lines))) == {"a": "category", "b": "left out"}
+
+
+def test_a_comma_between_cells_is_no_decimal_sign():
+    """`"1,500"` in a file of commas is a thousand and a half, or anything: nothing is guessed."""
+    assert csv_format(b'a,b\n"1,500",x\n"2,500",y\n') == (",", ".", "utf-8")
+
+
+def test_what_the_user_says_of_a_file_is_not_overruled(tmp_path):
+    cells = read_table(write(tmp_path, ["a;b|c", "1.5;2|3", "4.5;5|6"]), separator="|")
+    assert list(cells.columns) == ["a;b", "c"]
+    assert read_table(write(tmp_path, ["a;b", "1,5;x"]), decimal=".").decimal == "."
+
+
+def test_lines_are_counted_from_one_without_a_header(tmp_path):
+    pyarrow.parquet.write_table(pa.table({"a": [1.0, None]}), tmp_path / "t.parquet")
+    cells = read_table(tmp_path / "t.parquet")
+    with pytest.raises(UserError, match="row 2, column a: '' is no time"):
+        row_times(cells, "a")
+
+
+@pytest.mark.parametrize("cell", ["NaN", "None", "NULL", "N/A", " na ", "-", ""])
+def test_words_for_nothing_are_missing_in_any_case(cell):
+    assert is_missing(as_text(text("x", cell))).to_pylist() == [False, True]
+
+
+def test_fractions_of_a_second_are_kept_to_the_microsecond():
+    found = as_seconds(text("1970-01-01T00:00:01.123456789", "1970-01-01 00:00:02.000001"), "iso")
+    assert found.tolist() == [1.123456, 2.000001]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit"),
+    [(631_152_000_000, "ms"), (4_102_444_800_000, "ms"), (4_102_444_800_000_000, "us")],
+)
+def test_whole_numbers_are_dates_from_1990_to_2100(value, unit, tmp_path):
+    inward = 1 if value == 631_152_000_000 else -1
+    lines = ["stamp,b", *(f"{value + inward * 7 * i},{i % 3}" for i in range(60))]
+    assert infer_schema(read_table(write(tmp_path, lines))).columns[0].unit == unit
+
+
+def test_categories_beyond_the_thousand_most_frequent_are_unseen(tmp_path):
+    words = [f"w{i % 1001:04d}" for i in range(3003)]
+    lines = ["a,b", "w0000,0", *(f"{word},{i % 3}" for i, word in enumerate(words))]
+    cells = read_table(write(tmp_path, lines))
+    schema = infer_schema(cells)
+    assert len(schema.columns[0].categories) == 1000
+    assert column_codes(cells.columns, schema)[:, 0].max() == 1000
+
+
+def test_a_robust_spread_is_the_standard_deviation_of_a_normal():
+    centre, spread = robust_scale(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
+    assert (centre, spread) == (3.0, pytest.approx(2 / 1.349))
+    quantiles = stats.norm(7, 2).ppf((np.arange(9999) + 0.5) / 9999)
+    assert robust_scale(quantiles) == pytest.approx((7, 2), rel=1e-3)
+
+
+def test_a_column_with_a_few_far_values_in_a_thousand_is_tamed():
+    schema = Schema((Column("n", "number", ""),))
+    usual = np.random.default_rng(0).normal(size=1000)
+    for far, tamed in ((5, True), (0, False)):
+        values = np.append(usual[far:], np.full(far, 50.0))
+        assert fit_encoder(values[:, None], schema).codes[0].tamed is tamed
+
+
+def test_an_overlong_number_is_cut_off_on_both_sides():
+    code = NumberCode(centre=1.0, spread=2.0, tamed=False, marked=False)
+    (scaled,) = code(np.array([5.0, 1e300, -1e300]), np)
+    assert scaled.tolist() == [2.0, 1e6, -1e6]
+
+
+def test_weekdays_are_counted_from_monday_and_a_missing_date_is_nowhere():
+    days = np.arange(7)
+    seconds = np.append(86_400.0 * (4 + days), np.nan)  # 5 January 1970 was a Monday
+    _, _, sine, cosine, missing = DateCode(marked=True)(seconds, np)
+    np.testing.assert_allclose(sine[:7], np.sin(2 * np.pi * days / 7), atol=1e-12)
+    np.testing.assert_allclose(cosine[:7], np.cos(2 * np.pi * days / 7), atol=1e-12)
+    assert [part[7] for part in DateCode(marked=True)(seconds, np)] == [0, 0, 0, 0, 1]
+    assert missing[:7].tolist() == [0] * 7
+
+
+def test_rareness_is_the_information_content_standardised():
+    """By hand: 6 of a, 2 of b, none unseen, 2 missing, and one more of each."""
+    schema = Schema((Column("c", "category", "", categories=("a", "b")),))
+    values = np.array([0.0] * 6 + [1.0] * 2 + [np.nan] * 2)
+    (code,) = fit_encoder(values[:, None], schema).codes
+    content = -np.log(np.array([7, 3, 1, 3]) / 14)
+    held = content[[0] * 6 + [1] * 2 + [3] * 2]
+    np.testing.assert_allclose(code.rareness, (content - held.mean()) / held.std())
+    rare, first, second = code(np.array([0.0, 1.0, 2.0, np.nan]), np)
+    np.testing.assert_allclose(rare, code.rareness)
+    assert first.tolist() == [0.5**0.5, 0, 0, 0]
+    assert second.tolist() == [0, 0.5**0.5, 0, 0]
+
+
+def test_each_features_part_goes_to_its_own_column(tmp_path):
+    encoder, _ = fitted(tmp_path, label="paid", positive="no")
+    parts = np.arange(1.0, 9.0, dtype=np.float32)[None]  # 4 of when, 1 of amount, 3 of country
+    assert encoder.by_column(parts).tolist() == [[10.0, 5.0, 21.0]]
+
+
+def test_the_bins_of_a_number_are_tenths_with_one_more_for_nothing():
+    """By hand: ten known values, a bin each; a value on an edge belongs to the bin below it."""
+    schema = Schema((Column("n", "number", ""),))
+    known = np.arange(1.0, 11.0)
+    new = np.array([1.9, 1.9, 2.8, np.nan])  # 1.9 and 2.8 are the first two edges
+    q = np.array([*[1] * 10, 0]) + 0.5
+    p = np.array([2, 1, *[0] * 8, 1]) + 0.5
+    p, q = p / p.sum(), q / q.sum()
+    found = drift.population_stability(known[:, None], new[:, None], schema)
+    assert found[0] == pytest.approx(((p - q) * np.log(p / q)).sum())
+
+
+def test_an_index_on_a_limit_reads_as_the_worse():
+    words = [drift.reading(index) for index in (0.0999, 0.1, 0.2499, 0.25)]
+    assert words == ["stable", "some change", "some change", "changed"]
