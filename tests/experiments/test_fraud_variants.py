@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from datasets import fraud
 from experiments import fraud_variants
@@ -57,3 +58,11 @@ def test_lab_chooses_on_validation_and_shows_the_weak_baselines(tmp_path):
     np.testing.assert_allclose(found, scores, rtol=1e-4)
     assert flags.all()
     assert (table["label"][made.normal_numbers - 1] == 0).all()
+
+
+@pytest.mark.parametrize("lab", ["fraud_ae", "fraud_variants"])
+def test_the_leak_of_principal_components_is_told(lab, quick_run):
+    """The twin's columns are components of all its rows, as the published ones are."""
+    warnings = [note for note in quick_run(lab).results.notes if note.startswith("LEAK")]
+    assert len(warnings) == 1
+    assert "378 pairs of columns are uncorrelated over all rows" in warnings[0]

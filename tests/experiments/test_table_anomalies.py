@@ -168,3 +168,21 @@ def test_few_rows_are_refused(tmp_path):
     path.write_text("a,b\n" + "".join(f"{i % 7}.5,{i % 3}\n" for i in range(49)))
     with pytest.raises(UserError, match="49 rows are too few"):
         launch(path, tmp_path / "run")
+
+
+def test_components_of_all_rows_are_warned_of_where_labels_choose_the_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    x, fraud = rng.normal(size=(600, 8)) * np.arange(2, 10), np.arange(600) % 30 == 0
+    x[fraud] += 20.0
+    components = (x - x.mean(axis=0)) @ np.linalg.svd(x - x.mean(axis=0), full_matrices=False)[2].T
+    lines = [",".join([*(f"c{i}" for i in range(8)), "Class"])]
+    for row, label in zip(components, fraud, strict=True):
+        lines.append(",".join([*(f"{value:.9f}" for value in row), str(int(label))]))
+    path = tmp_path / "components.csv"
+    path.write_text("\n".join(lines) + "\n")
+    labelled = ["--label", "Class", "--learn-from"]
+    warned = launch(path, tmp_path / "normal", *labelled, "normal").notes
+    assert sum(note.startswith("LEAK") for note in warned) == 1
+    assert not any(
+        "LEAK" in note for note in launch(path, tmp_path / "all", *labelled, "all").notes
+    )
