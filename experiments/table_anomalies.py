@@ -148,12 +148,13 @@ def main(config: Config, run: Run) -> Results:
     parts = split_rows(config, table)
     features = encode(table, parts)
 
+    rules = threshold_rules(config, table, parts)
+
     # 2. learn what rows of the learning part look like; a detector for each seed
     fitted = fit_detectors(config, run, table, parts, features)
     scored = score_parts(fitted, features, parts)
 
     # 3. decisions: a threshold by each rule and for each seed, fitted on the threshold rows
-    rules = threshold_rules(config, table, parts)
     limits = {rule.name: [rule.fit(member) for member in scored.threshold] for rule in rules}
     decides = rules[0]
 
@@ -232,10 +233,14 @@ class Loaded:
         """How many days these rows span; None where nobody knows."""
         if self.times is None or self.unit is None or len(rows) < 2:
             return None
-        span = np.ptp(self.times.values[rows]) * len(rows) / (len(rows) - 1)
-        return float(span * self.unit / DAY) or None
+        seconds = self.times.values[rows] * self.unit
+        span = float(np.ptp(seconds))
+        if self.times.are_dates and (seconds % DAY == 0).all():
+            return span / DAY + 1  # dates without a time of day: the first and the last count whole
+        return span * len(rows) / (len(rows) - 1) / DAY or None
 
 
+MANY_VALUES = 50  # of a category: perhaps a customer's number
 UNITS = {"milliseconds": 1e-3, "seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": DAY}
 
 
@@ -245,6 +250,8 @@ def load_table(config: Config, run: Run) -> Loaded:
     Raises:
         UserError: a cell, a column or an option that does not fit, in one line.
     """
+    if config.positive and not config.label and config.csv is not None:
+        raise UserError(f"--positive {config.positive} needs --label: which column holds it?")
     if config.csv is None:
         config = replace(config, label="outcome", positive="fraud", time="when")
     given = user_table.load(
@@ -284,7 +291,14 @@ def summary_of(schema: Schema) -> str:
         if any(column.kind == kind for column in schema.used)
     ]
     left = [f"{c.name} ({c.note})" for c in schema.columns if c.kind == "left out"]
-    return f"columns: {'; '.join(used)}" + (f"; left out: {', '.join(left)}" if left else "")
+    line = f"columns: {'; '.join(used)}" + (f"; left out: {', '.join(left)}" if left else "")
+    for column in schema.used:
+        if column.kind == "category" and column.distinct >= MANY_VALUES:
+            line += (
+                f"\n{column.name} has {column.distinct:,} different values: if it names somebody, "
+            )
+            line += f"leave it out (--ignore {column.name})"
+    return line
 
 
 def schema_table(schema: Schema, title: str) -> Table:
@@ -541,7 +555,7 @@ class Rule:
         try:
             return self.function(scores[self.rows], fitted_on=fitted_on)
         except ValueError as error:  # more alerts than rows, say
-            raise UserError(f"{self.name}, {self.asked}: {error}") from error
+            raise UserError(f"{self.name}, {self.asked}: {error}; ask for less") from error
 
 
 def threshold_rules(config: Config, table: Loaded, parts: Parts) -> list[Rule]:
@@ -650,7 +664,8 @@ def outcome(flags: Bool[np.ndarray, "seeds d"], table: Loaded, parts: Parts) -> 
         anomaly = table.anomaly[parts.later]
         caught = (flags & anomaly).sum(axis=1)
         cells["false-alarm rate"] = flags[:, ~anomaly].mean(axis=1)
-        cells["precision"] = caught / np.maximum(flags.sum(axis=1), 1)
+        alerts = flags.sum(axis=1)
+        cells["precision"] = caught / np.maximum(alerts, 1) if alerts.any() else None
         cells["recall"] = caught / anomaly.sum()
     return cells
 
@@ -687,7 +702,7 @@ def promise_rows(scored: Scored, table: Loaded, parts: Parts) -> list[dict[str, 
                 "promised": rate,
                 "realised": np.array([flags.mean() for flags in realised]),
                 "95 % of first seed": f"{low:.4f} .. {high:.4f}",
-                "promise in the interval": "yes" if low <= rate <= high else "no",
+                "promise": "fewer" if rate > high else "more" if rate < low else "kept",
             }
         )
     return rows
@@ -729,19 +744,19 @@ def alerts_table(
         like = parts.known[nearest.row[alert]]
         told.append(
             {
-                "row": int(row) + table.cells.first_line,
+                "row": int(row) + 1,
                 "score": float(later[top[alert]]),
                 "flagged": "yes" if later[top[alert]] > threshold.value else "no",
                 "why": ", ".join(
                     f"{names[c]} = {shown(table.cells, names[c], row)} ({share[c]:.0%})"
                     for c in columns
                 ),
-                "nearest learnt row": str(int(like) + table.cells.first_line),
+                "nearest learnt row": f"{like + 1:,}{labelled(table, like)}",
                 "which has": ", ".join(shown(table.cells, names[c], like) for c in columns),
             }
             | ({} if table.anomaly is None else {"label": label_of(table, row)})
         )
-    return Table(f"The {len(told)} highest later rows (row: line of the file)", told)
+    return Table(f"The {len(told)} highest later rows (the first row below the header is 1)", told)
 
 
 def shown(cells: Cells, name: str, row: int) -> str:
@@ -755,6 +770,11 @@ def shown(cells: Cells, name: str, row: int) -> str:
 def label_of(table: Loaded, row: int) -> str:
     """The row's label as the user wrote it."""
     return shown(table.cells, table.schema.label, row)
+
+
+def labelled(table: Loaded, row: int) -> str:
+    """The row's label in brackets, where there is one: what was learnt may be an anomaly."""
+    return "" if table.anomaly is None else f" ({label_of(table, row)})"
 
 
 def drift_of_columns(features: Features, parts: Parts) -> dict[str, float]:
@@ -848,7 +868,8 @@ def notes(config: Config, table: Loaded, parts: Parts, decides: Rule) -> list[st
     }
     said = [
         f"The exported scorer decides by: {decides.name} ({decides.asked}). Score new rows: "
-        "python -m jaxdl.score RUN new.csv --output alerts.csv --only-flagged"
+        "python -m jaxdl.score RUN new.csv --output alerts.csv --only-flagged --keep COLUMN, with "
+        "the columns that you know a row by"
     ]
     if table.anomaly is None:
         said.append("No label: precision, recall and ranking need one (--label, --positive).")
@@ -891,7 +912,6 @@ def export_scorer(
     origin: Mapping[str, Any],
 ) -> bytes:
     """The first seed's detector behind the table's own columns, in one file."""
-    lines = parts.known + table.cells.first_line
     return export.build(
         detector,
         features.encoder,
@@ -900,7 +920,7 @@ def export_scorer(
         rows=features.codes[parts.later[:1024]],
         reference=scored.later[0][:1024],
         calibration=scored.threshold[0][parts.usual],
-        normal=export.Normal(features.codes[parts.known], lines),
+        normal=export.Normal(features.codes[parts.known], parts.known + 1),
     )
 
 

@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +23,26 @@ def draw_figures(figures: Mapping[str, Callable[[], "Figure"]]) -> dict[str, byt
 
     pictures = {}
     for name, draw in figures.items():
-        figure = draw()
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
-        pyplot.close(figure)
+        with pyplot.rc_context({"font.family": _font_families()}), warnings.catch_warnings():
+            # a letter that no font here has is a box in the picture; the tables have it
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+            figure = draw()
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+            pyplot.close(figure)
         pictures[name] = buffer.getvalue()
     return pictures
 
+
+def _font_families() -> list[str]:
+    """matplotlib's own font, then those for Korean that this machine has."""
+    from matplotlib import font_manager
+
+    here = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in KOREAN_FONTS if name in here)]
+
+
+KOREAN_FONTS = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "AppleGothic")
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;"

@@ -34,11 +34,12 @@ With --strict the first such row ends the command with status 2.
 Output: CSV, JSON lines (.jsonl) or Parquet (.parquet) by the name of --output; .csv.gz and
 .jsonl.gz are gzipped. One line a row: row (counted from 1), score (higher is worse), flag (1 or
 true: score above the threshold), p_value (share of normal rows that score as high; see --describe
-for which rows), top (the columns that make the score, with their share of it; of flagged rows, or
-see --explain). Where the scorer holds normal rows: nearest (the one most like the row, by its
-number in the data that the scorer learned from), distance (in standard deviations, or in encoded
-features of any table), usual (its values in the columns of top). Then problem. Text in a CSV that a
-spreadsheet would take for a formula gets an apostrophe in front.
+for which rows), top (the columns that raise the score, each with its share of what raises it; of
+flagged rows, or see --explain). Where the scorer holds rows that it learned from, at most 1,024:
+nearest (the one most like the row, by its number in the data that it learned from, counted from 1),
+distance (in standard deviations, or in encoded features of any table), usual (its values in the
+columns of top). Then problem. Text in a CSV that a spreadsheet would take for a formula gets an
+apostrophe in front.
 """
 
 from __future__ import annotations
@@ -391,8 +392,8 @@ class _Scoring:
         if not len(index):
             return {}
         parts = self.scorer.explain(rows[index])
-        shares = parts / np.where(scores[index] == 0, 1, scores[index])[:, None]
-        shares = np.where(np.isfinite(shares), shares, 0)  # of an overflow
+        raising = np.maximum(np.where(np.isfinite(parts), parts, 0), 0)  # not finite: an overflow
+        shares = raising / np.maximum(raising.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
         order = np.argsort(-parts, axis=1, kind="stable")[:, : self.options.top]
         names, found = self.scorer.features, {}
         for i, share, best in zip(index.tolist(), shares, order.tolist(), strict=True):

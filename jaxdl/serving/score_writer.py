@@ -233,13 +233,18 @@ class ParquetWriter:
         self.file.close()
 
 
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
+
+
 def format_of(output: Path | None, said: str | None) -> tuple[str, bool]:
     """(one of `FORMATS`, whether it is gzipped), by what is said or else by the output's name.
 
     Raises:
-        UserError: Parquet is to be printed, or gzipped.
+        UserError: Parquet is to be printed, or gzipped, or the name is that of a spreadsheet.
     """
     name = output.name.lower() if output else ""
+    if name.endswith(SPREADSHEETS):
+        raise UserError(f"--output {output}: no spreadsheet is written; give .csv, which one opens")
     packed = name.endswith(".gz")
     kind = said or SUFFIXES.get(Path(name.removesuffix(".gz")).suffix, "csv")
     if kind == "parquet" and (output is None or packed):

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from datasets import shop
+from experiments import table_anomalies as lab
 from jaxdl.cli import launcher
 from jaxdl.errors import UserError
 from jaxdl.serving import scorer_file
+from jaxdl.tables.schema import Column, RowTimes, Schema
 
 QUICK = ["experiments/table_anomalies.py", "--preset", "quick"]
 
@@ -75,7 +77,7 @@ def test_alerts_name_cells_and_lines_of_the_file(orders, tmp_path):
     alerts = table_of(results, "The ").rows
     assert [row["score"] for row in alerts] == sorted((r["score"] for r in alerts), reverse=True)
     for alert in alerts:
-        cells = lines[alert["row"] - 2]
+        cells = lines[alert["row"] - 1]
         assert alert["label"] == cells["outcome"]
         reason = alert["why"].split(" (")[0]
         name, _, value = reason.partition(" = ")
@@ -138,7 +140,7 @@ def test_scorer_gives_the_scores_of_the_lab(orders, tmp_path):
     with (tmp_path / "out.csv").open(encoding="utf-8") as file:
         scored = list(csv.DictReader(file))
     assert len(scored) == 1_500
-    row = scored[alert["row"] - 2]
+    row = scored[alert["row"] - 1]
     assert float(row["score"]) == pytest.approx(alert["score"], rel=1e-5)
     assert row["flag"] == ("1" if alert["flagged"] == "yes" else "0")
 
@@ -149,6 +151,8 @@ def test_scorer_gives_the_scores_of_the_lab(orders, tmp_path):
         (["--label", "nothing"], "--label nothing: no such column"),
         (["--label", "outcome"], "--positive is missing"),
         (["--learn-from", "normal"], "--learn-from normal needs --label"),
+        (["--positive", "fraud"], "--positive fraud needs --label"),
+        (["--alerts-per-day", "100000"], "covers every event, so none is needed; ask for less"),
         (["--split", "time", "--ignore", "when"], "--split time needs --time"),
         (["--alerts-per-day", "3", "--ignore", "when"], "--alerts-per-day needs a date column"),
         (["--decide-by", "contamination"], "--decide-by contamination needs --contamination"),
@@ -186,3 +190,21 @@ def test_components_of_all_rows_are_warned_of_where_labels_choose_the_rows(tmp_p
     assert not any(
         "LEAK" in note for note in launch(path, tmp_path / "all", *labelled, "all").notes
     )
+
+
+@pytest.mark.parametrize(
+    ("times", "unit", "days"),
+    [
+        (np.repeat(np.arange(7) * 86_400.0, 20), 1.0, 7.0),  # dates alone: whole days
+        (np.arange(48) * 3600.0, 1.0, 2.0),  # every hour of two days
+        (np.zeros(5), 1.0, 1.0),  # one date
+    ],
+)
+def test_days_are_counted_as_a_calendar_does(times, unit, days):
+    table = lab.Loaded(None, None, None, RowTimes(times, True), unit)
+    assert table.days(np.arange(len(times))) == pytest.approx(days)
+
+
+def test_a_column_that_may_name_somebody_is_pointed_out():
+    schema = Schema((Column("customer", "category", "", distinct=120, categories=("a",)),))
+    assert "customer has 120 different values: if it names somebody" in lab.summary_of(schema)

@@ -1,5 +1,6 @@
 """The scorer file: the trainer's bits, nothing but StableHLO, and no damage unnoticed."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -90,6 +91,17 @@ def test_scores_and_decisions_are_the_trainers_to_the_bit(trained, scorer, rows)
     assert scorer.exact
     agreed = {"rows": 700, "to_the_bit": True, "largest_difference": 0.0}
     assert scorer.metadata["equal_to_trainer"] == agreed
+
+
+def test_a_score_equal_to_the_threshold_passes(trained):
+    rows, votes = trained.raw[:64], trained.members.mean(axis=0)[:64]
+    limit = dataclasses.replace(trained.threshold, value=float(np.sort(votes)[40]))
+    data = export.build(
+        trained.detector, trained.columns, limit, {}, rows=rows, reference=votes, calibration=votes
+    )
+    _, flags = scorer_file.loads(data).score(rows)
+    np.testing.assert_array_equal(flags, votes > np.sort(votes)[40])
+    assert flags.sum() == 23
 
 
 def test_columns_are_prepared_as_the_data_set_does_to_the_bit(trained):
@@ -221,6 +233,14 @@ CHANGES = {
 def test_a_wrong_file_with_a_right_sum_is_refused(trained, message):
     with pytest.raises(scorer_file.ArtifactError, match=message):
         scorer_file.loads(repacked(trained, **CHANGES[message]))
+
+
+def test_a_single_golden_row_with_another_score_is_enough_to_refuse_a_file(trained):
+    golden = scorer_file.loads(trained.data).score(trained.raw[:64])[0].copy()
+    golden[40] += 0.01 * max(golden[40], np.median(golden))
+    data = repacked(trained, golden_scores=golden.astype("<f4").tobytes())
+    with pytest.raises(scorer_file.ArtifactError, match="gives other scores for its golden rows"):
+        scorer_file.loads(data)
 
 
 def test_a_program_that_calls_foreign_code_is_refused(trained):

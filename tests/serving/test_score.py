@@ -1,5 +1,6 @@
 """python -m jaxdl.score: streams, formats, faults, and what is left behind after a fault."""
 
+import argparse
 import csv
 import gzip
 import io
@@ -9,6 +10,7 @@ import select
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -613,3 +615,24 @@ def test_memory_does_not_grow_with_the_file(made, tmp_path):
         assert f"{rows:,} rows" in done.stderr
         peaks[name] = int(done.stdout)
     assert max(peaks.values()) < peaks["few.csv"] + 45, peaks
+
+
+def test_shares_of_columns_are_shares_whatever_the_sign_of_the_score(monkeypatch):
+    parts = np.array([[3.0, -1.0, 1.0], [-2.0, -1.0, np.inf]])
+
+    class Stub:
+        features, normal_numbers, has_schema = ("a", "b", "c"), (), False
+
+        def explain(self, rows):
+            return parts
+
+    scoring = score._Scoring(Stub(), argparse.Namespace(top=3, strict=False))
+    reasons = scoring._why(np.zeros((2, 3)), np.array([-5.0, 0.0]), np.ones(2, bool))
+    assert reasons[0].top == [("a", 0.75), ("c", 0.25), ("b", 0.0)]
+    assert [share for _, share in reasons[1].top] == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("name", ["alerts.xlsx", "ALERTS.XLS", "alerts.ods"])
+def test_a_spreadsheets_name_is_refused(name):
+    with pytest.raises(UserError, match=r"no spreadsheet is written; give \.csv"):
+        score_writer.format_of(Path(name), None)

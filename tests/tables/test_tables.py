@@ -507,9 +507,10 @@ def test_the_bins_of_a_number_are_tenths_with_one_more_for_nothing():
     """By hand: ten known values, a bin each; a value on an edge belongs to the bin below it."""
     schema = Schema((Column("n", "number", ""),))
     known = np.arange(1.0, 11.0)
-    new = np.array([1.9, 1.9, 2.8, np.nan])  # 1.9 and 2.8 are the first two edges
+    edges = np.quantile(known, np.arange(1, 10) / 10)  # 1.9, 2.8, ...
+    new = np.array([1.0, edges[0], edges[0], np.nan])
     q = np.array([*[1] * 10, 0]) + 0.5
-    p = np.array([2, 1, *[0] * 8, 1]) + 0.5
+    p = np.array([3, *[0] * 9, 1]) + 0.5
     p, q = p / p.sum(), q / q.sum()
     found = drift.population_stability(known[:, None], new[:, None], schema)
     assert found[0] == pytest.approx(((p - q) * np.log(p / q)).sum())

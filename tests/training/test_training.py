@@ -134,6 +134,17 @@ def test_hyper_parameters_share_the_population_axis(rows):
         fit(tasks.autoencoder(hyper={"learning_rate": np.ones(3)}), rows, seeds=[0, 1], **FIT)
 
 
+def test_members_that_are_evaluated_one_after_the_other_have_their_own_hyper_parameters(rows):
+    def scaled(outputs, batch, hyper):
+        return hyper["scale"] * jnp.square(outputs - batch["x"]).mean(axis=1)
+
+    one = tasks.autoencoder(hyper={"scale": np.array([1.0, 3.0])})
+    task = dataclasses.replace(one, loss=scaled, convolves=True, optimizer=lambda _: optax.sgd(0.0))
+    fitted = fit(task, rows, rows, seeds=[0, 0], epochs=1, batch_size=103)
+    first, second = fitted.history["valid_loss"][0]
+    assert second == pytest.approx(3 * first, rel=1e-5)
+
+
 def test_early_stopping_gives_back_the_best_epoch_of_each_member(rows):
     valid = {"x": np.random.default_rng(1).normal(size=(40, 5)).astype(np.float32)}
     setting = {"epochs": 40, "batch_size": 16, "seeds": [0, 1, 2]}
@@ -372,6 +383,26 @@ def test_predictions_do_not_depend_on_the_batch(rows, monkeypatch):
     pieces = fitted.predict(lambda outputs, batch: {"out": outputs}, rows)["out"]
     assert whole.shape == (2, 103, 5)
     np.testing.assert_allclose(whole, pieces, rtol=1e-5, atol=1e-6)
+
+
+def test_a_prediction_is_told_which_rows_of_a_padded_batch_are_real(rows, monkeypatch):
+    """103 rows in batches of 64: 64 real ones, then 39."""
+    monkeypatch.setattr("jaxdl.training.evaluate.BATCH_BYTES", 64 * 20)
+
+    def real_rows(outputs, batch):
+        return jnp.full(len(batch["x"]), batch[ROW_MASK].sum())
+
+    fitted = fit(tasks.autoencoder(), rows, seeds=[0], epochs=0, batch_size=16)
+    assert fitted.predict(real_rows, rows)[0].tolist() == [64] * 64 + [39] * 39
+
+
+def test_the_mean_loss_of_a_padded_batch_is_that_of_its_real_rows(rows):
+    """One step on 103 rows is the same in a batch of 103 and in one of 128, 25 of them padding."""
+    setting = {"seeds": [0], "epochs": 1}
+    task = dataclasses.replace(tasks.autoencoder(), optimizer=lambda hyper: optax.sgd(0.1))
+    exact, padded = (fit(task, rows, batch_size=size, **setting) for size in (103, 128))
+    for one, two in zip(*map(jax.tree.leaves, (exact.variables, padded.variables)), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("terminal", [True, False])
