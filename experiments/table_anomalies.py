@@ -14,7 +14,8 @@ on the *simulated* orders of an invented shop; `python -m datasets.shop shop.csv
 
 Protocol: three parts, by time where the table has one (`--time`, or its only date column), else at
 random: 60 % to learn from, 20 % to fit thresholds on, 20 % to look at ("later rows"). Nothing is
-chosen on the later rows. `--learn-from` says what labels are used for:
+chosen on the later rows, but that what a column is (number, category, ...) is read off the whole
+table. `--learn-from` says what labels are used for:
 
     all       every row of the learning part; labels only judge. The default, the honest one
               where you do not know which rows are anomalies when you start.
@@ -278,7 +279,7 @@ def load_table(config: Config, run: Run) -> Loaded:
         unit = 1.0
     anomaly = None
     if schema.label:
-        anomaly = labels_of(cells.columns[schema.label], schema.positive)
+        anomaly = labels_of(cells.columns[schema.label], schema.positive, cells.first_line)
     return Loaded(cells, schema, anomaly, times, unit)
 
 
@@ -365,6 +366,17 @@ def split_rows(config: Config, table: Loaded) -> Parts:
     judged = table.anomaly is not None and len(np.unique(table.anomaly[later])) == 2
     kind = "time" if by_time else "random"
     return Parts(kind, learning, known, threshold, usual, later, judged)
+
+
+def days_of(table: Loaded, parts: Parts, rows: Int[np.ndarray, " n"]) -> float | None:
+    """How many days of the shop's life these rows are; None where nobody knows.
+
+    A part that was drawn at random holds some rows of every day: as many days as its share of rows.
+    """
+    if parts.kind == "time":
+        return table.days(rows)
+    whole = table.days(np.arange(table.cells.rows))
+    return None if whole is None else whole * len(rows) / table.cells.rows
 
 
 def at_random(table: Loaded, rows: Int[np.ndarray, " n"], share: float):
@@ -566,7 +578,7 @@ def threshold_rules(config: Config, table: Loaded, parts: Parts) -> list[Rule]:
     """
     rules, every = {}, np.ones(len(parts.threshold), bool)
     if config.alerts_per_day is not None:
-        days = table.days(parts.threshold)
+        days = days_of(table, parts, parts.threshold)
         if days is None:
             raise UserError(
                 "--alerts-per-day needs a date column (--time), or --time-unit where the "
@@ -657,7 +669,7 @@ def outcome(flags: Bool[np.ndarray, "seeds d"], table: Loaded, parts: Parts) -> 
         "share of rows": flags.mean(axis=1),
         "95 % of first seed": f"{low:.4f} .. {high:.4f}",
     }
-    days = table.days(parts.later)
+    days = days_of(table, parts, parts.later)
     if days:
         cells["alerts a day"] = flags.sum(axis=1) / days
     if parts.judged:
@@ -820,7 +832,7 @@ def draw_promises(rows: Sequence[Mapping[str, Any]]) -> Any:
 def draw_caught(compared: Mapping[str, MemberScores], table: Loaded, parts: Parts) -> Any:
     """Share of the anomalies caught against the number of alerts."""
     anomaly = table.anomaly[parts.later]
-    days = table.days(parts.later)
+    days = days_of(table, parts, parts.later)
     curves = {}
     for name, members in compared.items():
         falling = np.argsort(-members[0], kind="stable")

@@ -232,8 +232,15 @@ def row_times(cells: Cells, name: str) -> RowTimes:
     return RowTimes(values, bool(unit))
 
 
-def labels_of(column: pa.ChunkedArray, positive: str) -> Bool[np.ndarray, " rows"]:
+def labels_of(
+    column: pa.ChunkedArray, positive: str, first_line: int = 1
+) -> Bool[np.ndarray, " rows"]:
     """True where the label says anomaly.
+
+    Args:
+        column: the labels.
+        positive: what an anomaly is called.
+        first_line: of the file, as `Cells` has it: rows are named by it.
 
     Raises:
         UserError: a row without a label.
@@ -241,7 +248,8 @@ def labels_of(column: pa.ChunkedArray, positive: str) -> Bool[np.ndarray, " rows
     text = as_text(column)
     empty = np.flatnonzero(np.asarray(is_missing(text)))
     if len(empty):
-        raise UserError(f"row {empty[0] + 1} has no label (and {len(empty) - 1} more rows)")
+        more = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
+        raise UserError(f"row {empty[0] + first_line} has no label{more}")
     return np.asarray(pc.equal(text, positive))
 
 

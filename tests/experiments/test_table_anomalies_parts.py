@@ -228,3 +228,17 @@ def test_the_scorer_is_calibrated_on_usual_rows_and_numbers_the_rows_it_learnt_f
     np.testing.assert_array_equal(named["reference"], scored.later[0])
     np.testing.assert_array_equal(named["normal"].rows, features.codes[parts.known])
     assert len(set(named["normal"].numbers - parts.known)) == 1
+
+
+def test_a_random_part_is_so_many_days_as_its_share_of_rows():
+    rows = np.arange(1000)
+    cells = Cells({"x": pa.chunked_array([pa.array(rows)])}, 2, ".", "")
+    times = RowTimes(rows * 8640.0, True)  # ten rows a day, a hundred days
+    table = lab.Loaded(cells, Schema(()), None, times, 1.0)
+    part = np.sort(np.random.default_rng(0).choice(rows, 200, replace=False))
+    usual = np.ones(200, bool)
+    at_random = lab.Parts("random", part, part, part, usual, part, False)
+    assert lab.days_of(table, at_random, part) == pytest.approx(20.0)
+    later = np.arange(800, 1000)
+    by_time = lab.Parts("time", later, later, later, usual, later, False)
+    assert lab.days_of(table, by_time, later) == pytest.approx(20.0)
