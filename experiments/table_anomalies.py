@@ -56,7 +56,7 @@ from jaxdl.anomaly import (
 )
 from jaxdl.anomaly.costs import FixedCost
 from jaxdl.anomaly.detector import Detector, score_members
-from jaxdl.anomaly.leaks import correlation_leak
+from jaxdl.anomaly.leaks import leak_warnings
 from jaxdl.anomaly.metrics import MemberScores
 from jaxdl.anomaly.thresholds import Threshold
 from jaxdl.errors import UserError
@@ -168,7 +168,7 @@ def main(config: Config, run: Run) -> Results:
     shifts = drift_of_columns(features, parts)
     first = limits[decides.name][0]
     shown = [
-        schema_table(features.encoder.schema, f"Columns; {table.cells.rows:,} rows"),
+        Table(f"Columns; {table.cells.rows:,} rows", features.encoder.schema.rows()),
         decision_table(f"Decisions; {where}", rules, limits, scored, config, table, parts),
         *ranking_tables(f"Ranking; {where}", compared, table, parts),
         Table(f"False-alarm rates, promised and realised; {where}", promises, digits=4),
@@ -187,7 +187,7 @@ def main(config: Config, run: Run) -> Results:
     return Results(
         tables=shown,
         figures=figures,
-        headline=headline(compared, limits[decides.name], scored, table, parts),
+        headline=headline(limits[decides.name], scored, table, parts),
         notes=notes(config, table, parts, decides),
         files={
             scorer_file.FILE_NAME: partial(
@@ -284,7 +284,7 @@ def load_table(config: Config, run: Run) -> Loaded:
 
 
 def summary_of(schema: Schema) -> str:
-    """One line to read before anything is learnt: which columns are used, and which are not."""
+    """What to read before anything is learnt: which columns are used, and which are not."""
     kinds = {"number": "numbers", "category": "categories", "date": "dates"}
     used = [
         f"{kinds[kind]} {', '.join(column.name for column in schema.used if column.kind == kind)}"
@@ -292,19 +292,14 @@ def summary_of(schema: Schema) -> str:
         if any(column.kind == kind for column in schema.used)
     ]
     left = [f"{c.name} ({c.note})" for c in schema.columns if c.kind == "left out"]
-    line = f"columns: {'; '.join(used)}" + (f"; left out: {', '.join(left)}" if left else "")
+    lines = [f"columns: {'; '.join(used)}" + (f"; left out: {', '.join(left)}" if left else "")]
     for column in schema.used:
         if column.kind == "category" and column.distinct >= MANY_VALUES:
-            line += (
-                f"\n{column.name} has {column.distinct:,} different values: if it names somebody, "
+            lines.append(
+                f"{column.name} has {column.distinct:,} different values: if it names somebody, "
+                f"leave it out (--ignore {column.name})"
             )
-            line += f"leave it out (--ignore {column.name})"
-    return line
-
-
-def schema_table(schema: Schema, title: str) -> Table:
-    """A line for each column."""
-    return Table(title, schema.rows())
+    return "\n".join(lines)
 
 
 # ---- data: which rows are for what ---------------------------------------------------------------
@@ -379,7 +374,9 @@ def days_of(table: Loaded, parts: Parts, rows: Int[np.ndarray, " n"]) -> float |
     return None if whole is None else whole * len(rows) / table.cells.rows
 
 
-def at_random(table: Loaded, rows: Int[np.ndarray, " n"], share: float):
+def at_random(
+    table: Loaded, rows: Int[np.ndarray, " n"], share: float
+) -> tuple[Int[np.ndarray, " rest"], Int[np.ndarray, " chosen"]]:
     """All but `share` of the rows, and that share; of both classes alike where there are labels."""
     if table.anomaly is not None:
         label = table.anomaly[rows].astype(np.int8)
@@ -411,7 +408,8 @@ def encode(table: Loaded, parts: Parts) -> Features:
     """Fit the encoder on the learning part and apply it to all rows."""
     codes = column_codes(table.cells.columns, table.schema)
     encoder = fit_encoder(codes[parts.known], table.schema)
-    codes = column_codes(table.cells.columns, encoder.schema)  # without those that never vary
+    # without the columns that do not vary in what is learnt from
+    codes = codes[:, [column.name in encoder.names for column in table.schema.used]]
     return Features(encoder, codes, encoder(codes))
 
 
@@ -663,7 +661,7 @@ def discoveries(rate: float, scored: Scored, parts: Parts) -> Bool[np.ndarray, "
 
 def outcome(flags: Bool[np.ndarray, "seeds d"], table: Loaded, parts: Parts) -> dict[str, Any]:
     """What a rule did on the later rows, as cells of a table."""
-    low, high = share_interval(int(flags[0].sum()), flags.shape[1])
+    low, high = thresholds.share_interval(float(flags[0].mean()), flags.shape[1])
     cells: dict[str, Any] = {
         "alerts": flags.sum(axis=1),
         "share of rows": flags.mean(axis=1),
@@ -680,14 +678,6 @@ def outcome(flags: Bool[np.ndarray, "seeds d"], table: Loaded, parts: Parts) -> 
         cells["precision"] = caught / np.maximum(alerts, 1) if alerts.any() else None
         cells["recall"] = caught / anomaly.sum()
     return cells
-
-
-def share_interval(hits: int, rows: int) -> tuple[float, float]:
-    """Clopper and Pearson's 95 % interval of a share."""
-    from scipy.stats import binomtest
-
-    found = binomtest(hits, rows).proportion_ci(0.95, method="exact")
-    return found.low, found.high
 
 
 # ---- how reliable a promised false-alarm rate is -------------------------------------------------
@@ -708,7 +698,7 @@ def promise_rows(scored: Scored, table: Loaded, parts: Parts) -> list[dict[str, 
         for known, new in zip(scored.threshold, scored.later, strict=True):
             limit = thresholds.quantile(known[parts.usual], rate, fitted_on="usual", resamples=0)
             realised.append(limit.label(new[usual]))
-        low, high = share_interval(int(realised[0].sum()), len(realised[0]))
+        low, high = thresholds.share_interval(float(realised[0].mean()), len(realised[0]))
         rows.append(
             {
                 "promised": rate,
@@ -857,11 +847,7 @@ def draw_over_time(scored: Scored, threshold: Threshold, table: Loaded, parts: P
 
 
 def headline(
-    compared: Mapping[str, MemberScores],
-    found: Sequence[Threshold],
-    scored: Scored,
-    table: Loaded,
-    parts: Parts,
+    found: Sequence[Threshold], scored: Scored, table: Loaded, parts: Parts
 ) -> dict[str, Any]:
     """AUPRC where there are labels, else the share of later rows that the scorer would flag."""
     if parts.judged:
@@ -892,26 +878,23 @@ def notes(config: Config, table: Loaded, parts: Parts, decides: Rule) -> list[st
                 "The threshold rows hold anomalies, too, so there are fewer false alarms than "
                 "promised: the price of using no labels."
             )
-        leak = leak_of(table, parts)
-        if leak is not None:
-            said.append(leak)
+        said += leak_notes(table, parts)
         if not parts.judged:
             said.append("The later rows hold labels of one kind only: nothing can be judged.")
     return said
 
 
-def leak_of(table: Loaded, parts: Parts) -> str | None:
+def leak_notes(table: Loaded, parts: Parts) -> list[str]:
     """A warning where choosing normal rows shows where the anomalies lie (see `leaks`)."""
     used_labels = len(parts.known) < len(parts.learning)
     if not used_labels or not table.anomaly.any():
-        return None
+        return []
     names = [column.name for column in table.schema.used if column.kind == "number"]
     columns = [as_numbers(table.cells.columns[name], table.cells.decimal) for name in names]
     whole = [values for values in columns if np.isfinite(values).all()]
     if len(whole) < 2:
-        return None
-    leak = correlation_leak(np.column_stack(whole), table.anomaly)
-    return leak.warning() if leak.found else None
+        return []
+    return leak_warnings(np.column_stack(whole), table.anomaly)
 
 
 def export_scorer(

@@ -89,6 +89,18 @@ def correlation_leak(
     return CorrelationLeak(pairs, int(revealed.sum()), cosine)
 
 
+def leak_warnings(
+    x: Float[np.ndarray, "rows columns"], anomaly: Bool[np.ndarray, " rows"]
+) -> list[str]:
+    """Notes of a lab that learns from normal rows: the warning, where there is a leak.
+
+    Args:
+        x, anomaly: see `correlation_leak`.
+    """
+    leak = correlation_leak(x, anomaly)
+    return [leak.warning()] if leak.found else []
+
+
 def _correlations(x: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "columns columns"]:
     """Absolute correlation of each pair of columns."""
     columns = x.shape[1]

@@ -455,16 +455,31 @@ def realised_rate(
     and Graubard 1998). It covers chance, not drift: later events need not be like earlier ones, and
     an interval that excludes the requested rate says so.
     """
-    from scipy.special import betaincinv
-
     flags = threshold.label(later)
     weights = metrics.check_weights(weights, flags.size)
     rate = float(weights @ flags / weights.sum())
     effective = weights.sum() ** 2 / (weights**2).sum()
-    hits, tail = rate * effective, (1 - CONFIDENCE) / 2
-    low = betaincinv(hits, effective - hits + 1, tail) if rate > 0 else 0.0
-    high = betaincinv(hits + 1, effective - hits, 1 - tail) if rate < 1 else 1.0
-    return RealisedRate(rate, float(low), float(high), int(flags.sum()), flags.size)
+    low, high = share_interval(rate, effective)
+    return RealisedRate(rate, low, high, int(flags.sum()), flags.size)
+
+
+def share_interval(share: float, n: float | int) -> tuple[float, float]:
+    """95 % interval of a share that was found among `n` events (Clopper and Pearson 1934).
+
+    Args:
+        share: from 0 to 1.
+        n: how many events, or their effective number.
+
+    >>> low, high = share_interval(0.5, 10)
+    >>> round(low, 3), round(high, 3)
+    (0.187, 0.813)
+    """
+    from scipy.special import betaincinv
+
+    hits, tail = share * n, (1 - CONFIDENCE) / 2
+    low = betaincinv(hits, n - hits + 1, tail) if share > 0 else 0.0
+    high = betaincinv(hits + 1, n - hits, 1 - tail) if share < 1 else 1.0
+    return float(low), float(high)
 
 
 # ---- p-values instead of a threshold -------------------------------------------------------------

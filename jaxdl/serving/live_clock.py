@@ -96,8 +96,9 @@ def place(state: LiveState, time: datetime | None) -> Placement:
         return Placement(settled._replace(before=state.memory))
     ahead = _steps_between(last, time, state.step)
     if ahead > MOST_SURE:
-        long = time - last > LONG_GAP
-        note = f"nothing came for {_days(time - last)} before {time}; the detector goes on" * long
+        note = ""
+        if time - last > LONG_GAP:
+            note = f"nothing came for {_days(time - last)} before {time}; the detector goes on"
         missing = _bounded(ahead - 1, state.memory.detector)
         return Placement(settled._replace(before=state.memory), missing, note)
     if ahead >= 1:
@@ -119,7 +120,8 @@ def _taken_back(state: LiveState, time: datetime, wrong: datetime) -> Placement:
 
 def _refused(state: LiveState, settled: LiveState, time: datetime, ahead: int) -> Placement:
     """Refuse a stamp that is not a step later, or follow a clock that was set back."""
-    last, follows = state.memory.last, state.refused_last is not None and time > state.refused_last
+    last = state.memory.last
+    follows = state.refused_last is not None and time > state.refused_last
     refused = state.refused + 1 if follows else 1
     if refused < SET_BACK:
         state = state._replace(refused=refused, refused_last=time)

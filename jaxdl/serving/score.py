@@ -321,10 +321,11 @@ class _Scoring:
         good = np.ones(count, bool)
         good[list(chunk.problems)] = False
         if good.any():
-            scores[good], flags[good] = self.scorer.score(chunk.rows[good])
+            readable = chunk.rows[good]
+            scores[good], flags[good] = self.scorer.score(readable)
             if self.stability is not None:
                 step = -(-count // DRIFT_ROWS)
-                self.stability.add(chunk.rows[good][::step])
+                self.stability.add(readable[::step])
         problems = chunk.problems | self._without_score(chunk, scores, good)
         flags[list(problems)] = False
         self._count(count, flags, problems)

@@ -402,7 +402,9 @@ def _arrays(
 ) -> dict[str, np.ndarray]:
     """The stored arrays in their shapes, empty ones where the file holds no normal rows."""
     of_table = "schema" in metadata
-    shown, other = ("normal_codes", "normal_values")[:: 1 if of_table else -1]
+    shown, other = "normal_values", "normal_codes"
+    if of_table:
+        shown, other = other, shown
     if other in parts:
         raise ArtifactError(f"holds {other}, which do not go with its header")
     try:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from jaxdl.errors import UserError
+from jaxdl.serving.cells import number
 
 if TYPE_CHECKING:  # the scoring side needs only JAX and NumPy
     from jaxtyping import Float64
@@ -180,10 +181,7 @@ class NumberTable:
         """Raises UserError where a column is missing, stands twice or is unknown."""
         refuse_series(header, self.columns)
         for name in (*self.columns, *self.keep, *header):
-            if name not in header:
-                raise UserError(f"column {name[:SHOWN]!r} is missing; needed: {self.listing()}")
-            if header.count(name) > 1:
-                raise UserError(f"column {name[:SHOWN]!r} stands twice in the header")
+            refuse_absent_or_repeated(name, header, self.columns)
             if name not in (*self.columns, *self.keep, *self.ignored):
                 raise UserError(
                     f"column {name[:SHOWN]!r} is unknown to the scorer: remove it, or carry it "
@@ -241,8 +239,7 @@ class NumberTable:
     def _number(self, cell: str, name: str) -> float | str:
         """The number, or what is wrong with it."""
         try:
-            # float() also takes 1_000 and digits of other scripts, which no bank means
-            value = float(cell if cell.isascii() and "_" not in cell else "?")
+            value = number(cell)
         except ValueError:
             return f"column {name}: {shown(cell)} is not a number"
         problem = self.problem(name, value)
@@ -294,6 +291,14 @@ def refuse_series(header: Sequence[str], columns: Sequence[str]) -> None:
     """Raises UserError, with the right command in it, where the table is a time series."""
     if sorted(header) == ["timestamp", "value"] and "timestamp" not in columns:
         raise UserError("this is a time series: give it to python -m jaxdl.score --series")
+
+
+def refuse_absent_or_repeated(name: str, header: Sequence[str], needed: Sequence[str]) -> None:
+    """Raises UserError where a column does not stand in the header exactly once."""
+    if name not in header:
+        raise UserError(f"column {name[:SHOWN]!r} is missing; needed: {in_few_words(needed)}")
+    if header.count(name) > 1:
+        raise UserError(f"column {name[:SHOWN]!r} stands twice in the header")
 
 
 def in_few_words(names: Sequence[str]) -> str:
@@ -519,18 +524,18 @@ def _parse_carefully(
     kept: list[list[str]] = [[] for _ in layout.kept]
     problems: dict[int, Problem] = {}
     lines: list[int] = []  # line of each row
-    for number, one in enumerate(data.split(b"\n"), line):
+    for line_number, one in enumerate(data.split(b"\n"), line):
         if not one.strip():
             continue
         found = _cut(one, layout, encoding)
         if isinstance(found, str):
-            problems[len(lines)] = Problem(f"line {number}", found)
+            problems[len(lines)] = Problem(f"line {line_number}", found)
         else:
             places.append(len(lines))
             cells.append([found[i] for i in layout.places])
         for column, i in zip(kept, layout.kept, strict=True):
             column.append("" if isinstance(found, str) else found[i])
-        lines.append(number)
+        lines.append(line_number)
     rows = np.zeros((len(lines), len(layout.places)))
     if cells:
         rows[places], wrong = table.careful(cells, layout)

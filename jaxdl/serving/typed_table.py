@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from jaxdl.errors import UserError
 from jaxdl.serving.table_reader import (
     MAX_FLOAT32,
     SHOWN,
@@ -22,7 +21,7 @@ from jaxdl.serving.table_reader import (
     Quick,
     arrow_cells,
     header_names,
-    in_few_words,
+    refuse_absent_or_repeated,
     refuse_series,
     shown,
     split_line,
@@ -92,12 +91,9 @@ class TypedTable:
 
     def _check_names(self, header: Sequence[str]) -> None:
         refuse_series(header, self.columns)
-        for name in (*self.columns, *self.keep):
-            if name not in header:
-                needed = in_few_words([*self.columns, *self.keep])
-                raise UserError(f"column {name[:SHOWN]!r} is missing; needed: {needed}")
-            if header.count(name) > 1:
-                raise UserError(f"column {name[:SHOWN]!r} stands twice in the header")
+        needed = [*self.columns, *self.keep]
+        for name in needed:
+            refuse_absent_or_repeated(name, header, needed)
 
     def quick(self, data: bytes, layout: Layout) -> Quick | None:
         """Codes of whole lines; None where a cell cannot be read."""
