@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxdl.language import translate
 from jaxdl.report.markdown import escaped
+from jaxdl.report.terminal import Column, table_text
 
 if TYPE_CHECKING:  # an evaluation that shows no figure never imports matplotlib
     from matplotlib.figure import Figure
@@ -44,39 +46,44 @@ class Table:
             [format_cell(row.get(c, ""), self.digits) for c in self.columns] for row in self.rows
         ]
 
-    def text(self) -> str:
-        """The table for a terminal."""
-        lines = [self.columns, *self.cells()]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
-        numeric = [_is_numeric(self.rows[0].get(c)) for c in self.columns]
+    def text(self, width: int = 80) -> str:
+        """The table for a terminal, in the language spoken; a wider one is cut into named parts.
 
-        def join(line):
-            padded = [
-                cell.rjust(width) if right else cell.ljust(width)
-                for cell, width, right in zip(line, widths, numeric, strict=True)
-            ]
-            return "  ".join(padded).rstrip()
-
-        rule = "  ".join("-" * width for width in widths)
-        return "\n".join([self.title, join(lines[0]), rule, *(join(line) for line in lines[1:])])
+        Args:
+            width: of the terminal, in letters.
+        """
+        cells = zip(*self.cells(), strict=True)
+        columns = [
+            Column(translate(name), [translate(cell) for cell in column], self._is_numeric(name))
+            for name, column in zip(self.columns, cells, strict=True)
+        ]
+        return table_text(translate(self.title), columns, width)
 
     def markdown(self) -> str:
         """The table for a document."""
         table = (self.columns, *self.cells())
         lines = [[escaped(cell).replace("|", r"\|") for cell in line] for line in table]
         rows = ["| " + " | ".join(line) + " |" for line in lines]
-        marks = ["---:" if _is_numeric(self.rows[0].get(c)) else "---" for c in self.columns]
+        marks = ["---:" if self._is_numeric(c) else "---" for c in self.columns]
         rule = "|" + "|".join(marks) + "|"
         return "\n".join([f"**{escaped(self.title)}**", "", rows[0], rule, *rows[1:]])
 
     def html(self) -> str:
-        """The table for the report; every text is escaped."""
-        head = "".join(f"<th>{html.escape(c)}</th>" for c in self.columns)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>"
-            for line in self.cells()
+        """The table for the report, in the language spoken; every text is escaped."""
+        sides = ["right" if self._is_numeric(c) else "left" for c in self.columns]
+        head = "".join(
+            f'<th class="{side}">{html.escape(translate(c))}</th>'
+            for side, c in zip(sides, self.columns, strict=True)
         )
-        return f"<h2>{html.escape(self.title)}</h2><table><tr>{head}</tr>{body}</table>"
+        body = "".join(f"<tr>{_html_cells(line, sides)}</tr>" for line in self.cells())
+        return (
+            f"<h2>{html.escape(translate(self.title))}</h2>"
+            f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table></div>"
+        )
+
+    def _is_numeric(self, column: str) -> bool:
+        return not isinstance(self.rows[0].get(column), str)
 
     def record(self) -> dict[str, Any]:
         """The table for results.json: every value of every seed, nothing rounded."""
@@ -131,8 +138,11 @@ def _number(value: float, digits: int) -> str:
     return f"{value:,.{digits}f}"
 
 
-def _is_numeric(value: Cell) -> bool:
-    return not isinstance(value, str)
+def _html_cells(line: Sequence[str], sides: Sequence[str]) -> str:
+    return "".join(
+        f'<td class="{side}">{html.escape(translate(cell))}</td>'
+        for side, cell in zip(sides, line, strict=True)
+    )
 
 
 def _plain(value: Cell) -> Any:

@@ -12,6 +12,9 @@ import numpy as np
 from tqdm import tqdm
 
 LINE_EVERY_SECONDS = 10.0
+# What is said comes before the bar: a narrow terminal cuts the bar, not the loss.
+BAR = "{percentage:3.0f}% {remaining} {desc} |{bar}|"
+LONGEST_NAME = 20  # in the bar; the last line has the whole name
 
 
 def say(line: str) -> None:
@@ -75,15 +78,12 @@ class ProgressBar:
         self.bar = tqdm(
             total=epochs * rows,
             initial=seen,
-            desc=self.name,
-            unit=" examples",
-            unit_scale=True,
+            desc=f"{self._short_name()} compiled in {compile_seconds:.1f} s",
+            bar_format=BAR,
             disable=not self.terminal,
             dynamic_ncols=True,
             leave=False,
         )
-        if self.terminal:
-            self.bar.set_postfix_str(f"compiled in {compile_seconds:.1f} s")
 
     def advance(self, rows: int) -> None:
         """`rows` more rows have been trained on (by every member)."""
@@ -100,9 +100,9 @@ class ProgressBar:
             if name.endswith("_loss")
         )
         speed = self.rows / max(timing["train_seconds"], 1e-9)
-        note = f"epoch {epoch + 1}/{self.epochs}, loss {losses}, {speed:,.0f} examples/s"
-        self.bar.set_postfix_str(note)
-        self.unsaid = f"{self.name}: {note}"
+        count = f"{epoch + 1}/{self.epochs}"
+        self.bar.set_description_str(f"{self._short_name()} {count} loss {losses}")
+        self.unsaid = f"{self.name}: epoch {count}, loss {losses}, {speed:,.0f} examples/s"
         now = time.monotonic()
         if not self.terminal and now - self.last_line > LINE_EVERY_SECONDS:
             self.last_line = now
@@ -118,6 +118,10 @@ class ProgressBar:
         if self.bar is not None:
             self.bar.close()
             self._say_epoch()  # the bar leaves nothing behind
+
+    def _short_name(self) -> str:
+        long = len(self.name) > LONGEST_NAME
+        return f"{self.name[: LONGEST_NAME - 1]}…" if long else self.name
 
     def _say_epoch(self) -> None:
         if self.unsaid:

@@ -1,0 +1,123 @@
+"""The language in which people are told things: English, or Korean where it is asked for.
+
+English text is the key, as in gettext: what has no translation stays English. Records on disk
+(results.json, logs, documents) are English always, so that runs compare whatever was spoken.
+"""
+
+import contextlib
+import os
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from typing import Literal
+
+Language = Literal["en", "ko"]
+
+_spoken: ContextVar[Language] = ContextVar("language", default="en")
+
+
+def language_of(option: str | None, environment: Mapping[str, str] | None = None) -> Language:
+    """The language that an option asks for, or the locale.
+
+    Args:
+        option: "en", "ko", or "auto" and None for the locale's.
+        environment: variables of the process; the first of LC_ALL, LC_MESSAGES and LANG that is set
+            decides, as POSIX has it.
+
+    >>> language_of("auto", {"LANG": "ko_KR.UTF-8"}), language_of("en", {"LANG": "ko_KR.UTF-8"})
+    ('ko', 'en')
+    >>> language_of(None, {"LC_ALL": "C.UTF-8", "LANG": "ko_KR.UTF-8"})
+    'en'
+    """
+    if option == "en" or option == "ko":
+        return option
+    variables = os.environ if environment is None else environment
+    values = (variables.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    locale = next((value for value in values if value), "")
+    return "ko" if locale.lower().startswith(("ko", "korean")) else "en"
+
+
+def spoken() -> Language:
+    """The language spoken now."""
+    return _spoken.get()
+
+
+@contextlib.contextmanager
+def speaking(language: Language) -> Iterator[None]:
+    """Speak a language while it lasts.
+
+    >>> with speaking("ko"):
+    ...     translate("epoch")
+    '에포크'
+    >>> translate("epoch")
+    'epoch'
+    """
+    token = _spoken.set(language)
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
+
+
+def translate(text: str) -> str:
+    """A text in the language spoken now; as it is, where it has no translation.
+
+    Numbers do not matter: "3 of 9" is looked up as "{} of {}". "A (B)", "A, B" and "A: B" are
+    translated by their parts where they are not known as a whole.
+
+    >>> with speaking("ko"):
+    ...     translate("recall at precision 0.5"), translate("loss (train)"), translate("made up")
+    ('정밀도 0.5에서의 재현율', '손실 (학습)', 'made up')
+    """
+    if spoken() == "en" or not re.search("[A-Za-z]", text):
+        return text
+    return _korean(text)
+
+
+def _korean(text: str) -> str:
+    from jaxdl.korean import KOREAN
+
+    if text in KOREAN:
+        return KOREAN[text]
+    numbers = _NUMBER.findall(text)
+    template = KOREAN.get(_NUMBER.sub("{}", text)) if numbers else None
+    if template is not None:
+        return template.format(*numbers)
+    for separator in _SEPARATORS:
+        parts = separator.split(text)
+        if len(parts) > 1:
+            return "".join(
+                part if separator.fullmatch(part) or not part else _korean(part) for part in parts
+            )
+    return text
+
+
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?%?(?!\w)")
+# the outermost first: lines, sentences, brackets, then what stands before a colon or a comma
+_SEPARATORS = tuple(map(re.compile, (r"(\n)", r"( \(|\))", r"(: )", r"(; )", r"(, )", r"( = )")))
+
+
+def romanised(text: str) -> str:
+    """Hangul in Latin letters, syllable by syllable, for where no font can draw it.
+
+    >>> romanised("서울 12")
+    'seoul 12'
+    """
+    return re.sub("[가-힣]", _latin_name, text)
+
+
+def _latin_name(syllable: re.Match) -> str:
+    return unicodedata.name(syllable[0]).split()[-1].lower()  # "HANGUL SYLLABLE SEO"
+
+
+def width_of(text: str) -> int:
+    """How many columns of a terminal a text takes: letters of Korean take two.
+
+    >>> width_of("abc"), width_of("손실")
+    (3, 4)
+    """
+    return sum(
+        0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")
+        for letter in text
+    )
