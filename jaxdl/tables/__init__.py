@@ -2,6 +2,7 @@
 
 read      a CSV, gzipped CSV or Parquet file (or a folder of Parquet parts) as columns of cells
 schema    what each column is and what is done with it; kept as JSON
+blanks    what stands in for missing cells
 encode    the arithmetic from cells to features: fitted once, pure functions of arrays afterwards
 """
 

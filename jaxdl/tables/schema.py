@@ -286,7 +286,7 @@ def _describe(name: str, column: pa.ChunkedArray, cells: Cells, said: Kind | Non
             return is_a("left out", "whole numbers that count the rows")
         if said is None and nearly_constant(numbers):
             return is_a("left out", "does not vary")
-        imputed = ", missing ones filled with the median and marked" if missing.any() else ""
+        imputed = ", missing ones expected from the other columns" if missing.any() else ""
         return is_a("number", "scaled" + imputed)
     if said is None and distinct > max(REPEATED * len(held), ENOUGH_ROWS):
         return is_a("left out", "text that hardly repeats")
