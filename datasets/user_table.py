@@ -1,6 +1,6 @@
 """A table of one's own, or the invented shop's orders in its place.
 
-A CSV with any usual separator, gzipped or not, or Parquet: see `jaxdl.tables.read`.
+A CSV with any usual separator, gzipped or not, Parquet or Excel: see `jaxdl.tables.read`.
 """
 
 from dataclasses import dataclass
@@ -30,14 +30,16 @@ def load(
     *,
     separator: str | None = None,
     decimal: str | None = None,
+    sheet: str | None = None,
     shop_rows: int = shop.ROWS,
 ) -> UserTable:
     """The user's table; without one the simulated orders.
 
     Args:
         request: a source other than "auto" does not go with a file.
-        path: CSV (.gz), Parquet, or a folder of Parquet parts.
+        path: CSV (.gz), Parquet, a folder of Parquet parts, or a workbook (.xlsx).
         separator, decimal: of a CSV; found out where they are None.
+        sheet: of a workbook; the first one where it is None.
         shop_rows: how many orders are invented where there is no file.
 
     Raises:
@@ -48,7 +50,7 @@ def load(
     if request.source != "auto":
         raise DataError(f"--csv is the source of the data: leave --source {request.source} out")
     try:
-        cells = read_table(path, separator, decimal)
+        cells = read_table(path, separator, decimal, sheet)
     except UserError as error:
         raise DataError(str(error)) from error
     detail = f"{cells.rows:,} rows, {len(cells.columns)} columns, {cells.origin}"

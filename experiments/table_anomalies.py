@@ -88,11 +88,13 @@ DAY = 86_400.0
 @dataclass(frozen=True)
 class Config:
     csv: Path | None = None
-    """Your table: CSV (.gz, any separator) or Parquet. Default: a simulated shop's orders."""
+    """Your table: CSV (.gz, any separator), Parquet or .xlsx. Default: an invented shop."""
     separator: str | None = None
     """Between the cells of a CSV. Default: found out."""
     decimal: Literal[".", ","] | None = None
     """Decimal sign of a CSV. Default: found out."""
+    sheet: str | None = None
+    """Sheet of an Excel file (extra: excel). Default: the first one."""
     label: str = ""
     """Column that says what is an anomaly, where there is one."""
     positive: str = ""
@@ -253,6 +255,8 @@ def load_table(config: Config, run: Run) -> Loaded:
     """
     if config.positive and not config.label and config.csv is not None:
         raise UserError(f"--positive {config.positive} needs --label: which column holds it?")
+    if config.sheet is not None and config.csv is None:
+        raise UserError(f"--sheet {config.sheet} needs --csv: which workbook has it?")
     if config.csv is None:
         config = replace(config, label="outcome", positive="fraud", time="when")
     given = user_table.load(
@@ -260,6 +264,7 @@ def load_table(config: Config, run: Run) -> Loaded:
         config.csv,
         separator=config.separator,
         decimal=config.decimal,
+        sheet=config.sheet,
         shop_rows=config.shop_rows,
     )
     run.uses(given.provenance)

@@ -2,6 +2,7 @@
 
     python -m jaxdl.score RUN_OR_FILE table.csv --output scored.csv
     python -m jaxdl.score RUN_OR_FILE table.csv.gz --output scored.parquet
+    python -m jaxdl.score RUN_OR_FILE book.xlsx --sheet March --output scored.csv
     python -m jaxdl.score RUN_OR_FILE parts/ --output alerts.jsonl --only-flagged
     some_source | python -m jaxdl.score RUN_OR_FILE - --format jsonl
     python -m jaxdl.score RUN_OR_FILE --describe
@@ -9,13 +10,14 @@
 
 RUN_OR_FILE is a scorer file, or the folder of a run that wrote one (scorer.jaxdl). It holds the
 columns' arithmetic, the model or ensemble, and the threshold; its sum is checked and its stored
-example rows are scored again before anything else. Only JAX and NumPy are needed, and pyarrow where
-a file is Parquet or the scorer was made from a table with words and dates. Where pyarrow is
-installed, a CSV is read several times as fast.
+example rows are scored again before anything else. Only JAX and NumPy are needed, pyarrow where a
+file is Parquet or Excel (openpyxl, too) or the scorer was made from a table with words and dates.
+Where pyarrow is installed, a CSV is read several times as fast.
 
-Input: a CSV, gzipped or not, a Parquet file or a folder of Parquet parts, of any size; no line
-break inside a cell. The header names the scorer's columns in any order. From standard input (CSV)
-each row is answered as soon as it is there.
+Input: a CSV, gzipped or not, a Parquet file or a folder of Parquet parts, of any size, or a sheet
+of an Excel workbook (.xlsx). No line break stands inside a cell of a CSV. The header names the
+scorer's columns in any order. From standard input (CSV) each row is answered as soon as it is
+there.
   - A scorer of numbers (card transactions) wants comma-separated numbers, none missing. A column
     Class may be there and is not read; a further one must be named with --keep.
   - A scorer of any table (--describe shows its schema) reads what training read: comma, semicolon,
@@ -64,6 +66,7 @@ from jaxdl.serving.command import Parser, hold_standard_streams, one_line
 from jaxdl.serving.score_writer import (
     FIELDS,
     FORMATS,
+    SPREADSHEETS,
     Reason,
     Scored,
     Writer,
@@ -81,6 +84,7 @@ from jaxdl.serving.table_reader import (
     read_ahead,
     read_csv,
     read_parquet,
+    read_workbook,
 )
 
 if TYPE_CHECKING:
@@ -156,9 +160,10 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     add("scorer", metavar="RUN_OR_FILE", type=Path, help="scorer file or run folder")
-    add("input", metavar="INPUT", nargs="?", help="CSV or Parquet, or - for standard input")
+    add("input", metavar="INPUT", nargs="?", help="CSV, Parquet or .xlsx, or - for standard input")
     add("--output", type=Path, metavar="FILE", help="write here, whole or not at all")
     add("--format", choices=FORMATS, help="default: by --output's name, else csv")
+    add("--sheet", metavar="NAME", help="of an Excel workbook; default: the first one")
     add("--explain", choices=("flagged", "all", "none"), default="flagged", help="rows with top")
     add("--top", type=int, default=3, metavar="N", help="columns in top (3)")
     add("--keep", action="append", default=[], metavar="COLUMN", help="carry it over; repeatable")
@@ -200,7 +205,7 @@ def run(options: argparse.Namespace) -> None:
             writer = text_writer(out, table.keep, kind, between)
         scoring = _Scoring(scorer, options)
         with _Progress(source, options.input) as progress:
-            for chunk in _named(source, _chunks(source, table), options.strict):
+            for chunk in _named(source, _chunks(source, table, options.sheet), options.strict):
                 scoring.write(writer, chunk)
                 if source is None:
                     sys.stdout.flush()
@@ -226,6 +231,9 @@ def _checked_input(options: argparse.Namespace) -> Path | None:
     source = None if options.input in (None, "-") else Path(options.input)
     if source is not None and not (source.is_file() or _is_folder_of_parts(source)):
         raise UserError(f"{source} is not a file or a folder of Parquet files")
+    is_sheet = source is not None and source.suffix.lower() in SPREADSHEETS
+    if options.sheet is not None and not is_sheet:
+        raise UserError(f"--sheet {options.sheet} goes with a workbook (.xlsx)")
     output = options.output
     if source is not None and output is not None and source.resolve() == output.resolve():
         raise UserError("--output is the input; give another name")
@@ -263,11 +271,13 @@ def _table(scorer: Scorer, keep: Sequence[str]) -> Table:
     return TypedTable(schema, tuple(keep))
 
 
-def _chunks(source: Path | None, table: Table) -> Iterator[Chunk]:
+def _chunks(source: Path | None, table: Table, sheet: str | None) -> Iterator[Chunk]:
     if source is None:
         return read_csv(pipe_reader(), table)
     if source.is_dir() or source.suffix.lower() in (".parquet", ".pq"):
         return read_ahead(read_parquet(source, table))
+    if source.suffix.lower() in SPREADSHEETS:
+        return read_ahead(read_workbook(source, table, sheet))
     return read_ahead(read_csv(file_reader(source), table))
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # the scoring side needs only JAX and NumPy
 FIELDS = ("row", "score", "flag", "p_value", "top", "nearest", "distance", "usual", "problem")
 FORMATS = ("csv", "jsonl", "parquet")
 SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
-SPREADSHEETS = (".xlsx", ".xls", ".ods")  # names that are refused
+SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")  # none of them is written
 PLAIN_ROW = "%d,%.9g,%d,%.6g,,,,,\n"  # neither flagged nor with a problem
 NEEDS_QUOTES = re.compile(r'[,"\r\n]')
 PLAIN_NUMBER = re.compile(r" *[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]+)? *")

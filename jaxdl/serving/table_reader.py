@@ -1,4 +1,4 @@
-"""Tables as a stream: CSV or Parquet of any size, or standard input, in constant memory.
+"""Tables as a stream: CSV or Parquet of any size, a sheet, or standard input, in constant memory.
 
 A reader cuts its input into blocks of whole lines and hands each to a *table*, which says what the
 columns are: `NumberTable` here, where all of them are numbers, or `jaxdl.serving.typed_table` for a
@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import math
 import os
 import zlib
@@ -35,6 +36,7 @@ BLOCK_BYTES = 4 << 20
 MAX_LINE_BYTES = 1 << 20
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 PARQUET_ROWS = 65_536
+SHEET_ROWS = 8_192
 FEW_LINES = 64  # read with care at once: starting the quick way would take longer
 SHOWN = 40  # characters of a cell in a message
 
@@ -603,6 +605,42 @@ def read_parquet(path: Path, table: Table) -> Iterator[Chunk]:
     except (pa.ArrowException, OSError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"is no readable Parquet file ({first[:120]})") from error
+
+
+def read_workbook(path: Path, table: Table, sheet: str | None = None) -> Iterator[Chunk]:
+    """Chunks of a sheet of an Excel workbook; cells are read as those of a CSV are.
+
+    Raises:
+        UserError: a package is missing, or the sheet is not as it should be.
+    """
+    try:
+        from jaxdl.tables import workbook
+    except ImportError as error:
+        raise UserError("an Excel file needs the packages openpyxl and pyarrow") from error
+    workbook.is_workbook(path)  # or says so
+    size, first = path.stat().st_size, 1
+    with workbook.open_sheet(path, sheet) as (title, rows):
+        header = next(rows, None)
+        if header is None:
+            raise UserError(f"sheet {title} is empty; the first row must name the columns")
+        layout = table.layout(_csv_line(header), [])
+        while block := list(itertools.islice(rows, SHEET_ROWS)):
+            cells = [[row[place] for place in layout.places] for row in block]
+            found, wrong = table.careful(cells, layout)
+            kept = [[row[place] for row in block] for place in layout.kept]
+            # the header is row 1 of the sheet
+            problems = {i: Problem(f"line {first + i + 1}", what) for i, what in wrong.items()}
+            yield Chunk(first, found, kept, problems, size)
+            first += len(block)
+    if first == 1:
+        raise UserError("has a header but no rows")
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    """Cells as a line of a comma-separated file."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
 
 
 def _decoded(column: Any) -> Any:

@@ -1,6 +1,7 @@
-"""Tables as people have them: CSV with any usual separator, gzipped or not, and Parquet.
+"""Tables as people have them: CSV with any usual separator, gzipped or not, Parquet, Excel.
 
-Nothing is guessed about a cell here: a CSV's cells stay text, a Parquet column keeps its type. What
+Nothing is guessed about a cell here: cells of a CSV or a sheet are text, a Parquet column keeps its
+type. What
 the columns are is the business of `jaxdl.tables.schema`.
 """
 
@@ -19,11 +20,12 @@ import pyarrow.dataset
 import pyarrow.parquet
 
 from jaxdl.errors import UserError
+from jaxdl.tables import workbook
 
 SEPARATORS = (",", ";", "\t", "|")
 SAMPLE_BYTES = 1 << 18
 MAX_BYTES = 8 << 30  # of a file once it is unpacked
-MAX_COLUMNS = 4_096
+MAX_COLUMNS = workbook.MAX_COLUMNS
 MAX_NAME = 200
 # What people write into a cell that holds nothing; compared without case and spaces around it.
 MISSING = ("", "na", "n/a", "nan", "null", "none", "-", "?", "#n/a")
@@ -35,7 +37,7 @@ class Cells:
     """A table before anything is known about it.
 
     Attributes:
-        columns: name -> cells; text from a CSV, typed from Parquet.
+        columns: name -> cells; text from a CSV or a sheet, typed from Parquet.
         first_line: number of the first row in the file as an editor counts it (2 behind a header).
         decimal: the sign between whole and fractional digits.
         origin: how the file was read, in words.
@@ -51,14 +53,20 @@ class Cells:
         return len(next(iter(self.columns.values())))
 
 
-def read_table(path: Path, separator: str | None = None, decimal: str | None = None) -> Cells:
+def read_table(
+    path: Path,
+    separator: str | None = None,
+    decimal: str | None = None,
+    sheet: str | None = None,
+) -> Cells:
     """Read a whole table.
 
     Args:
-        path: a .csv, .tsv, .txt (any of them .gz), .parquet or .pq file, or a folder of Parquet
-            parts.
+        path: a .csv, .tsv, .txt (any of them .gz), .parquet, .pq or .xlsx file, or a folder of
+            Parquet parts.
         separator: between cells of a CSV; found out where it is not said.
         decimal: "." or ","; found out where it is not said.
+        sheet: of a workbook; the first one where it is not said.
 
     Raises:
         UserError: it cannot be read, has no rows, too many columns, a name twice, or lines of
@@ -66,7 +74,12 @@ def read_table(path: Path, separator: str | None = None, decimal: str | None = N
     """
     path = Path(path)
     try:
-        if path.is_dir() or path.suffix.lower() in (".parquet", ".pq"):
+        of_excel = workbook.is_workbook(path)
+        if sheet is not None and not of_excel:
+            raise UserError(f"--sheet {sheet} goes with a workbook (.xlsx)")
+        if of_excel:
+            found = _read_sheet(path, sheet)
+        elif path.is_dir() or path.suffix.lower() in (".parquet", ".pq"):
             found = _read_parquet(path)
         else:
             found = _read_csv(path, separator, decimal)
@@ -178,6 +191,20 @@ def _content(path: Path) -> bytes:
 def _parts(stream: io.BufferedIOBase) -> Iterator[bytes]:
     while part := stream.read(64 << 20):
         yield part
+
+
+def _read_sheet(path: Path, sheet: str | None) -> Cells:
+    with workbook.open_sheet(path, sheet) as (title, rows):
+        names = [name.strip() for name in next(rows, [])]
+        if not names:
+            raise UserError(f"sheet {title} is empty; the first row must name the columns")
+        _check_names(path, names)
+        columns: list[list[str]] = [[] for _ in names]
+        for row in rows:
+            for column, cell in zip(columns, row, strict=True):
+                column.append(cell)
+    cells = [pa.chunked_array([pa.array(column, pa.string())]) for column in columns]
+    return Cells(dict(zip(names, cells, strict=True)), 2, ".", f"Excel, sheet {title}")
 
 
 def _read_parquet(path: Path) -> Cells:

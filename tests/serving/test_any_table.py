@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -414,3 +415,43 @@ def test_columns_that_changed_since_are_named(made, tmp_path, capsys):
     few = write(tmp_path / "few.csv", rows[:499])
     assert score.main([str(made.folder), str(few), "--output", str(tmp_path / "c.csv")]) == 0
     assert "no longer as learnt" not in capsys.readouterr().err
+
+
+def write_book(path, rows, header, sheet="Sheet"):
+    """A workbook whose amounts are numbers and whose dates are dates."""
+    book = openpyxl.Workbook()
+    book.active.title = "notes"
+    page = book.create_sheet(sheet)
+    page.append(list(header))
+    for row in rows:
+        page.append(row)
+    book.save(path)
+    return path
+
+
+def test_a_sheet_is_scored_as_its_csv_is(made, tmp_path, capsys):
+    header = write(tmp_path / "t.csv", shop()).read_text("utf-8").splitlines()[0]
+    names = next(csv.reader([header], delimiter=";"))
+    rows = []
+    for cells in shop():
+        row = list(cells)
+        row[2] = float(row[2].replace(",", "."))
+        row[4] = float(row[4]) if row[4] else None
+        rows.append(row)
+    rows[3][2] = "twelve"
+    path = write_book(tmp_path / "t.xlsx", rows, names, "March")
+    found, err = scored(capsys, made, path, "--keep", "order", "--sheet", "March")
+    assert "1 bad row left unscored, the first is line 5, column 금액 [원]: 'twelve'" in err
+    good = np.arange(len(rows)) != 3
+    scores = [float(row["score"]) for i, row in enumerate(found) if i != 3]
+    np.testing.assert_allclose(scores, made.scores[good], rtol=1e-5)
+    assert [row["order"] for row in found] == [row[0] for row in rows]
+    for options, message in (
+        (["--sheet", "May"], "--sheet May: no such sheet; there are notes, March"),
+        ([], "sheet notes is empty"),
+    ):
+        status, out, err = call(capsys, made.folder, path, *options)
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert f"{path}: {message}" in err
+    status, _, err = call(capsys, made.folder, tmp_path / "t.csv", "--sheet", "March")
+    assert (status, err) == (2, "error: --sheet March goes with a workbook (.xlsx)\n")

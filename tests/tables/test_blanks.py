@@ -45,6 +45,52 @@ def test_a_blank_that_training_never_saw_is_three_deviations_off():
     np.testing.assert_allclose(few.push, stats.norm.isf(0.05) * np.clip(x[:9], -4, 4).std(axis=0))
 
 
+def test_a_column_that_was_never_blank_is_filled_with_its_mean():
+    """Whatever the others say: nobody knows what a blank means there."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 1)) + 0.1 * rng.normal(size=(500, 3))
+    missing = np.zeros(x.shape, bool)
+    missing[:50, 2] = True
+    blanks = fit_blanks(x, missing, np.ones(3, bool))
+    rows, lacking = np.array([[2.0, np.nan, 2.0]]), np.array([[False, True, False]])
+    wanted = x[:, 1].mean() + stats.norm.isf(0.5 / 501) * x[:, 1].std()
+    assert blanks(rows, lacking, np)[0, 1] == pytest.approx(min(wanted, 9), abs=0.35)
+    assert blanks(rows, lacking, np)[0, 1] == blanks(-rows, lacking, np)[0, 1]
+
+
+def test_means_are_of_what_is_there():
+    x = np.random.default_rng(0).normal(3.0, 0.1, (400, 2))
+    missing = np.zeros(x.shape, bool)
+    missing[::2, 0] = True
+    blanks = fit_blanks(np.where(missing, 99.0, x), missing, np.ones(2, bool))
+    np.testing.assert_allclose(blanks.centre, [x[1::2, 0].mean(), x[:, 1].mean()])
+
+
+def test_far_values_count_as_four_in_an_expectation():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1000, 1)) + 0.3 * rng.normal(size=(1000, 2))
+    missing = rng.random(x.shape) < [0.0, 0.1]
+    usual = fit_blanks(x, missing, np.ones(2, bool))
+    lacking = np.array([[False, True]])
+    filled = [usual(np.array([[far, np.nan]]), lacking, np)[0, 1] for far in (4.0, 1e6)]
+    assert filled[0] == filled[1]
+    x[3], missing[3] = (-1000.0, 1000.0), False
+    fitted = fit_blanks(x, missing, np.ones(2, bool))
+    np.testing.assert_allclose(fitted.weights, usual.weights, atol=0.1)
+
+
+def test_a_missing_date_is_pushed_off_once_and_columns_that_do_not_vary_take_no_part():
+    rng = np.random.default_rng(0)
+    kinds = {"same": "number", "when": "date", "amount": "number"}
+    schema = Schema(tuple(Column(name, kind, "", unit="s") for name, kind in kinds.items()))
+    cells = np.column_stack([np.ones(400), 1e9 + 3e6 * rng.random(400), rng.normal(5, 1, 400)])
+    cells[::10, 1] = np.nan
+    encoder = fit_encoder(cells, schema)
+    assert encoder.names == ("when", "amount")
+    assert (encoder.blanks.push > 0).tolist() == [True, False, False, False, True]
+    np.testing.assert_allclose(encoder.blanks.centre[4], encoder(cells[:, 1:])[:, 4].mean(), 1e-5)
+
+
 def test_two_blanks_of_a_row_are_expected_from_what_is_left():
     """Three features that are one: any of them tells the two others."""
     rng = np.random.default_rng(0)
