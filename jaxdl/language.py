@@ -13,8 +13,10 @@ from contextvars import ContextVar
 from typing import Literal
 
 Language = Literal["en", "ko"]
+LANGUAGES = ("auto", "en", "ko")  # what `--language` takes; auto is the locale's
 
 _spoken: ContextVar[Language] = ContextVar("language", default="en")
+_further: ContextVar[Mapping[str, str] | None] = ContextVar("further words", default=None)
 
 
 def language_of(option: str | None, environment: Mapping[str, str] | None = None) -> Language:
@@ -44,8 +46,12 @@ def spoken() -> Language:
 
 
 @contextlib.contextmanager
-def speaking(language: Language) -> Iterator[None]:
+def speaking(language: Language, further: Mapping[str, str] | None = None) -> Iterator[None]:
     """Speak a language while it lasts.
+
+    Args:
+        language: to speak.
+        further: English text -> translation of what only the caller knows, such as a lab's title.
 
     >>> with speaking("ko"):
     ...     translate("epoch")
@@ -53,11 +59,12 @@ def speaking(language: Language) -> Iterator[None]:
     >>> translate("epoch")
     'epoch'
     """
-    token = _spoken.set(language)
+    tokens = _spoken.set(language), _further.set({**(_further.get() or {}), **(further or {})})
     try:
         yield
     finally:
-        _spoken.reset(token)
+        _spoken.reset(tokens[0])
+        _further.reset(tokens[1])
 
 
 def translate(text: str) -> str:
@@ -72,7 +79,7 @@ def translate(text: str) -> str:
     """
     if spoken() == "en" or not re.search("[A-Za-z]", text):
         return text
-    return _korean(text)
+    return (_further.get() or {}).get(text) or _korean(text)
 
 
 def _korean(text: str) -> str:

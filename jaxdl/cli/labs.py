@@ -4,16 +4,19 @@ Labs import the project's folder `datasets`. A well-known package has the same n
 there too, in Colab for example: so while a lab runs, and only then, that name means the folder.
 """
 
-import ast
 import contextlib
 import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
 
+from jaxdl.cli.catalogue import korean_titles, listing
+from jaxdl.cli.options import peek
 from jaxdl.errors import UserError, nearest
+from jaxdl.language import language_of, speaking
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS = ROOT / "experiments"
@@ -23,12 +26,14 @@ _set_aside: dict[str, ModuleType] = {}
 
 
 def list_labs() -> str:
-    """One line per lab: its command and the first line of its docstring. Imports nothing."""
-    lines = []
-    for path in _files():
-        title = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").split("\n")[0]
-        lines.append(f"  experiments/{path.name:28} {title}\n")
-    return "".join(lines)
+    """The labs by chapter, with run time and what each teaches. Imports none of them."""
+    return listing(_files())
+
+
+def speaking_of_labs(argv: Sequence[str]) -> AbstractContextManager[None]:
+    """Speak the language that the words of a call, or the locale, ask for; labs by their titles."""
+    language = language_of(peek(argv, "--language"))
+    return speaking(language, korean_titles(_files()) if language == "ko" else None)
 
 
 def find_lab(name: str) -> Path:

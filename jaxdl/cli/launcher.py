@@ -7,6 +7,7 @@ Config) and `main(config, run) -> Results`. A notebook can call `launch` with a 
 import contextlib
 import os
 import shlex
+import shutil
 import sys
 import time
 import traceback
@@ -21,9 +22,11 @@ from jaxdl.cli.labs import (
     list_labs,
     load_lab,
     own_datasets,
+    speaking_of_labs,
 )
 from jaxdl.cli.options import RunOptions, parse, peek
 from jaxdl.errors import Interrupted, Irreproducible, UserError
+from jaxdl.language import LANGUAGES, spoken
 
 if TYPE_CHECKING:  # the labs are listed, and mistakes are told, without JAX
     from jaxdl.runs.progress import StopRequest
@@ -31,16 +34,35 @@ if TYPE_CHECKING:  # the labs are listed, and mistakes are told, without JAX
 
 USAGE = """\
 usage: python run.py experiments/LAB.py [more labs] [--option value ...]
-       python run.py experiments/LAB.py --help     the lab's own options
-       python run.py --eval RUN_FOLDER             evaluate a finished run, train nothing
+       python run.py experiments/LAB.py --help   the lab's own options
+       python run.py --eval RUN                  evaluate a finished run
+       python run.py --compare RUN RUN           what differs between two runs
+       python run.py --index [FOLDER]            runs/index.html: all runs
+       python run.py --language ko               in Korean (한국어)
 
-labs:
+"""
+
+KOREAN_USAGE = """\
+사용법: python run.py experiments/실습.py [실습 더] [--옵션 값 ...]
+        python run.py experiments/실습.py --help   실습의 옵션
+        python run.py --eval RUN                   끝난 실행을 학습 없이 평가
+        python run.py --compare RUN RUN            두 실행에서 다른 점
+        python run.py --index [FOLDER]             runs/index.html: 모든 실행
+        python run.py --language en                영어로 (English)
+
 """
 
 EXIT_CODES = """
-exit status: 0 done; 1 a bug, or an evaluation whose tables are not the run's; 2 a mistake in the
-call or in the data, or a file that cannot be read or written, told in one line; 130 after Ctrl-C
-and 143 after SIGTERM: the state is saved, the same command continues.
+exit status: 0 done; 1 a bug, or an evaluation whose tables are not the run's;
+2 a mistake in the call or in the data, or a file that cannot be read or
+written, told in one line; 130 after Ctrl-C and 143 after SIGTERM: the state is
+saved, the same command continues.
+"""
+
+KOREAN_EXIT_CODES = """
+종료 코드: 0 정상; 1 프로그램 오류, 또는 평가한 표가 실행의 표와 다름; 2 명령이나
+데이터의 잘못, 읽거나 쓸 수 없는 파일(한 줄로 알려 줌); 130 Ctrl-C, 143 SIGTERM:
+상태가 저장되어 같은 명령으로 이어집니다.
 """
 
 
@@ -65,11 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(AttributeError):  # a notebook's streams have none
             stream.reconfigure(errors="replace")  # a terminal without ± or Korean shows ?
     try:
-        if not argv or (argv[0] in ("-h", "--help") and len(argv) == 1):
-            check_there_are_labs()
-            print(USAGE + list_labs() + EXIT_CODES, end="")
-        else:
-            launch(argv)
+        with speaking_of_labs(argv):
+            if not _told_without_a_lab(argv):
+                launch(argv)
     except Interrupted as stop:
         print(f"stopped; state saved at step {stop.saved_step}. The same command continues.")
         return 128 + stop.signum
@@ -85,6 +105,58 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # a full disk, say, wherever it was met
         return _told(f"{error.filename or 'a file'}: {error.strerror or error}", argv, 2)
     return 0
+
+
+def _told_without_a_lab(argv: Sequence[str]) -> bool:
+    """Do what needs no lab: list them, compare two runs, or write an overview of all runs.
+
+    Returns:
+        Whether the call was of that kind.
+
+    Raises:
+        UserError: a mistake in such a call.
+    """
+    first, *rest = _without_language(argv) or ["--help"]
+    if first in ("-h", "--help") and not rest:
+        check_there_are_labs()
+        korean = spoken() == "ko"
+        before, after = (KOREAN_USAGE, KOREAN_EXIT_CODES) if korean else (USAGE, EXIT_CODES)
+        print(before + list_labs() + after, end="")
+    elif first == "--index":
+        from jaxdl.runs.index import write_index
+
+        if len(rest) > 1:
+            raise UserError("--index takes one folder of runs")
+        print(f"all runs: {write_index(Path(rest[0] if rest else 'runs'))}")
+    elif first == "--compare":
+        from jaxdl.runs.compare import print_comparison
+
+        if len(rest) != 2:
+            raise UserError("--compare takes two run folders")
+        print_comparison(Path(rest[0]), Path(rest[1]), terminal_width())
+    else:
+        return False
+    return True
+
+
+def _without_language(argv: Sequence[str]) -> list[str]:
+    """The words without `--language`; raises UserError at a language that is not spoken here."""
+    language = peek(argv, "--language")
+    if language not in (None, *LANGUAGES):
+        raise UserError(f"--language {language}: choose {', '.join(LANGUAGES)}")
+    words = iter(argv)
+    kept = []
+    for word in words:
+        if word == "--language":
+            next(words, None)
+        elif not word.startswith("--language="):
+            kept.append(word)
+    return kept
+
+
+def terminal_width() -> int:
+    """Letters in a line of the terminal; 80 where the output is none."""
+    return shutil.get_terminal_size((80, 24)).columns
 
 
 def _told(problem: str, argv: Sequence[str], status: int) -> int:
@@ -103,6 +175,11 @@ def launch(argv: Sequence[str]) -> list["Results"]:
         Interrupted: the run was stopped and has saved its state.
         Irreproducible: an evaluation gave other tables than the run stored.
     """
+    with speaking_of_labs(argv):
+        return _launch(argv)
+
+
+def _launch(argv: Sequence[str]) -> list["Results"]:
     split = next((i for i, word in enumerate(argv) if word.startswith("-")), len(argv))
     labs, rest = list(argv[:split]), list(argv[split:])
     evaluated = peek(rest, "--eval")
@@ -139,7 +216,7 @@ def launch(argv: Sequence[str]) -> list["Results"]:
                 compile_cache.publish()
             finished.append(Finished(path.stem, results, time.monotonic() - began))
     if len(finished) > 1:
-        print("\n" + overview(finished).text())
+        print("\n" + overview(finished).text(terminal_width()))
     return [results for _, results, _ in finished]
 
 
@@ -210,19 +287,33 @@ def _check_document(path: Path) -> None:
 def _publish(run: "Run", results: "Results", options: RunOptions) -> None:
     """Store the tables before they are printed, or under `--eval` compare them with the stored."""
     from jaxdl.runs.evaluation import verdict
+    from jaxdl.runs.overview import keep_headline
     from jaxdl.runs.record import record_run
 
     run.finish(results)
+    keep_headline(run.folder, results)
     for table in results.tables:
-        run.say("\n" + table.text())
+        run.say("\n" + table.text(terminal_width()))
     for note in results.notes:
         run.say(f"\n{note}")
     if run.evaluating:
         run.say("\n" + verdict(run.folder.path, results.tables))
     else:
         run.say(f"\nreport: {run.folder.path / 'report.html'}")
+        if run.folder.writes:
+            _refresh_index(run)
         if options.record is not None:
             record_run(options.record, run, results)
+
+
+def _refresh_index(run: "Run") -> None:
+    """The overview of all runs is a comfort: the run is done, whether it can be written or not."""
+    from jaxdl.runs.index import refresh_index
+
+    try:
+        refresh_index(run.folder.path)
+    except UserError as error:
+        run.say(f"the overview of all runs was not written: {error}")
 
 
 def _default_folder(stored: dict[str, Any]) -> Path:

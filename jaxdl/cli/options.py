@@ -42,6 +42,8 @@ class RunOptions:
     """Also write the curves as TensorBoard events into the run folder (extra: tensorboard)."""
     record: Path | None = None
     """Put the tables into this Markdown file (docs/results.md), replacing this lab's section."""
+    language: Literal["auto", "en", "ko"] = "auto"
+    """Of tables, report, figures and help; auto: Korean where the locale is (LANG=ko_KR.UTF-8)."""
     debug: bool = False
     """Show the whole traceback of an error."""
 

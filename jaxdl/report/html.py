@@ -1,56 +1,19 @@
-"""One self-contained HTML page of a run: tables, notes, figures, records."""
+"""One self-contained HTML page of a run: headline, tables, notes, figures, records."""
 
 import base64
 import html
-import io
 import json
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from jaxdl.report.table import Results
+from jaxdl.language import translate
+from jaxdl.report.page import Section, page, zoomable
+from jaxdl.report.pictures import draw_figures
+from jaxdl.report.table import Results, format_cell
 
-if TYPE_CHECKING:  # an evaluation that shows no figure never imports matplotlib
-    from matplotlib.figure import Figure
+__all__ = ["draw_figures", "html_report"]
 
-
-def draw_figures(figures: Mapping[str, Callable[[], "Figure"]]) -> dict[str, bytes]:
-    """Every figure as a PNG: name -> bytes."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    pictures = {}
-    for name, draw in figures.items():
-        with pyplot.rc_context({"font.family": _font_families()}), warnings.catch_warnings():
-            # a letter that no font here has is a box in the picture; the tables have it
-            warnings.filterwarnings("ignore", message="Glyph .* missing from")
-            figure = draw()
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
-            pyplot.close(figure)
-        pictures[name] = buffer.getvalue()
-    return pictures
-
-
-def _font_families() -> list[str]:
-    """matplotlib's own font, then those for Korean that this machine has."""
-    from matplotlib import font_manager
-
-    here = {font.name for font in font_manager.fontManager.ttflist}
-    return ["DejaVu Sans", *(name for name in KOREAN_FONTS if name in here)]
-
-
-KOREAN_FONTS = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "AppleGothic")
-
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;"
-    "color:#222}table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .7rem;"
-    "border-bottom:1px solid #ddd;text-align:right}td:first-child,th:first-child{text-align:left}"
-    "img{max-width:100%}pre{background:#f5f5f5;padding:.7rem;overflow:auto}"
-    ".simulated{background:#fff3cd;padding:.5rem 1rem}"
-)
+SIMULATED = "These results come from simulated data."
 
 
 def html_report(
@@ -61,37 +24,53 @@ def html_report(
     pictures: Mapping[str, bytes],
     records: Mapping[str, Any],
 ) -> str:
-    """One self-contained page: no script, no address of another site.
+    """One self-contained page in the language spoken: no script, no address of another site.
 
     Args:
         title: of the lab.
         data_lines: which data, with hash; a simulated one is marked.
         command: repeats the run.
-        results: tables and notes.
+        results: headline, tables and notes.
         pictures: figure name -> PNG bytes.
         records: name -> JSON value, shown at the end (configuration, environment, timing).
     """
-    parts = [f"<h1>{html.escape(title)}</h1>"]
-    for line in data_lines:
-        kind = ' class="simulated"' if "simulated" in line else ""
-        parts.append(f"<p{kind}>{html.escape(line)}</p>")
-    parts.append(f"<pre>{html.escape(command)}</pre>")
-    parts += [table.html() for table in results.tables]
-    parts += [f"<p>{html.escape(note)}</p>" for note in results.notes]
-    for name, png in pictures.items():
-        source = base64.b64encode(png).decode()
-        caption = html.escape(name.replace("_", " "))
-        parts.append(
-            f'<figure><img alt="{caption}" src="data:image/png;base64,{source}">'
-            f"<figcaption>{caption}</figcaption></figure>"
-        )
-    for name, value in records.items():
-        text = html.escape(json.dumps(value, indent=2, ensure_ascii=False))
-        parts.append(f"<details><summary>{html.escape(name)}</summary><pre>{text}</pre></details>")
-    body = "\n".join(parts)
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body>\n{body}\n</body></html>\n"
+    head = [f'<p class="data">{html.escape(line)}</p>' for line in data_lines]
+    if any("simulated" in line for line in data_lines):
+        head.insert(0, f'<p class="simulated">{html.escape(translate(SIMULATED))}</p>')
+    head += [f"<pre>{html.escape(command)}</pre>", headline(results)]
+    sections = [Section(translate(table.title), table.html()) for table in results.tables]
+    if results.notes:
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in results.notes)
+        sections.append(Section(translate("Notes"), notes))
+    if pictures:
+        sections += _figure_sections(pictures)
+    blocks = [_record(name, value) for name, value in records.items()]
+    if blocks:
+        sections.append(Section(translate("Records"), "".join(blocks)))
+    return page(translate(title), "\n".join(head), sections)
+
+
+def headline(results: Results) -> str:
+    """The lab's few numbers as HTML; nothing where it has none."""
+    entries = "".join(
+        f"<div><dt>{html.escape(translate(name))}</dt><dd>{html.escape(format_cell(value, 3))}</dd>"
+        "</div>"
+        for name, value in results.headline.items()
     )
+    return f'<dl class="headline">{entries}</dl>' if entries else ""
+
+
+def _figure_sections(pictures: Mapping[str, bytes]) -> list[Section]:
+    captions = [translate(name.replace("_", " ")) for name in pictures]
+    sources = [
+        "data:image/png;base64," + base64.b64encode(png).decode() for png in pictures.values()
+    ]
+    shown = zoomable(list(zip(sources, captions, strict=True)))
+    parts = [Section(text, part, level=3) for text, part in zip(captions, shown, strict=True)]
+    return [Section(translate("Figures"), ""), *parts]
+
+
+def _record(name: str, value: Any) -> str:
+    text = html.escape(json.dumps(value, indent=2, ensure_ascii=False))
+    title = html.escape(translate(name))
+    return f"<details><summary>{title}</summary><pre>{text}</pre></details>"

@@ -19,6 +19,7 @@ from jaxdl.report.terminal import Column, table_text
 if TYPE_CHECKING:  # an evaluation that shows no figure never imports matplotlib
     from matplotlib.figure import Figure
 
+SHORT = 24  # letters of a cell that stays in one line on a page
 Cell = str | float | int | None | np.ndarray
 
 
@@ -69,7 +70,7 @@ class Table:
         return "\n".join([f"**{escaped(self.title)}**", "", rows[0], rule, *rows[1:]])
 
     def html(self) -> str:
-        """The table for the report, in the language spoken; every text is escaped."""
+        """The table without its title, for the report, in the language spoken; all is escaped."""
         sides = ["right" if self._is_numeric(c) else "left" for c in self.columns]
         head = "".join(
             f'<th class="{side}">{html.escape(translate(c))}</th>'
@@ -77,7 +78,6 @@ class Table:
         )
         body = "".join(f"<tr>{_html_cells(line, sides)}</tr>" for line in self.cells())
         return (
-            f"<h2>{html.escape(translate(self.title))}</h2>"
             f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>"
         )
@@ -88,7 +88,8 @@ class Table:
     def record(self) -> dict[str, Any]:
         """The table for results.json: every value of every seed, nothing rounded."""
         rows = [
-            {column: _plain(row.get(column, "")) for column in self.columns} for row in self.rows
+            {column: plain_cell(row.get(column, "")) for column in self.columns}
+            for row in self.rows
         ]
         return {"title": self.title, "rows": rows}
 
@@ -139,13 +140,16 @@ def _number(value: float, digits: int) -> str:
 
 
 def _html_cells(line: Sequence[str], sides: Sequence[str]) -> str:
-    return "".join(
-        f'<td class="{side}">{html.escape(translate(cell))}</td>'
-        for side, cell in zip(sides, line, strict=True)
-    )
+    cells = []
+    for side, cell in zip(sides, line, strict=True):
+        text = translate(cell)
+        short = " short" if side == "left" and len(text) <= SHORT else ""
+        cells.append(f'<td class="{side}{short}">{html.escape(text)}</td>')
+    return "".join(cells)
 
 
-def _plain(value: Cell) -> Any:
+def plain_cell(value: Cell) -> Any:
+    """A cell as JSON holds it: every value of every seed, nothing rounded."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
     return np.asarray(value).tolist()

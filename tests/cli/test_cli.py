@@ -49,6 +49,30 @@ def test_without_arguments_the_labs_are_listed_and_help_is_quick():
     assert time.monotonic() - began < 3  # nothing is imported for it
 
 
+def test_runs_are_compared_and_listed_without_a_lab(run_folder, tmp_path):
+    folder, _ = run_folder
+    status, out, err = call("--compare", folder, folder)
+    assert status == 0, err
+    assert "nothing differs" in out
+    status, out, err = call("--index", folder.parent)
+    assert status == 0, err
+    page = (folder.parent / "index.html").read_text("utf-8")
+    assert f'href="{folder.name}/report.html"' in page
+    assert "AUPRC" in page
+    assert json.loads((folder / "results.json").read_text())["headline"]["AUPRC"]
+
+
+def test_in_korean_on_request_or_by_the_locale(monkeypatch):
+    _, english, _ = call()
+    assert "비정상 거래 탐지" not in english
+    _, asked, _ = call("--language", "ko")
+    monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
+    _, by_locale, _ = call("--help")
+    assert asked == by_locale
+    assert "비정상 거래 탐지" in asked
+    assert call("--language=en")[1] == english
+
+
 def test_help_of_a_lab_shows_its_options_with_words():
     status, out, _ = call(LAB, "--help")
     assert status == 0
@@ -80,6 +104,11 @@ def test_help_of_a_lab_shows_its_options_with_words():
         ((LAB, "--device", "abacus"), "--device abacus"),
         (("experiments/fraud_ea.py",), "did you mean experiments/fraud_ae.py?"),
         (("--seed", "1"), "name a lab"),
+        (("--language", "fr"), "choose auto, en, ko"),
+        (("--compare", "/nowhere"), "takes two run folders"),
+        (("--compare", "/nowhere", "/nowhere"), "no finished run"),
+        (("--index", "/nowhere"), "not a folder of runs"),
+        ((LAB, "--language", "fr"), "choose auto, en, ko"),
         (("--eval",), "needs a run folder"),
         ((LAB, "--eval", "/nowhere"), "is /nowhere a run folder?"),
         ((LAB, "--csv", "/nowhere.csv"), "/nowhere.csv"),

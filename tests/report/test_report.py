@@ -37,7 +37,9 @@ def test_the_same_table_in_three_forms():
     lines = table.text().splitlines()
     assert lines[0] == "T <script>"
     assert "1.500 ± 0.707" in lines[3]
-    assert "&lt;script&gt;" in table.html()
+    page = html_report("L", [], "cmd", Results([table]), {}, {})
+    assert page.count("&lt;script&gt;") == 2  # the heading, and its line in the contents
+    assert "1.500 ± 0.707" in table.html()
     assert r"a\|b" in table.markdown()
     assert table.record()["rows"][0]["x"] == [1.0, 2.0]
 
