@@ -82,8 +82,20 @@ def translate(text: str) -> str:
     return (_further.get() or {}).get(text) or _korean(text)
 
 
+def translate_cell(text: str) -> str:
+    """A cell of a table in the language spoken; what may be a name in somebody's data is kept.
+
+    >>> with speaking("ko"):
+    ...     translate_cell("score"), translate_cell("random score")
+    ('score', '무작위 점수')
+    """
+    from jaxdl.korean import NAMES_IN_DATA
+
+    return text if text in NAMES_IN_DATA else translate(text)
+
+
 def _korean(text: str) -> str:
-    from jaxdl.korean import KOREAN
+    from jaxdl.korean import ENDINGS, KOREAN
 
     if text in KOREAN:
         return KOREAN[text]
@@ -97,6 +109,9 @@ def _korean(text: str) -> str:
             return "".join(
                 part if separator.fullmatch(part) or not part else _korean(part) for part in parts
             )
+    for ending, korean in ENDINGS.items():
+        if text.endswith(ending):
+            return _korean(text.removesuffix(ending)) + korean
     return text
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "README.ko.md", "docs/labs.md")
+PAGES = ("README.md", "README.ko.md", "docs/labs.md", "docs/labs.ko.md")
 LINKING = (
     *PAGES,
     "CONTRIBUTING.md",
@@ -43,3 +43,40 @@ def test_the_table_on_the_first_page_is_a_recorded_one(page):
     tables = re.findall(r"((?:^\|.+\|\n)+)", text, re.MULTILINE)
     recorded = (ROOT / "docs" / "results.md").read_text("utf-8")
     assert tables[0].strip() in recorded
+
+
+def test_the_labs_in_words_are_the_same_in_both_languages():
+    """As many sections, with the same commands in the same order, and Korean throughout."""
+    english, korean = (
+        re.split(r"^## ", (ROOT / "docs" / name).read_text("utf-8"), flags=re.MULTILINE)[1:]
+        for name in ("labs.md", "labs.ko.md")
+    )
+    assert len(english) == len(korean)
+    for one, other in zip(english, korean, strict=True):
+        title, body = other.split("\n", 1)
+        assert re.search("[가-힣]", title), title
+        commands = [re.findall(r"\w+\.py|--[a-z][a-z-]+", text) for text in (one, other)]
+        assert commands[0] == commands[1], title
+        prose = re.sub(r"`[^`]*`|\([^)]*\)", "", body)
+        hangul = len(re.findall("[가-힣]", prose))
+        assert hangul > 2 * len(re.findall("[A-Za-z]", prose)), title
+
+
+def test_the_glossary_has_a_korean_word_for_every_term():
+    text = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in text.splitlines()
+        if line.startswith("|") and not line.startswith("|-")
+    ]
+    terms = [row for row in rows if row[0] != "English"]
+    assert len(terms) > 70
+    for english, korean, meaning in terms:
+        assert re.search("[가-힣]", korean) or korean.startswith("AUPRC"), english
+        assert re.search("[가-힣]", meaning) or "·" in meaning, english
+    # the tables and figures use the glossary's words
+    from jaxdl.korean import KOREAN
+
+    for english, korean, _ in terms:
+        if english in KOREAN and english not in ("gradient", "simple"):
+            assert KOREAN[english].split("(")[0].split(",")[0] in korean, english

@@ -230,6 +230,15 @@ def lesson_of(lab: str) -> Lesson | None:
     return next((chapter.labs[lab] for chapter in CHAPTERS if lab in chapter.labs), None)
 
 
+def described(lab: str, docstring: str) -> str:
+    """What `--help` says above the options: the docstring, in Korean below a title and a line."""
+    lesson = lesson_of(lab)
+    if spoken() == "en" or lesson is None:
+        return docstring
+    takes = translate(runtime(docstring))
+    return f"{lesson.korean_title}\n\n{lesson.korean}. ({takes})\n\n{docstring}"
+
+
 def korean_titles(files: Sequence[Path]) -> dict[str, str]:
     """Title of each lab, as its docstring has it -> its Korean title.
 

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from jaxdl.cli.catalogue import described
+from jaxdl.cli.korean_help import in_korean, unfilled
 from jaxdl.errors import UserError, nearest
+from jaxdl.language import spoken
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,19 +63,20 @@ def parse(module: Any, lab: str, argv: Sequence[str]) -> tuple[RunOptions, Any]:
     preset = peek(argv, "--preset") or "default"
     if preset not in presets:
         raise UserError(f"--preset {preset}: this lab has {', '.join(presets)}")
+    run_options = in_korean(RunOptions) if spoken() == "ko" else RunOptions
     omit = tyro.conf.OmitArgPrefixes
     args = dataclasses.make_dataclass(
         "Args",
-        [("run", Annotated[RunOptions, omit]), ("lab", Annotated[module.Config, omit])],
+        [("run", Annotated[run_options, omit]), ("lab", Annotated[module.Config, omit])],
         frozen=True,
     )
     parsed = typed(
         args,
         argv,
         (RunOptions, module.Config),
-        default=args(RunOptions(), presets[preset]),
+        default=args(run_options(), presets[preset]),
         prog=f"run.py experiments/{lab}.py",
-        description=module.__doc__,
+        description=described(lab, module.__doc__ or ""),
         config=(tyro.conf.FlagCreatePairsOff,),
     )
     check(parsed.run, RunOptions())
@@ -96,7 +100,7 @@ def typed(spec: Any, argv: Sequence[str], parts: Sequence[Any], **settings: Any)
 
     box = io.StringIO()
     try:
-        with contextlib.redirect_stderr(box):
+        with contextlib.redirect_stderr(box), unfilled():
             return tyro.cli(spec, args=list(argv), **settings)
     except SystemExit as stop:
         if stop.code in (0, None):

@@ -6,6 +6,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,8 +78,10 @@ def finish(figure: "Figure", hangul: bool) -> None:
     if spoken() == "en" and hangul:
         return
 
+    now = copy_context()  # names at ticks are asked for later, when the figure is drawn
+
     def told(text: str) -> str:
-        text = translate(text)
+        text = now.run(translate, text)
         return text if hangul else romanised(text)
 
     for axes in figure.axes:

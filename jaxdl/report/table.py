@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxdl.language import translate
+from jaxdl.language import translate, translate_cell
 from jaxdl.report.markdown import escaped
 from jaxdl.report.terminal import Column, table_text
 
@@ -55,7 +55,9 @@ class Table:
         """
         cells = zip(*self.cells(), strict=True)
         columns = [
-            Column(translate(name), [translate(cell) for cell in column], self._is_numeric(name))
+            Column(
+                translate(name), [translate_cell(cell) for cell in column], self._is_numeric(name)
+            )
             for name, column in zip(self.columns, cells, strict=True)
         ]
         return table_text(translate(self.title), columns, width)
@@ -142,7 +144,7 @@ def _number(value: float, digits: int) -> str:
 def _html_cells(line: Sequence[str], sides: Sequence[str]) -> str:
     cells = []
     for side, cell in zip(sides, line, strict=True):
-        text = translate(cell)
+        text = translate_cell(cell)
         short = " short" if side == "left" and len(text) <= SHORT else ""
         cells.append(f'<td class="{side}{short}">{html.escape(text)}</td>')
     return "".join(cells)

@@ -21,7 +21,8 @@ BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 LONG = "averyveryverylongwordthatnobrowsercanbreakbyitself" * 3
 
 # Loads a page in a frame of the width asked for, and writes down how wide its content is.
-PROBE = """<!doctype html><iframe id=f src="{address}" style="width:{width}px;height:900px;border:0"></iframe>
+PROBE = """<!doctype html>
+<iframe id=f src="{address}" style="width:{width}px;height:900px;border:0"></iframe>
 <script>
 document.getElementById("f").onload = event => {{
   const page = event.target.contentDocument;

@@ -75,7 +75,7 @@ def test_letters_of_korean_count_two():
     table = Table("t", [{"model": "net", "loss": 0.5}, {"model": "선형", "loss": 0.25}])
     with speaking("ko"):
         lines = table.text().splitlines()
-    assert {width_of(line) for line in lines[1:]} == {12}
+    assert {width_of(line) for line in lines[1:]} == {13}  # 신경망, two spaces, 0.500
     assert "손실" in lines[1]
     assert wrapped("재구성 오차", 7) == ["재구성", "오차"]
     assert wrapped("재구성오차", 7) == ["재구성", "오차"]
