@@ -26,7 +26,7 @@ from jaxdl.cli.labs import (
 )
 from jaxdl.cli.options import RunOptions, parse, peek
 from jaxdl.errors import Interrupted, Irreproducible, UserError
-from jaxdl.language import LANGUAGES, spoken
+from jaxdl.language import LANGUAGES, spoken, translate
 
 if TYPE_CHECKING:  # the labs are listed, and mistakes are told, without JAX
     from jaxdl.runs.progress import StopRequest
@@ -127,7 +127,7 @@ def _told_without_a_lab(argv: Sequence[str]) -> bool:
 
         if len(rest) > 1:
             raise UserError("--index takes one folder of runs")
-        print(f"all runs: {write_index(Path(rest[0] if rest else 'runs'))}")
+        print(f"{translate('all runs')}: {write_index(Path(rest[0] if rest else 'runs'))}")
     elif first == "--compare":
         from jaxdl.runs.compare import print_comparison
 
@@ -299,7 +299,7 @@ def _publish(run: "Run", results: "Results", options: RunOptions) -> None:
     if run.evaluating:
         run.say("\n" + verdict(run.folder.path, results.tables))
     else:
-        run.say(f"\nreport: {run.folder.path / 'report.html'}")
+        run.say(f"\n{translate('report')}: {run.folder.path / 'report.html'}")
         if run.folder.writes:
             _refresh_index(run)
         if options.record is not None:

@@ -89,7 +89,7 @@ def index_page(folder: Path) -> str:
     hint = translate("What differs between two runs, with intervals:")
     command = "python run.py --compare RUN RUN"
     head = (
-        f"{OURS}\n<p>{len(runs):,} {translate('finished runs, the newest first')}. "
+        f"{OURS}\n<p>{translate(f'{len(runs):,} finished runs, the newest first')}. "
         f"{html.escape(hint)} <code>{command}</code></p>"
     )
     return page(title, head, sections)
