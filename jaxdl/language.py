@@ -37,7 +37,7 @@ def language_of(option: str | None, environment: Mapping[str, str] | None = None
     variables = os.environ if environment is None else environment
     values = (variables.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
     locale = next((value for value in values if value), "")
-    return "ko" if locale.lower().startswith(("ko", "korean")) else "en"
+    return "ko" if re.match(r"(ko|korean)([_.@]|$)", locale.lower()) else "en"
 
 
 def spoken() -> Language:
@@ -95,7 +95,7 @@ def translate_cell(text: str) -> str:
 
 
 def _korean(text: str) -> str:
-    from jaxdl.korean import ENDINGS, KOREAN
+    from jaxdl.korean import ENDINGS, KOREAN, NOT_BEFORE_ENDINGS
 
     if text in KOREAN:
         return KOREAN[text]
@@ -110,8 +110,9 @@ def _korean(text: str) -> str:
                 part if separator.fullmatch(part) or not part else _korean(part) for part in parts
             )
     for ending, korean in ENDINGS.items():
-        if text.endswith(ending):
-            return _korean(text.removesuffix(ending)) + korean
+        name = text.removesuffix(ending)
+        if name != text and name.split(" ")[-1] not in NOT_BEFORE_ENDINGS:
+            return _korean(name) + korean
     return text
 
 

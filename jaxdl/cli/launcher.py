@@ -293,7 +293,8 @@ def _publish(run: "Run", results: "Results", options: RunOptions) -> None:
     run.finish(results)
     keep_headline(run.folder, results)
     for table in results.tables:
-        run.say("\n" + table.text(terminal_width()))
+        # who reads the output of a program, and no terminal, looks for titles
+        run.say("\n" + table.text(terminal_width(), whole_title=not sys.stdout.isatty()))
     for note in results.notes:
         run.say(f"\n{note}")
     if run.evaluating:

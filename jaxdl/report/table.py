@@ -47,11 +47,12 @@ class Table:
             [format_cell(row.get(c, ""), self.digits) for c in self.columns] for row in self.rows
         ]
 
-    def text(self, width: int = 80) -> str:
+    def text(self, width: int = 80, whole_title: bool = False) -> str:
         """The table for a terminal, in the language spoken; a wider one is cut into named parts.
 
         Args:
             width: of the terminal, in letters.
+            whole_title: the title stays in one line, however long, as programs look for it.
         """
         cells = zip(*self.cells(), strict=True)
         columns = [
@@ -60,7 +61,7 @@ class Table:
             )
             for name, column in zip(self.columns, cells, strict=True)
         ]
-        return table_text(translate(self.title), columns, width)
+        return table_text(translate(self.title), columns, width, whole_title)
 
     def markdown(self) -> str:
         """The table for a document."""

@@ -30,7 +30,7 @@ class Column:
         return max(width_of(text) for text in (self.header, *self.cells))
 
 
-def table_text(title: str, columns: Sequence[Column], width: int) -> str:
+def table_text(title: str, columns: Sequence[Column], width: int, whole_title: bool = False) -> str:
     """A table of at most `width` columns of a terminal.
 
     Where it is wider, headers are broken into lines first, then the table is cut into parts. Each
@@ -40,10 +40,15 @@ def table_text(title: str, columns: Sequence[Column], width: int) -> str:
         title: of the table.
         columns: at least one.
         width: of the terminal.
+        whole_title: the title stays in one line, however long it is.
     """
     width = max(width, LEAST_WIDTH)
+
+    def title_lines(title: str) -> list[str]:
+        return [title] if whole_title else wrapped(title, width)
+
     if _total([column.width for column in columns]) <= width:
-        return "\n".join([*wrapped(title, width), *_lines(columns, [c.width for c in columns])])
+        return "\n".join([*title_lines(title), *_lines(columns, [c.width for c in columns])])
     keys = key_columns(columns, width // 2) if len(columns) > 1 else []
     key_widths = [min(_folded_width(column), width // 2) for column in keys]
     others = columns[len(keys) :]
@@ -57,7 +62,7 @@ def table_text(title: str, columns: Sequence[Column], width: int) -> str:
         if len(parts) > 1:
             name = f"{title} [{number}/{len(parts)}: {_span(held)}]"
         lines = _lines([*keys, *held], [*key_widths, *widths[first:end]])
-        blocks.append("\n".join([*wrapped(name, width), *lines]))
+        blocks.append("\n".join([*title_lines(name), *lines]))
     return "\n\n".join(blocks)
 
 

@@ -84,3 +84,12 @@ def test_letters_of_korean_count_two():
 def test_one_column_alone_is_shown():
     assert table_text("t", [Column("a", ["1"], True)], 80) == "t\na\n-\n1"
     assert max(map(len, table_text("t", [Column("a", [LONG], False)], 50).splitlines())) <= 50
+
+
+def test_a_title_stays_whole_where_that_is_asked_for():
+    title = "decisions on the later half; " * 4
+    table = Table(title, [{"a": 1}])
+    assert table.text(60, whole_title=True).splitlines()[0] == title
+    assert len(table.text(60).splitlines()[0]) <= 60
+    wide = Table(title, WIDE.rows).text(60, whole_title=True)
+    assert wide.count(title) == wide.count("[1/") + wide.count("\n\n")
