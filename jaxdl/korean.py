@@ -428,6 +428,15 @@ KOREAN = {
     "sound": "올바른 방식",
     "published": "발표된 방식",
     "lecture": "강의",
+    # ---- sentences ----
+    "LEAK: {} pairs of columns are uncorrelated over all rows, and {} of them are not once the "
+    "anomalies are left out: the columns were made from all rows (principal components), so "
+    "choosing the normal rows shows where the anomalies lie (cosine {} with the direction of least "
+    "variance). Numbers of detectors that learn from normal rows are too good here.": "데이터 "
+    "누출: 모든 행에서는 상관이 없는 열 쌍 {}개 가운데 {}개가 이상 행을 빼면 상관을 보입니다. "
+    "열이 모든 행에서 만들어졌기(주성분) 때문에, 정상 행만 고르면 이상 행이 어느 쪽에 있는지 "
+    "드러납니다(분산이 가장 작은 방향과의 코사인 {}). 정상 행에서 배우는 탐지기의 숫자는 여기서 "
+    "실제보다 좋게 나옵니다.",
     # ---- titles, columns and labels of single labs ----
     "Adam {}": "Adam {}",
     "iteration": "반복",

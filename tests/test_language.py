@@ -51,6 +51,15 @@ def test_every_ending_has_a_korean_one():
     )
 
 
+def test_the_warning_of_a_leak_is_known_as_it_is_written():
+    from jaxdl.anomaly.leaks import CorrelationLeak
+
+    fields = dict.fromkeys(CorrelationLeak._fields, 0) | {"uncorrelated": 378, "revealed": 296}
+    warning = CorrelationLeak(**(fields | {"cosine": 0.99})).warning()
+    with speaking("ko"):
+        assert "열 쌍 378개 가운데 296개" in translate(warning)
+
+
 def test_names_of_somebodys_columns_are_kept_in_cells():
     with speaking("ko"):
         for name in NAMES_IN_DATA:

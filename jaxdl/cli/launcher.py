@@ -296,7 +296,7 @@ def _publish(run: "Run", results: "Results", options: RunOptions) -> None:
         # who reads the output of a program, and no terminal, looks for titles
         run.say("\n" + table.text(terminal_width(), whole_title=not sys.stdout.isatty()))
     for note in results.notes:
-        run.say(f"\n{note}")
+        run.say(f"\n{translate(note)}")
     if run.evaluating:
         run.say("\n" + verdict(run.folder.path, results.tables))
     else:

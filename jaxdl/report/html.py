@@ -40,7 +40,7 @@ def html_report(
     head += [f"<pre>{html.escape(command)}</pre>", headline(results)]
     sections = [Section(translate(table.title), table.html()) for table in results.tables]
     if results.notes:
-        notes = "".join(f"<p>{html.escape(note)}</p>" for note in results.notes)
+        notes = "".join(f"<p>{html.escape(translate(note))}</p>" for note in results.notes)
         sections.append(Section(translate("Notes"), notes))
     if pictures:
         sections += _figure_sections(pictures)
