@@ -25,12 +25,15 @@ table. `--learn-from` says what labels are used for:
 The detector is `jaxdl.anomaly.default_detector`, the same for all tables. Beside it stand a small
 autoencoder (a population of seeds), PCA and its smallest component, isolation forest, Mahalanobis
 distance and a random score, and with labels gradient boosting, so that you see what it is worth
-on your table. "±" is over seeds; intervals are for the chance in which rows were looked at.
+on your table. Where one of them ranks the threshold rows better by more than chance, the last note
+says so; `--detector` has it decide and exports it. "±" is over seeds; intervals are for the chance
+in which rows were looked at.
 Runtime on two CPU cores: half a minute for 6,000 rows. Numbers: docs/results.md.
 """
 
 import contextlib
 import json
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -111,6 +114,10 @@ class Config:
     """Columns that are categories, whatever they look like."""
     learn_from: Literal["all", "normal", "labels"] = "all"
     """What the labels are used for; see above."""
+    detector: Literal[
+        "default", "mahalanobis", "isolation_forest", "pca", "smallest_component", "autoencoder"
+    ] = "default"
+    """What decides and is exported; the others are shown beside it where there are labels."""
     split: Literal["auto", "time", "random"] = "auto"
     """auto: by time where the table has one."""
     contamination: float | None = None
@@ -163,9 +170,11 @@ def main(config: Config, run: Run) -> Results:
 
     # 4. what it is worth on the later rows, and what a person who looks at alerts wants to know
     where = f"{parts.kind} split, {len(parts.later):,} later rows"
-    compared = {fitted[0].name: scored.later}
+    others: dict[str, Scored] = {}
     if parts.judged:
-        compared |= other_scores(config, run, table, parts, features)
+        others = other_scores(config, run, table, parts, features)
+    compared = {fitted[0].name: scored.later}
+    compared |= {name: other.later for name, other in others.items()}
     promises = promise_rows(scored, table, parts)
     shifts = drift_of_columns(features, parts)
     first = limits[decides.name][0]
@@ -186,11 +195,17 @@ def main(config: Config, run: Run) -> Results:
         figures["caught"] = partial(draw_caught, compared, table, parts)
     if table.days(parts.later):
         figures["scores_over_time"] = partial(draw_over_time, scored, first, table, parts)
+    figures = {name: partial(captioned, draw, CAPTIONS[name]) for name, draw in figures.items()}
+    closing = in_short(decides, limits[decides.name], scored, promises, shifts, table, parts)
     return Results(
         tables=shown,
         figures=figures,
         headline=headline(limits[decides.name], scored, table, parts),
-        notes=notes(config, table, parts, decides),
+        notes=[
+            *notes(config, table, parts, decides),
+            f"In short: learnt from {len(parts.known):,} rows by {fitted[0].name}. {closing}",
+            *better_detector(config, scored, others, table, parts),
+        ],
         files={
             scorer_file.FILE_NAME: partial(
                 export_scorer, fitted[0], first, scored, table, parts, features
@@ -209,6 +224,10 @@ def check_options(config: Config) -> None:
             raise UserError(f"--{option} {share}: a share lies between 0 and 1, both excluded")
     if config.alerts_per_day is not None and not config.alerts_per_day > 0:
         raise UserError(f"--alerts-per-day {config.alerts_per_day}: must be more than 0")
+    if config.learn_from == "labels" and config.detector != "default":
+        raise UserError(
+            f"--detector {config.detector} uses no labels: leave out --learn-from labels"
+        )
 
 
 # ---- data: what is in the table ------------------------------------------------------------------
@@ -427,12 +446,49 @@ def fit_detectors(
     """A detector for each seed, fitted on the learning part."""
     if config.learn_from == "labels":
         return fit_classifiers(config, run, table, parts, features)
-    x = features.x[parts.known]
-    share = config.contamination if config.learn_from == "all" else None
-    return [
-        default_detector(x, key=jax.random.key(int(seed)), contamination=share)
-        for seed in tqdm(run.seeds, "detectors", leave=False)
-    ]
+    try:
+        return named_detectors(config.detector, config, run, features.x[parts.known])
+    except ValueError as error:  # fewer rows than columns, say
+        raise UserError(f"--detector {config.detector}: {error}") from error
+
+
+def named_detectors(
+    name: str, config: Config, run: Run, known: Float[np.ndarray, "n features"]
+) -> list[Detector]:
+    """A detector for each seed, or one where nothing is drawn.
+
+    Args:
+        name: as `--detector` has it.
+        known: rows to learn from.
+
+    Raises:
+        ValueError: too few rows for it.
+    """
+    width = known.shape[1]
+    if name == "default":
+        share = config.contamination if config.learn_from == "all" else None
+        return [
+            default_detector(known, key=jax.random.key(int(seed)), contamination=share)
+            for seed in tqdm(run.seeds, "detectors", leave=False)
+        ]
+    if name == "isolation_forest":
+        return [detectors.isolation_forest(known, int(seed)) for seed in run.seeds]
+    if name == "autoencoder":
+        return autoencoders(config, run, known)
+    if name == "mahalanobis":
+        return [detectors.mahalanobis(known)]
+    if name == "pca":
+        return [detectors.pca(known, code_width(width))]
+    smallest = detectors.minor_components(known)
+    # its score is 1 on average, unless all that it sees is rounding
+    if smallest.score(known).mean() < 0.5:
+        raise ValueError("columns depend on one another: their smallest component does not vary")
+    return [smallest]
+
+
+def code_width(columns: int) -> int:
+    """Components of PCA, and width of the autoencoder's code."""
+    return max(1, round(0.4 * columns))
 
 
 def fit_classifiers(
@@ -491,54 +547,142 @@ def score_parts(fitted: Sequence[Detector], features: Features, parts: Parts) ->
 
 def other_scores(
     config: Config, run: Run, table: Loaded, parts: Parts, features: Features
-) -> dict[str, MemberScores]:
-    """Scores of the later rows by detectors that the default one should not lose to."""
-    known, later = features.x[parts.known], features.x[parts.later]
-    width = known.shape[1]
-    few = max(1, round(0.4 * width))
-    others = [
-        [detectors.isolation_forest(known, int(seed)) for seed in run.seeds],
-        [detectors.mahalanobis(known)],
-        [detectors.pca(known, few)],
-        [detectors.minor_components(known)],
-        [detectors.random(width, int(seed)) for seed in run.seeds],
-    ]
+) -> dict[str, Scored]:
+    """Scores by detectors that the one which decides should not lose to."""
+    known, learning = features.x[parts.known], features.x[parts.learning]
+    decides = config.detector if config.learn_from != "labels" else ""
+    found = {}
+    for name in tqdm([name for name in OTHERS if name != decides], "other detectors", leave=False):
+        # too few rows for it, which --detector says
+        with contextlib.suppress(ValueError):
+            members = named_detectors(name, config, run, known)
+            found[members[0].name] = score_parts(members, features, parts)
+    chance = [detectors.random(known.shape[1], int(seed)) for seed in run.seeds]
+    found[chance[0].name] = score_parts(chance, features, parts)
     label = table.anomaly[parts.learning].astype(np.int8)
     if len(np.unique(label)) == 2:
-        others.append([detectors.gradient_boosting(features.x[parts.learning], label)])
-    found = {"autoencoder": autoencoder_scores(config, run, known, later, few)}
-    for members in tqdm(others, "other detectors", leave=False):
-        found[members[0].name] = score_members(members, later)
+        boosted = detectors.gradient_boosting(learning, label)
+        found[boosted.name] = score_parts([boosted], features, parts)
     return found
 
 
-def autoencoder_scores(
-    config: Config,
-    run: Run,
-    known: Float[np.ndarray, "n features"],
-    later: Float[np.ndarray, "m features"],
-    code: int,
-) -> MemberScores:
-    """Reconstruction errors of a dense autoencoder, lab 160's with this table's widths."""
+OTHERS = (
+    "default",
+    "autoencoder",
+    "isolation_forest",
+    "mahalanobis",
+    "pca",
+    "smallest_component",
+)
+
+
+def autoencoders(
+    config: Config, run: Run, known: Float[np.ndarray, "n features"]
+) -> list[Detector]:
+    """Dense autoencoders that score by their error, lab 160's with this table's widths."""
 
     def squared_error(copy: Array, batch: Batch, hyper: Hyper) -> Float[Array, " batch"]:
         return losses.mse(copy, batch["x"])
 
-    def row_error(copy: Array, batch: Batch) -> Float[Array, " batch"]:
-        return scores.reconstruction_score(batch["x"], copy)
-
     def optimizer(hyper: Hyper):
         return optim.adam()
 
-    model = DenseAutoencoder(known.shape[1], (code,))
-    trained = run.fit(
-        "autoencoder",
-        Task(*module_functions(model), squared_error, optimizer),
-        {"x": known},
-        steps=config.steps,
-        batch_size=config.batch_size,
+    width = known.shape[1]
+    model = DenseAutoencoder(width, (code_width(width),))
+    task = Task(*module_functions(model), squared_error, optimizer)
+    size = {"steps": config.steps, "batch_size": config.batch_size}
+    trained = run.fit("autoencoder", task, {"x": known}, **size)
+    return [
+        detectors.population(task, trained.member(i).variables, width, row_error, row_parts)
+        for i in range(len(run.seeds))
+    ]
+
+
+def row_error(copy: Float[Array, "batch features"], batch: Batch) -> Float[Array, " batch"]:
+    """Reconstruction error as a score."""
+    return scores.reconstruction_score(batch["x"], copy)
+
+
+def row_parts(copy: Float[Array, "batch features"], batch: Batch) -> Array:
+    """What each feature adds to it."""
+    return scores.reconstruction_contributions(batch["x"], copy)
+
+
+FEWEST_ANOMALIES = 10  # with fewer no interval is told
+
+
+def better_detector(
+    config: Config, scored: Scored, others: Mapping[str, Scored], table: Loaded, parts: Parts
+) -> list[str]:
+    """A hint where another detector ranks the threshold rows better by more than chance.
+
+    The difference of average precision is bootstrapped over these rows, anomalies and others apart,
+    with the first seed of each; the later rows are not looked at.
+    """
+    anomaly = None if table.anomaly is None else table.anomaly[parts.threshold]
+    if anomaly is None or config.learn_from == "labels" or anomaly.all():
+        return []
+    if anomaly.sum() < FEWEST_ANOMALIES:
+        return [
+            f"The threshold rows hold {anomaly.sum():,} anomalies: too few to say whether another "
+            "detector is better than the one that decides."
+        ]
+    own = scored.threshold[0]
+    reached = {
+        name: metrics.average_precision(other.threshold[0], anomaly)
+        for name, other in others.items()
+    }
+    hints = []
+    for supervised in (False, True):
+        names = [n for n in reached if n.startswith(SUPERVISED) == supervised]
+        if not names:
+            continue
+        best = max(names, key=reached.__getitem__)
+        low, high = precision_gained(others[best].threshold[0], own, anomaly)
+        if low > 0:
+            option = "--learn-from labels" if supervised else f"--detector {option_of(best)}"
+            hints.append(
+                f"Chosen on the {len(anomaly):,} threshold rows ({anomaly.sum():,} anomalies): "
+                f"{best} has an AUPRC of {reached[best]:.2f} against "
+                f"{metrics.average_precision(own, anomaly):.2f}, which is {low:.2f} to {high:.2f} "
+                f"more (95 %). Run again with {option}"
+                + (", a network that can be exported." if supervised else ".")
+            )
+    return hints
+
+
+SUPERVISED = "supervised"
+
+
+def precision_gained(
+    other: Float[np.ndarray, " c"], own: Float[np.ndarray, " c"], anomaly: Bool[np.ndarray, " c"]
+) -> tuple[float, float]:
+    """Interval of the other's average precision less the own one's, over the same resamples."""
+
+    def gain(first: Any, labels: Any, weights: Any, second: Any) -> float:
+        precision = partial(metrics.average_precision, labels=labels, weights=weights)
+        return precision(first) - precision(second)
+
+    return metrics.bootstrap_interval(
+        gain, other.astype(np.float64), anomaly, columns={"second": own.astype(np.float64)}
     )
-    return trained.predict(row_error, {"x": later})
+
+
+def option_of(name: str) -> str:
+    """What `--detector` calls a detector, from the beginning of its name.
+
+    >>> option_of("minor components of PCA, 1"), option_of("isolation forest")
+    ('smallest_component', 'isolation_forest')
+    """
+    starts = {
+        "default": "default",
+        "isolation forest": "isolation_forest",
+        "Mahalanobis": "mahalanobis",
+        "minor components": "smallest_component",
+        "PCA": "pca",
+        "autoencoder": "autoencoder",
+    }
+    return next(option for start, option in starts.items() if name.startswith(start))
 
 
 # ---- decisions: rules with a promise -------------------------------------------------------------
@@ -721,12 +865,31 @@ def promise_rows(scored: Scored, table: Loaded, parts: Parts) -> list[dict[str, 
 def ranking_tables(
     title: str, compared: Mapping[str, MemberScores], table: Loaded, parts: Parts
 ) -> list[Table]:
-    """One table where the later rows have labels of both kinds, else none."""
+    """One table where the later rows have labels of both kinds, else none.
+
+    Precision is told of as many rows as there are anomalies (at most 100): of more it could not be
+    1. Of few anomalies no interval is told: it would be that of a handful of rows.
+    """
     if not parts.judged:
         return []
     anomaly = table.anomaly[parts.later]
-    title = f"{title}, {anomaly.sum():,} of them anomalies"
-    return [tables.ranking_table(title, compared, anomaly, np.ones(len(anomaly)))]
+    many = int(anomaly.sum())
+    title = f"{title}, {many:,} of them anomalies"
+    if many < FEWEST_ANOMALIES:
+        title += f" (fewer than {FEWEST_ANOMALIES}: no interval)"
+    ranked = tables.ranking_table(title, compared, anomaly, np.ones(len(anomaly)))
+    count = min(100, many)
+    at_count = partial(metrics.precision_at_k, k=count)
+    rows = []
+    for row, members in zip(ranked.rows, compared.values(), strict=True):
+        cells = {}
+        for column, cell in row.items():
+            if column == "precision@100":
+                cells[f"precision@{count}"] = metrics.population(at_count, members, anomaly)
+            elif many >= FEWEST_ANOMALIES or not column.startswith("AUPRC, 95 %"):
+                cells[column] = cell
+        rows.append(cells)
+    return [replace(ranked, rows=rows)]
 
 
 def alerts_table(
@@ -763,7 +926,13 @@ def alerts_table(
             }
             | ({} if table.anomaly is None else {"label": label_of(table, row)})
         )
-    return Table(f"The {len(told)} highest later rows (the first row below the header is 1)", told)
+    title = f"The {len(told)} highest later rows (the first row below the header is 1"
+    if len(parts.known) > export.NORMAL_ROWS:
+        title += (
+            f"; nearest of all {len(parts.known):,} learnt rows, the scorer keeps "
+            f"{export.NORMAL_ROWS:,} of them"
+        )
+    return Table(f"{title})", told)
 
 
 def shown(cells: Cells, name: str, row: int) -> str:
@@ -801,6 +970,26 @@ def drift_table(shifts: Mapping[str, float]) -> Table:
 
 
 # ---- figures -------------------------------------------------------------------------------------
+
+CAPTIONS = {
+    "scores": "Scores of the first seed: to the right of a dashed line that rule raises an alert. "
+    "Where anomalies and other rows overlap, no threshold tells them apart.",
+    "promises": "Share of usual later rows that are flagged, against the share that was promised. "
+    "On the line the promise is kept; below it there are fewer false alarms.",
+    "drift": "How far each column of the later rows has moved from what was learnt: up to the "
+    "first line as chance has it; beyond the second look before you trust the scores.",
+    "caught": "Share of the anomalies among the later rows that so many alerts find: the higher a "
+    "curve to the left, the less there is to look at.",
+    "scores_over_time": "Scores of the later rows in the order in which they happened; what lies "
+    "above the line is flagged by the rule that decides.",
+}
+
+
+def captioned(draw: Callable[[], Any], caption: str) -> Any:
+    """The figure with a sentence below it that says how it is read."""
+    figure = draw()
+    figure.text(0.5, -0.02, textwrap.fill(caption, 90), ha="center", va="top", fontsize=9)
+    return figure
 
 
 def draw_scores(
@@ -887,6 +1076,60 @@ def notes(config: Config, table: Loaded, parts: Parts, decides: Rule) -> list[st
         if not parts.judged:
             said.append("The later rows hold labels of one kind only: nothing can be judged.")
     return said
+
+
+def in_short(
+    decides: Rule,
+    found: Sequence[Threshold],
+    scored: Scored,
+    promises: Sequence[Mapping[str, Any]],
+    shifts: Mapping[str, float],
+    table: Loaded,
+    parts: Parts,
+) -> str:
+    """What the rule that decides did on the later rows, what was kept, and what to do next."""
+    flags = found[0].label(scored.later[0])
+    said = [
+        f"On {len(flags):,} later rows the rule {decides.name} ({decides.asked}) raises "
+        f"{flags.sum():,} alerts ({flags.mean():.2%} of the rows{a_day(flags, table, parts)})."
+    ]
+    if parts.judged:
+        anomaly = table.anomaly[parts.later]
+        said.append(
+            f"{(flags & anomaly).sum():,} of them are among the {anomaly.sum():,} anomalies."
+        )
+    said += promises_kept(promises)
+    changed = [name for name, index in shifts.items() if drift.reading(index) == "changed"]
+    if changed:
+        said.append(
+            f"{', '.join(changed[:5])} changed since what was learnt: find out why, or learn from "
+            "newer rows, before you trust the scores."
+        )
+    said.append(
+        "Next: look at the highest rows above and at what raises them, then score new rows."
+    )
+    return " ".join(said)
+
+
+def a_day(flags: Bool[np.ndarray, " d"], table: Loaded, parts: Parts) -> str:
+    """How many alerts a day these are, where anybody knows."""
+    days = days_of(table, parts, parts.later)
+    return f", {flags.sum() / days:.1f} a day" if days else ""
+
+
+def promises_kept(promises: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One sentence on the promised false-alarm rates."""
+    broken = [f"{row['promised']:.1%}" for row in promises if row["promise"] == "more"]
+    easily = [f"{row['promised']:.1%}" for row in promises if row["promise"] == "fewer"]
+    if not promises:
+        return ["The threshold rows are too few to promise a false-alarm rate."]
+    if broken:
+        return [
+            f"Promised false-alarm rates of {', '.join(broken)} were NOT kept: there were more."
+        ]
+    if easily:
+        return [f"All promised false-alarm rates were kept, {', '.join(easily)} with room."]
+    return ["All promised false-alarm rates were kept."]
 
 
 def leak_notes(table: Loaded, parts: Parts) -> list[str]:

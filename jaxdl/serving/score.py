@@ -37,11 +37,13 @@ Output: CSV, JSON lines (.jsonl) or Parquet (.parquet) by the name of --output; 
 .jsonl.gz are gzipped. One line a row: row (counted from 1), score (higher is worse), flag (1 or
 true: score above the threshold), p_value (share of normal rows that score as high; see --describe
 for which rows), top (the columns that raise the score, each with its share of what raises it; of
-flagged rows, or see --explain). Where the scorer holds rows that it learned from, at most 1,024:
-nearest (the one most like the row, by its number in the data that it learned from, counted from 1),
-distance (in standard deviations, or in encoded features of any table), usual (its values in the
-columns of top). Then problem. Text in a CSV that a spreadsheet would take for a formula gets an
-apostrophe in front.
+flagged rows, or see --explain), values (what the row itself has in them, "another value" where
+the word was never seen). Where the scorer holds rows that it learned from, at most 1,024 drawn from
+them: nearest (the one most like the row, by its number in the data that it learned from, counted
+from 1; a run's report looks among all of them), distance (in standard deviations, or in encoded
+features of any table), usual (its values in the columns of top). Then problem. Text in a CSV that a
+spreadsheet would take for a formula gets an apostrophe in front. Of a row with too few cells
+--keep carries over those that are there.
 """
 
 from __future__ import annotations
@@ -408,7 +410,8 @@ class _Scoring:
         order = np.argsort(-parts, axis=1, kind="stable")[:, : self.options.top]
         names, found = self.scorer.features, {}
         for i, share, best in zip(index.tolist(), shares, order.tolist(), strict=True):
-            found[i] = Reason([(names[j], float(share[j])) for j in best])
+            top = [(names[j], float(share[j])) for j in best]
+            found[i] = Reason(top, self._values(rows[i], best))
         if not len(self.scorer.normal_numbers):
             return found
         places, apart = self.scorer.nearest(rows[index])
@@ -420,9 +423,20 @@ class _Scoring:
             found[i] = found[i]._replace(nearest=number, distance=far, usual=usual)
         return found
 
+    def _values(self, row: np.ndarray, best: list[int]) -> list[tuple[str, float | str | None]]:
+        """What a row has in the columns that raise its score, each by the table's own name."""
+        columns = self.scorer.columns
+        if len(columns) != len(self.scorer.features):  # nobody knows which is whose
+            return []
+        values = [self._shown(float(row[j]), j) for j in best]
+        return [(columns[j], value) for j, value in zip(best, values, strict=True)]
+
     def _usual(self, place: int, feature: int) -> float | str | None:
         """What a normal row has in a column, as the user would write it."""
-        value = float(self.scorer.normal_values[place, feature])
+        return self._shown(float(self.scorer.normal_values[place, feature]), feature)
+
+    def _shown(self, value: float, feature: int) -> float | str | None:
+        """A stored number as the user would write it."""
         if self.schema is None:
             return float(f"{value:.6g}")
         return cell_of_code(self.schema.used[feature], value)

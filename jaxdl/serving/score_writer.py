@@ -25,11 +25,12 @@ from jaxdl.errors import UserError
 if TYPE_CHECKING:  # the scoring side needs only JAX and NumPy
     from jaxtyping import Bool, Float32, Float64, Int64
 
-FIELDS = ("row", "score", "flag", "p_value", "top", "nearest", "distance", "usual", "problem")
+FIELDS = ("row", "score", "flag", "p_value", "top", "values", "nearest", "distance", "usual")
+FIELDS += ("problem",)
 FORMATS = ("csv", "jsonl", "parquet")
 SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
 SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")  # none of them is written
-PLAIN_ROW = "%d,%.9g,%d,%.6g,,,,,\n"  # neither flagged nor with a problem
+PLAIN_ROW = "%d,%.9g,%d,%.6g,,,,,,\n"  # neither flagged nor with a problem
 NEEDS_QUOTES = re.compile(r'[,"\r\n]')
 PLAIN_NUMBER = re.compile(r" *[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]+)? *")
 NOT_SEEN = ("Cc", "Cf", "Zs", "Zl", "Zp")  # control, zero-width, spaces
@@ -40,11 +41,13 @@ class Reason(NamedTuple):
 
     Attributes:
         top: columns of the largest contribution, with share of the score.
+        values: what the row has in them; None where the cell is missing.
         nearest, distance: number of the nearest normal row, and how far it is.
         usual: this normal row's values in the columns of `top`; None where it has none.
     """
 
     top: Sequence[tuple[str, float]] = ()
+    values: Sequence[tuple[str, float | str | None]] = ()
     nearest: int | None = None
     distance: float | None = None
     usual: Sequence[tuple[str, float | str | None]] = ()
@@ -52,6 +55,10 @@ class Reason(NamedTuple):
     def top_text(self, between: str) -> str:
         """`top` in one cell, such as "V14:0.41 V10:0.12"."""
         return between.join(f"{name}:{share:.2f}" for name, share in self.top)
+
+    def values_text(self, between: str) -> str:
+        """`values` in one cell, such as "amount:8310.5; country:KR"."""
+        return between.join(f"{name}:{_value_text(value)}" for name, value in self.values)
 
     def usual_text(self, between: str) -> str:
         """`usual` in one cell."""
@@ -150,9 +157,11 @@ class CsvWriter:
         cells = [*kept, str(number)]
         cells += ["", "", ""] if problem else [f"{score:.9g}", str(int(flag)), f"{p_value:.6g}"]
         reason = scored.reasons.get(place, Reason())
-        nearest, distance = ("" if v is None else str(v) for v in reason[1:3])
-        top, usual = reason.top_text(self.between), reason.usual_text(self.between)
-        cells += [csv_cell(top), nearest, distance, csv_cell(usual), csv_cell(problem)]
+        known = (reason.nearest, reason.distance)
+        nearest, distance = ("" if value is None else str(value) for value in known)
+        cells += [csv_cell(reason.top_text(self.between))]
+        cells += [csv_cell(reason.values_text(self.between)), nearest, distance]
+        cells += [csv_cell(reason.usual_text(self.between)), csv_cell(problem)]
         return ",".join(cells) + "\n"
 
     def close(self) -> None:
@@ -203,7 +212,7 @@ class ParquetWriter:
         except ImportError as error:
             raise UserError("--output in Parquet needs the package pyarrow") from error
         self.between = between
-        kinds = ("int64", "float32", "bool", "float64", *["string"] * 5)
+        kinds = ("int64", "float32", "bool", "float64", *["string"] * 6)
         named = dict(zip(FIELDS, kinds, strict=True)) | {"nearest": "int64", "distance": "float64"}
         fields = [(name, pa.string()) for name in keep]
         fields += [(name, pa.type_for_alias(kind)) for name, kind in named.items()]
@@ -223,6 +232,7 @@ class ParquetWriter:
         for place, reason in scored.reasons.items():
             texts["top"][place] = reason.top_text(self.between)
             texts["nearest"][place], texts["distance"][place] = reason.nearest, reason.distance
+            texts["values"][place] = reason.values_text(self.between)
             texts["usual"][place] = reason.usual_text(self.between)
         for place, problem in scored.problems.items():
             texts["problem"][place] = problem

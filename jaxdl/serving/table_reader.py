@@ -529,14 +529,14 @@ def _parse_carefully(
     for line_number, one in enumerate(data.split(b"\n"), line):
         if not one.strip():
             continue
-        found = _cut(one, layout, encoding)
-        if isinstance(found, str):
-            problems[len(lines)] = Problem(f"line {line_number}", found)
+        found, problem = _cut(one, layout, encoding)
+        if problem:
+            problems[len(lines)] = Problem(f"line {line_number}", problem)
         else:
             places.append(len(lines))
             cells.append([found[i] for i in layout.places])
         for column, i in zip(kept, layout.kept, strict=True):
-            column.append("" if isinstance(found, str) else found[i])
+            column.append(found[i] if i < len(found) else "")  # also of a row with a problem
         lines.append(line_number)
     rows = np.zeros((len(lines), len(layout.places)))
     if cells:
@@ -546,15 +546,17 @@ def _parse_carefully(
     return _Parsed(rows, kept, dict(sorted(problems.items())))
 
 
-def _cut(line: bytes, layout: Layout, encoding: str) -> list[str] | str:
-    """The cells of a line, or what is wrong with it."""
+def _cut(line: bytes, layout: Layout, encoding: str) -> tuple[list[str], str]:
+    """The cells of a line as far as it can be cut, and what is wrong with it or ""."""
     text = _text(line, encoding)
     if not isinstance(text, str):
-        return text.what
+        return [], text.what
     cells = split_line(text, layout.separator)
-    if isinstance(cells, list) and len(cells) != layout.width:
-        return f"{len(cells)} cells instead of {layout.width}"
-    return cells
+    if isinstance(cells, str):
+        return [], cells
+    if len(cells) != layout.width:
+        return cells, f"{len(cells)} cells instead of {layout.width}"
+    return cells, ""
 
 
 def read_ahead(chunks: Iterator[Chunk]) -> Iterator[Chunk]:

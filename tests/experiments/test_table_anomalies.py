@@ -1,11 +1,13 @@
 """The lab for any table: what a user's file becomes, and what its promises are worth."""
 
 import csv
+import datetime
 import json
 import subprocess
 import sys
 
 import numpy as np
+import openpyxl
 import pytest
 
 from datasets import shop
@@ -13,7 +15,8 @@ from experiments import table_anomalies as lab
 from jaxdl.cli import launcher
 from jaxdl.errors import UserError
 from jaxdl.serving import scorer_file
-from jaxdl.tables.schema import Column, RowTimes, Schema
+from jaxdl.tables import read_table
+from jaxdl.tables.schema import Column, RowTimes, Schema, column_codes
 
 QUICK = ["experiments/table_anomalies.py", "--preset", "quick"]
 
@@ -145,6 +148,66 @@ def test_scorer_gives_the_scores_of_the_lab(orders, tmp_path):
     assert row["flag"] == ("1" if alert["flagged"] == "yes" else "0")
 
 
+NAMES = {
+    "mahalanobis": "Mahalanobis",
+    "isolation_forest": "isolation forest",
+    "pca": "PCA, 8 components",
+    "autoencoder": "autoencoder",
+}
+
+
+@pytest.mark.parametrize("name", ["mahalanobis", "isolation_forest", "pca", "autoencoder"])
+def test_another_detector_decides_and_is_exported(name, orders, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    labelled = ["--label", "outcome", "--positive", "fraud"]
+    # the others are not of interest here
+    monkeypatch.setattr(lab, "OTHERS", ("default", "mahalanobis", name))
+    results = launch(orders, folder, *labelled, "--detector", name, "--ignore", "category")
+    first, *others = [row["detector"] for row in table_of(results, "Ranking").rows]
+    assert first.startswith(NAMES[name].split(",")[0])
+    assert first not in others
+    assert any(other.startswith("default") for other in others)
+    assert lab.option_of(first) == name
+    scorer = scorer_file.load(folder)
+    assert scorer.metadata["detector"] == first
+    assert scorer.metadata["equal_to_trainer"]["largest_difference"] < 1e-4
+    alert = table_of(results, "The ").rows[0]
+    codes = column_codes(read_table(orders).columns, scorer.schema)
+    found, _ = scorer.score(codes[alert["row"] - 1 : alert["row"]])
+    assert found[0] == pytest.approx(alert["score"], rel=1e-4)
+
+
+def test_a_smallest_component_that_does_not_vary_decides_nothing(orders, tmp_path):
+    """The columns of a category's values add up to what "is rare" says, as far as they reach."""
+    with pytest.raises(UserError, match=r"--detector smallest_component: .* does not vary"):
+        launch(orders, tmp_path / "run", "--detector", "smallest_component")
+
+
+def test_a_smallest_component_that_varies_is_exported(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 3)) @ rng.normal(size=(3, 3))
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,c\n" + "".join(f"{a},{b},{c}\n" for a, b, c in x))
+    launch(path, tmp_path / "run", "--detector", "smallest_component")
+    scorer = scorer_file.load(tmp_path / "run")
+    assert scorer.metadata["detector"] == "minor components of PCA, 1"
+
+
+def test_a_better_detector_is_told_of_and_the_last_words_say_what_came_of_it(quick_run):
+    results = quick_run("table_anomalies").results
+    short = next(note for note in results.notes if note.startswith("In short: learnt from 1,200"))
+    decided = table_of(results, "Decisions").rows[0]
+    alerts, rows = int(decided["alerts"][0]), 400
+    assert f"On {rows} later rows the rule false-alarm rate (1.00% of usual rows)" in short
+    assert f"raises {alerts} alerts ({alerts / rows:.2%} of the rows" in short
+    assert f"{decided['alerts a day'][0]:.1f} a day)" in short
+    many = int(table_of(results, "Ranking").title.split(", ")[-1].split()[0])
+    caught = round(float(decided["recall"][0]) * many)
+    assert f"{caught} of them are among the {many} anomalies" in short
+    assert "Promised false-alarm rates" in short or "promised false-alarm rates were kept" in short
+    assert any("Run again with --learn-from labels" in note for note in results.notes)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -160,6 +223,8 @@ def test_scorer_gives_the_scores_of_the_lab(orders, tmp_path):
         (["--contamination", "1.5"], "contamination"),
         (["--false-alarm-rate", "0"], "false-alarm-rate"),
         (["--alerts-per-day", "0"], "alerts-per-day"),
+        (["--detector", "pca", "--learn-from", "labels"], "--detector pca uses no labels"),
+        (["--sheet", "March"], "--sheet March goes with a workbook"),
     ],
 )
 def test_a_mistake_is_one_line(options, message, orders, tmp_path):
@@ -208,3 +273,36 @@ def test_days_are_counted_as_a_calendar_does(times, unit, days):
 def test_a_column_that_may_name_somebody_is_pointed_out():
     schema = Schema((Column("customer", "category", "", distinct=120, categories=("a",)),))
     assert "customer has 120 different values: if it names somebody" in lab.summary_of(schema)
+
+
+def test_a_workbook_is_a_table_like_any_other(orders, tmp_path):
+    book = openpyxl.Workbook()
+    with orders.open(encoding="utf-8") as file:
+        for i, row in enumerate(csv.reader(file)):
+            if i:
+                row[1] = datetime.datetime.fromisoformat(row[1])
+                row[5:7] = int(row[5]), float(row[6])
+            book.active.append(row)
+    book.save(tmp_path / "shop.xlsx")
+    one = launch(tmp_path / "shop.xlsx", tmp_path / "one")
+    two = launch(orders, tmp_path / "two")
+    first, second = (table_of(found, "Decisions").rows[0] for found in (one, two))
+    np.testing.assert_array_equal(first["threshold"], second["threshold"])
+    assert [row["is a"] for row in table_of(one, "Columns").rows] == [
+        row["is a"] for row in table_of(two, "Columns").rows
+    ]
+
+
+def test_a_table_with_more_columns_than_rows_is_judged_by_those_that_can(tmp_path):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "wide.csv"
+    lines = [",".join([*(f"c{i}" for i in range(70)), "Class"])]
+    for i, row in enumerate(rng.normal(size=(100, 70)) + 5 * (np.arange(100) % 9 == 0)[:, None]):
+        lines.append(",".join([*(f"{value:.4f}" for value in row), str(int(i % 9 == 0))]))
+    path.write_text("\n".join(lines) + "\n")
+    results = launch(path, tmp_path / "run", "--label", "Class", "--steps", "20")
+    names = [row["detector"] for row in table_of(results, "Ranking").rows]
+    assert "Mahalanobis" not in names
+    assert "isolation forest" in names
+    with pytest.raises(UserError, match=r"--detector mahalanobis: 60 rows do not determine"):
+        launch(path, tmp_path / "m", "--label", "Class", "--detector", "mahalanobis")

@@ -8,6 +8,7 @@ import pytest
 
 from datasets.source import Request
 from experiments import table_anomalies as lab
+from jaxdl.anomaly import metrics
 from jaxdl.anomaly.thresholds import Threshold
 from jaxdl.tables import Column, Schema, drift
 from jaxdl.tables.read import Cells
@@ -88,6 +89,7 @@ def test_the_detectors_compared_with_see_the_known_rows_only(monkeypatch):
         raise Seen(x)
 
     monkeypatch.setattr(lab.detectors, "isolation_forest", look)
+    monkeypatch.setattr(lab, "OTHERS", ("isolation_forest",))
     config, table, parts, features = prepared(learn_from="normal")
     run = types.SimpleNamespace(seeds=[0])
     with pytest.raises(Seen) as found:
@@ -242,3 +244,81 @@ def test_a_random_part_is_so_many_days_as_its_share_of_rows():
     later = np.arange(800, 1000)
     by_time = lab.Parts("time", later, later, later, usual, later, False)
     assert lab.days_of(table, by_time, later) == pytest.approx(20.0)
+
+
+# ---- is another detector better? -----------------------------------------------------------------
+
+
+def compared_by_hand(quality, anomalies=40):
+    """(config, scored, others, table, parts): the other one sees `quality` of the anomalies."""
+    rng = np.random.default_rng(1)
+    rows = np.arange(400)
+    anomaly = rng.permutation(400) < anomalies
+    part = lab.Parts("random", rows, rows, rows, np.ones(400, bool), rows, True)
+    table = lab.Loaded(None, None, anomaly, None, None)
+    noise = rng.normal(size=400).astype(np.float32)
+    seen = np.where(rng.random(400) < quality, 6.0 * anomaly, 0.0).astype(np.float32)
+    own = lab.Scored((noise + 1.5 * anomaly)[None].astype(np.float32), noise[None])
+    others = {"Mahalanobis": lab.Scored((noise + seen)[None], noise[None])}
+    return lab.Config(), own, others, table, part
+
+
+def test_a_detector_is_recommended_only_where_it_is_better_by_more_than_chance():
+    (hint,) = lab.better_detector(*compared_by_hand(1.0))
+    assert "400 threshold rows (40 anomalies): Mahalanobis has an AUPRC of 1.00 against" in hint
+    assert hint.endswith("Run again with --detector mahalanobis.")
+    assert lab.better_detector(*compared_by_hand(0.45)) == []
+    assert lab.better_detector(*compared_by_hand(0.0)) == []
+    (few,) = lab.better_detector(*compared_by_hand(1.0, anomalies=9))
+    assert "hold 9 anomalies: too few to say" in few
+
+
+def test_the_later_rows_recommend_nothing():
+    config, own, others, table, parts = compared_by_hand(0.0)
+    perfect = table.anomaly[None].astype(np.float32)
+    others = {"Mahalanobis": lab.Scored(others["Mahalanobis"].threshold, perfect)}
+    assert lab.better_detector(config, own, others, table, parts) == []
+
+
+def test_the_gain_is_that_of_the_same_resamples():
+    """A score and itself: no gain in any of them."""
+    _, own, _, table, _ = compared_by_hand(0.0)
+    one = own.threshold[0]
+    assert lab.precision_gained(one, one, table.anomaly) == (0.0, 0.0)
+    low, high = lab.precision_gained(table.anomaly.astype(float), one, table.anomaly)
+    point = 1 - metrics.average_precision(one, table.anomaly)
+    assert low < point < high
+    assert high < 1
+
+
+def test_classifiers_are_recommended_by_their_own_option():
+    config, own, others, table, parts = compared_by_hand(1.0)
+    others = {"supervised: gradient boosting": others["Mahalanobis"]}
+    (hint,) = lab.better_detector(config, own, others, table, parts)
+    assert "Run again with --learn-from labels" in hint
+
+
+@pytest.mark.parametrize(("anomalies", "interval"), [(9, False), (12, True)])
+def test_few_anomalies_have_no_interval_and_a_precision_that_can_be_reached(anomalies, interval):
+    _, own, _, table, parts = compared_by_hand(1.0, anomalies)
+    perfect = table.anomaly[None].astype(np.float32)
+    (ranked,) = lab.ranking_tables("Ranking", {"all": perfect, "own": own.later}, table, parts)
+    for row in ranked.rows:
+        assert ("AUPRC, 95 % of first seed" in row) is interval
+        assert "precision@100" not in row
+    assert ranked.rows[0][f"precision@{anomalies}"] == [1.0]
+    assert ("no interval" in ranked.title) is not interval
+
+
+@pytest.mark.parametrize(
+    ("promises", "said"),
+    [
+        ([], "too few to promise"),
+        ([(0.1, "kept"), (0.01, "kept")], "All promised false-alarm rates were kept."),
+        ([(0.1, "fewer"), (0.01, "kept")], "were kept, 10.0% with room"),
+        ([(0.1, "fewer"), (0.01, "more")], "of 1.0% were NOT kept"),
+    ],
+)
+def test_the_closing_words_say_which_promises_were_kept(promises, said):
+    rows = [{"promised": rate, "promise": word} for rate, word in promises]
+    assert said in lab.promises_kept(rows)[0]

@@ -278,6 +278,14 @@ def test_the_explanation_names_the_broken_column_in_the_users_words(made, name, 
     day = int(normal[1][8:10]) if hour >= 0 else int(normal[1][8:10]) - 1
     assert usual["when"].startswith(f"2025-0{3 if day else 2}-{day or 28:02d}T{hour % 24:02d}:")
     assert usual["when"].endswith(":00+00:00")
+    own = dict(records[2]["values"])
+    assert own["금액 [원]"] == float(rows[2][2].replace(",", "."))
+    assert own["country %"] == (rows[2][3] if name != "country %" else "another value")
+    assert own["age"] == (float(rows[2][4]) if rows[2][4] else None)
+    assert own["when"].startswith(("2025-03-0", "2025-03-1"))
+    assert list(own) == [column for column, _ in records[2]["top"]]
+    first = found[2]["values"].partition(":")
+    assert first[0] == name
 
 
 def test_cells_that_cannot_be_read_are_told_by_the_users_column(made, tmp_path, capsys):
@@ -297,6 +305,7 @@ def test_cells_that_cannot_be_read_are_told_by_the_users_column(made, tmp_path, 
         12: "column 금액 [원]: 1e999 is out of range",
     }
     assert "5 bad rows left unscored, the first is line 5, column 금액 [원]: 'twelve'" in err
+    assert [row["order"] for row in found] == [row[0] for row in rows]  # also of the short one
     good = [i for i in range(200) if i + 1 not in problems]
     np.testing.assert_allclose(
         [float(found[i]["score"]) for i in good], made.scores[good], rtol=1e-5

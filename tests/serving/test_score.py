@@ -124,6 +124,11 @@ def test_json_lines_of_flagged_rows_only_with_a_kept_column(made, tmp_path, caps
     index, _ = scorer.nearest(raw[flags])
     assert [r["nearest"] for r in records] == scorer.normal_numbers[index].tolist()
     assert all([n for n, _ in r["usual"]] == [n for n, _ in r["top"]] for r in records)
+    for record in records:  # what the row has, by the table's own name
+        for (column, value), (feature, _) in zip(record["values"], record["top"], strict=True):
+            place = scorer.features.index(feature)
+            assert column == scorer.columns[place]
+            assert value == pytest.approx(raw[record["row"] - 1, place], rel=1e-5)
     assert [np.float32(r["score"]) for r in records] == found[flags].tolist()
     parts = scorer.explain(raw[flags]).max(axis=1) / found[flags]
     np.testing.assert_allclose([r["top"][0][1] for r in records], parts, atol=1e-4)
@@ -621,15 +626,17 @@ def test_shares_of_columns_are_shares_whatever_the_sign_of_the_score(monkeypatch
     parts = np.array([[3.0, -1.0, 1.0], [-2.0, -1.0, np.inf]])
 
     class Stub:
-        features, normal_numbers, has_schema = ("a", "b", "c"), (), False
+        columns = features = ("a", "b", "c")
+        normal_numbers, has_schema = (), False
 
         def explain(self, rows):
             return parts
 
     scoring = score._Scoring(Stub(), argparse.Namespace(top=3, strict=False))
-    reasons = scoring._why(np.zeros((2, 3)), np.array([-5.0, 0.0]), np.ones(2, bool))
+    reasons = scoring._why(np.array([[7.0, 8.0, 9.0]] * 2), np.array([-5.0, 0.0]), np.ones(2, bool))
     assert reasons[0].top == [("a", 0.75), ("c", 0.25), ("b", 0.0)]
     assert [share for _, share in reasons[1].top] == [0.0, 0.0, 0.0]
+    assert reasons[0].values == [("a", 7.0), ("c", 9.0), ("b", 8.0)]
 
 
 @pytest.mark.parametrize("name", ["alerts.xlsx", "ALERTS.XLS", "alerts.ods"])
