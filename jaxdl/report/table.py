@@ -31,11 +31,13 @@ class Table:
         title: what it shows, with the split.
         rows: one mapping per row, column name -> cell; the first row gives the columns.
         digits: decimals of numbers that are not whole.
+        verbatim: cells are names and values of options or of data: they are never translated.
     """
 
     title: str
     rows: Sequence[Mapping[str, Cell]]
     digits: int = 3
+    verbatim: bool = False
 
     @property
     def columns(self) -> list[str]:
@@ -56,9 +58,7 @@ class Table:
         """
         cells = zip(*self.cells(), strict=True)
         columns = [
-            Column(
-                translate(name), [translate_cell(cell) for cell in column], self._is_numeric(name)
-            )
+            Column(translate(name), [self._told(cell) for cell in column], self._is_numeric(name))
             for name, column in zip(self.columns, cells, strict=True)
         ]
         return table_text(translate(self.title), columns, width, whole_title)
@@ -79,11 +79,15 @@ class Table:
             f'<th class="{side}">{html.escape(translate(c))}</th>'
             for side, c in zip(sides, self.columns, strict=True)
         )
-        body = "".join(f"<tr>{_html_cells(line, sides)}</tr>" for line in self.cells())
+        told = [[self._told(cell) for cell in line] for line in self.cells()]
+        body = "".join(f"<tr>{_html_cells(line, sides)}</tr>" for line in told)
         return (
             f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>"
         )
+
+    def _told(self, cell: str) -> str:
+        return cell if self.verbatim else translate_cell(cell)
 
     def _is_numeric(self, column: str) -> bool:
         return not isinstance(self.rows[0].get(column), str)
@@ -144,8 +148,7 @@ def _number(value: float, digits: int) -> str:
 
 def _html_cells(line: Sequence[str], sides: Sequence[str]) -> str:
     cells = []
-    for side, cell in zip(sides, line, strict=True):
-        text = translate_cell(cell)
+    for side, text in zip(sides, line, strict=True):
         short = " short" if side == "left" and len(text) <= SHORT else ""
         cells.append(f'<td class="{side}{short}">{html.escape(text)}</td>')
     return "".join(cells)

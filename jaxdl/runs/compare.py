@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxdl.report import Table, format_cell
-from jaxdl.runs.stored import StoredRun, cell_of, read_run
+from jaxdl.runs.stored import StoredRun, cell_of, option_name, read_run
 
 LEVEL = 0.95  # of the intervals
 DIFFERENCE = "difference (95 % interval)"
@@ -77,12 +77,17 @@ def _differing(title: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> 
         for name in dict.fromkeys([*one, *other])
         if one.get(name) != other.get(name)
     ]
-    return Table(title, rows) if rows else None
+    return Table(title, rows, verbatim=True) if rows else None
 
 
 def _options(one: StoredRun, other: StoredRun) -> Table | None:
-    labs = [{"lab": run.lab, **run.options} for run in (one, other)]
+    labs = [{"lab": run.lab, **_as_typed(run.options)} for run in (one, other)]
     return _differing("options that differ", *labs)
+
+
+def _as_typed(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by the names that they have on the command line."""
+    return {option_name(name): value for name, value in options.items()}
 
 
 def _data(one: StoredRun, other: StoredRun) -> Table | None:
@@ -154,13 +159,17 @@ def _line(one: np.ndarray, other: np.ndarray) -> dict[str, str] | None:
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         return line | {DIFFERENCE: "-"}
     if min(len(one), len(other)) < 2:
-        return line | {DIFFERENCE: _signed(float(other.mean() - one.mean()))}
+        whole = all(
+            np.issubdtype(cell.dtype, np.integer) and len(cell) == 1 for cell in (one, other)
+        )
+        difference = other.mean() - one.mean()
+        return line | {DIFFERENCE: _signed(int(difference) if whole else float(difference))}
     found = welch(one.astype(float), other.astype(float))
     interval = f"({_signed(found.low)} .. {_signed(found.high)}){' *' if found.clear else ''}"
     return line | {DIFFERENCE: f"{_signed(found.difference)} {interval}"}
 
 
-def _signed(value: float) -> str:
+def _signed(value: float | int) -> str:
     text = format_cell(value, 3)
     return f"+{text}" if value > 0 else text
 

@@ -13,7 +13,7 @@ from jaxdl.language import translate
 from jaxdl.report import format_cell
 from jaxdl.report.page import Section, page
 from jaxdl.report.table import SHORT
-from jaxdl.runs.stored import StoredRun, read_run
+from jaxdl.runs.stored import StoredRun, option_name, read_run
 
 INDEX = "index.html"
 OURS = "<!-- all runs of this folder, written by python run.py --index -->"
@@ -112,11 +112,10 @@ def _lab_table(folder: Path, runs: Sequence[StoredRun]) -> str:
     headlines = list(dict.fromkeys(name for run in runs for name in run.headline))
     names = [("left", "run"), *(("right", name) for name in headlines)]
     names += [("left", "data"), ("left", "picture"), ("left", "preset"), ("right", "seeds")]
-    names += [("left", name) for name in options]
+    names += [("left", option_name(name)) for name in options]
     names += [("right", "seconds"), ("left", "finished")]
     head = "".join(
-        f'<th class="{side}">{html.escape(translate(name.replace("_", " ")))}</th>'
-        for side, name in names
+        f'<th class="{side}">{html.escape(translate(name))}</th>' for side, name in names
     )
     rows = "".join(_row(folder, run, headlines, options) for run in runs)
     title = html.escape(translate(runs[0].results["title"]))

@@ -92,6 +92,15 @@ def read_run(folder: Path) -> StoredRun:
     return StoredRun(folder, config, results, machine)
 
 
+def option_name(name: str) -> str:
+    """A field of the options as it is typed.
+
+    >>> option_name("learning_rate")
+    '--learning-rate'
+    """
+    return f"--{name.replace('_', '-')}"
+
+
 def cell_of(value: Any) -> Cell:
     """A cell of a stored table as `jaxdl.report.Table` takes it: numbers as arrays over seeds."""
     if isinstance(value, bool) or value is None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxdl.errors import UserError
+from jaxdl.language import speaking
 from jaxdl.runs.compare import DIFFERENCE, comparison, print_comparison, welch
 from jaxdl.runs.stored import read_run
 from tests.runs.stored_runs import change, store_run
@@ -19,7 +20,7 @@ def test_what_differs_is_said_and_nothing_else(tmp_path):
     other = store_run(tmp_path / "other", (0.5, 0.6, 0.7), epochs=9, kind="simulated")
     change(other, "environment.json", versions={"jax": "0.10"})
     found = compared(one, other)
-    assert found["options that differ"] == [{"name": "epochs", "first": "3", "second": "9"}]
+    assert found["options that differ"] == [{"name": "--epochs", "first": "3", "second": "9"}]
     assert found["data that differ"] == [
         {
             "name": "data 1",
@@ -36,6 +37,26 @@ def test_what_differs_is_said_and_nothing_else(tmp_path):
     assert row["first"] == "0.300 ± 0.100"
     # t of 4 degrees is 2.776; the standard error is sqrt(2 * 0.1**2 / 3) = 0.0816
     assert row[DIFFERENCE] == "+0.300 (+0.073 .. +0.527) *"
+
+
+def test_names_and_values_of_options_are_never_translated(tmp_path):
+    one, other = store_run(tmp_path / "a", split="random"), store_run(tmp_path / "b", split="x")
+    with speaking("ko"):
+        (table,) = comparison(read_run(one), read_run(other))
+        text = table.text()
+    assert "다른 옵션" in text
+    assert text.splitlines()[-1].split() == ["--split", "random", "x"]
+    assert ">random<" in table.html()
+
+
+def test_counts_differ_by_whole_numbers(tmp_path):
+    folders = [store_run(tmp_path / name) for name in "ab"]
+    for folder, count in zip(folders, (68, 74), strict=True):
+        rows = [{"threshold": "3 sd", "FP": [count], "rate": 0.5, "mean": [count, count + 1]}]
+        change(folder, "results.json", tables=[{"title": "T", "rows": rows}])
+    found = {row["number"]: row[DIFFERENCE] for row in compared(*folders)["T"]}
+    assert found["FP"] == "+6"
+    assert found["mean"].startswith("+6.000 (")
 
 
 def test_the_same_run_twice_has_no_difference(tmp_path, capsys):

@@ -29,14 +29,14 @@ def test_runs_of_a_lab_stand_side_by_side_with_what_differs(tmp_path):
     store_run(tmp_path / "b", (0.5, 0.7), epochs=9, kind="simulated")
     store_run(tmp_path / "several" / "clustering", lab="clustering")
     page = write_index(tmp_path).read_text("utf-8")
-    header, *rows = (row for row in cells(page) if "epochs" in row or len(row) == 9)
+    header, *rows = (row for row in cells(page) if "--epochs" in row or len(row) == 9)
     assert header[:6] == ["run", "AUPRC", "data", "picture", "preset", "seeds"]
-    assert "widths" not in header  # the same in both
+    assert "--widths" not in header  # the same in both
     by_run = {row[0]: row for row in rows}
     assert by_run["a run"][1:3] == ["0.250 ± 0.071", "payments, real (abababab)"]
-    assert by_run["a run"][header.index("epochs")] == "3"
+    assert by_run["a run"][header.index("--epochs")] == "3"
     assert by_run["b"][1] == "0.600 ± 0.141"
-    assert by_run["b"][header.index("epochs")] == "9"
+    assert by_run["b"][header.index("--epochs")] == "9"
     assert by_run["b"][header.index("seconds")] == "12"
     assert 'href="a%20run/report.html"' in page
     assert 'src="a%20run/figures/errors.png"' in page
@@ -124,3 +124,12 @@ def test_in_korean(tmp_path):
     assert '<html lang="ko">' in page
     assert "비정상 거래 탐지" in page
     assert "finished runs" not in page
+
+
+def test_names_and_values_of_options_are_never_translated(tmp_path):
+    for name, split in (("a", "random"), ("b", "temporal")):
+        store_run(tmp_path / name, split=split)
+    with speaking("ko"):
+        page = write_index(tmp_path).read_text("utf-8")
+    assert '<th class="left">--split</th>' in page
+    assert ">random<" in page
