@@ -5,6 +5,7 @@ import dataclasses
 import io
 import itertools
 import re
+import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -63,25 +64,77 @@ def parse(module: Any, lab: str, argv: Sequence[str]) -> tuple[RunOptions, Any]:
     preset = peek(argv, "--preset") or "default"
     if preset not in presets:
         raise UserError(f"--preset {preset}: this lab has {', '.join(presets)}")
-    run_options = in_korean(RunOptions) if spoken() == "ko" else RunOptions
+    run_options = readable(in_korean(RunOptions) if spoken() == "ko" else RunOptions)
+    lab_options = readable(module.Config)
     omit = tyro.conf.OmitArgPrefixes
     args = dataclasses.make_dataclass(
         "Args",
-        [("run", Annotated[run_options, omit]), ("lab", Annotated[module.Config, omit])],
+        [("run", Annotated[run_options, omit]), ("lab", Annotated[lab_options, omit])],
         frozen=True,
     )
     parsed = typed(
         args,
         argv,
         (RunOptions, module.Config),
-        default=args(run_options(), presets[preset]),
+        default=args(run_options(), _values_as(lab_options, presets[preset])),
         prog=f"run.py experiments/{lab}.py",
         description=described(lab, module.__doc__ or ""),
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    check(parsed.run, RunOptions())
-    check(parsed.lab, presets["default"])
-    return parsed.run, parsed.lab
+    run, config = _values_as(RunOptions, parsed.run), _values_as(module.Config, parsed.lab)
+    check(run, RunOptions())
+    check(config, presets["default"])
+    return run, config
+
+
+def readable(options: type) -> Any:
+    """The same dataclass with a help that people can read.
+
+    An option that may be left out is shown as `PATH`, not `{None}|PATH`, and a default that is none
+    (None, "", no values) is not told: the text says what happens then.
+    """
+    from tyro.conf import arg
+
+    hints = typing.get_type_hints(options, include_extras=True)
+    fields = []
+    for field in dataclasses.fields(options):
+        told = arg(metavar=_placeholder(hints[field.name]), help_behavior_hint=_default_told)
+        kind = Annotated[hints[field.name], told]
+        fields.append((field.name, kind, field))
+    doc = options.__doc__ or ""
+    # dataclass makes one of all fields where there is none
+    own = {} if doc.startswith(f"{options.__name__}(") else {"__doc__": doc}
+    return dataclasses.make_dataclass(
+        options.__name__, fields, bases=(options,), namespace=own, frozen=True
+    )
+
+
+def _values_as(options: type, given: Any) -> Any:
+    """The values of one dataclass in another one with the same fields."""
+    return options(**{f.name: getattr(given, f.name) for f in dataclasses.fields(options)})
+
+
+def _placeholder(kind: Any) -> str | None:
+    """What stands for the value of an option that may be None; None: tyro's own words.
+
+    >>> _placeholder(Path | None), _placeholder(Literal["a", "b"] | None), _placeholder(int)
+    ('PATH', '{a,b}', None)
+    """
+    if typing.get_origin(kind) is Annotated:
+        kind = typing.get_args(kind)[0]
+    members = typing.get_args(kind)
+    if len(members) != 2 or type(None) not in members:
+        return None
+    (other,) = (member for member in members if member is not type(None))
+    if typing.get_origin(other) is Literal:
+        values = [str(value) for value in typing.get_args(other)]
+        between = " " if "," in values else ","
+        return "{" + between.join(values) + "}"
+    return str(getattr(other, "__name__", other)).upper()
+
+
+def _default_told(default: str) -> str:
+    return "" if default in ("None", "''", "") else f"(default: {default})"
 
 
 def typed(spec: Any, argv: Sequence[str], parts: Sequence[Any], **settings: Any) -> Any:
