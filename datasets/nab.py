@@ -1,23 +1,21 @@
-"""Time series of the Numenta Anomaly Benchmark (NAB v1.1, MIT licence), or your own CSV file.
+"""Time series of the Numenta Anomaly Benchmark (NAB v1.1, MIT licence).
 
 Source: https://github.com/numenta/NAB (Lavin and Ahmad 2015; Ahmad et al. 2017). A series is named
 as there, without suffix: `realKnownCause/nyc_taxi`. Published files are taken row by row as they
 are, because NAB scores rows: some repeat rows where the clocks changed, one goes back 55 minutes.
-Your own file has the columns `timestamp` and `value`; rows may be unevenly spaced, but a missing
-value and a time stamp that is repeated or out of order are refused, with the row.
+`--data-dir` may be a clone of the repository, or a part of one: series that are not there are not
+asked for, and their labels do not matter. A series of one's own is the business of
+`datasets.user_series`.
 
 Six series have a simulated twin: five days with a plateau from 9 to 18 h, and the taxi passengers.
 """
 
 import csv
-import hashlib
 import io
 import json
-import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +33,8 @@ from datasets.source import (
 from jaxdl.errors import nearest
 from jaxdl.hashing import arrays_digest
 
+REPOSITORY = "https://github.com/numenta/NAB"
 URL = "https://raw.githubusercontent.com/numenta/NAB/master/"
-MAX_BYTES = 256 * 1024 * 1024
 TIMES = "datetime64[s]"
 
 
@@ -45,7 +43,7 @@ class Series:
     """One time series.
 
     Attributes:
-        name: NAB's name without suffix, or the stem of the user's file.
+        name: NAB's name without suffix.
         time: datetime64[s], shape [n]. Rises strictly, except in NAB files named above.
         value: float64, shape [n], finite.
         labels: time stamps that people marked as anomalous.
@@ -73,32 +71,29 @@ class Series:
         return inside
 
 
-def load(request: Request, name: str, series_file: Path | None = None) -> Series:
-    """A NAB series by name, its simulated twin, or a file of the user.
+def load(request: Request, name: str) -> Series:
+    """A NAB series by name, or its simulated twin.
 
     Args:
         request: where to look.
-        name: such as "realKnownCause/nyc_taxi"; not used with `series_file`.
-        series_file: CSV file with the columns `timestamp` and `value`. It has no labels.
+        name: such as "realKnownCause/nyc_taxi".
 
     Raises:
-        DataError: an unknown name, no bytes and no twin, or a file that cannot be used.
+        DataError: an unknown name, no bytes and no twin, a file that cannot be used, or a data
+            folder in which the series should be and is not.
     """
-    if series_file is not None:
-        return _load_user_file(series_file)
     if request.source == "tfds":
         raise DataError("NAB is not in TensorFlow Datasets; use --source auto, real or simulated")
-    if not re.fullmatch(r"\w+/[\w.-]+", name, re.ASCII):
-        raise DataError(f"{name!r} is not a NAB name such as realKnownCause/nyc_taxi")
+    if name not in SHA256:
+        raise DataError(f"NAB has no series {name[:80]!r}; {_hint(name)}")
     if request.source == "simulated":
         return _simulated(name, "asked for")
-    found = find_all([_labels(), _windows(), _series(name)] if name in SHA256 else [], request)
-    if name not in SHA256:
-        found = _find_by_label_file(name, request)
+    found = find_all([_labels(), _windows(), _series(name)], request)
     if isinstance(found, Missing):
+        _refuse_a_broken_folder(request, found)
         return _simulated(name, found.reason)
     labels, windows, series = found
-    time, value = _parse(series.path, published=True)
+    time, value = _parse(series.path)
     return Series(
         name,
         time,
@@ -107,6 +102,34 @@ def load(request: Request, name: str, series_file: Path | None = None) -> Series
         [(_stamp(first), _stamp(last)) for first, last in _entry(windows.path, name)],
         provenance_of(f"NAB {name}", found, f"{len(value):,} rows"),
     )
+
+
+def available(request: Request) -> tuple[str, ...]:
+    """Names of the series that the data folder holds; of all where there is no such folder.
+
+    A folder may hold a part of the benchmark; a folder without any leaves all to be fetched.
+    """
+    held = [name for name in SHA256 if _in_folder(request, f"data/{name}.csv")]
+    return tuple(held or SHA256)
+
+
+def _in_folder(request: Request, filename: str) -> bool:
+    folder = request.folder()
+    return folder is not None and any((folder / top / filename).exists() for top in ("nab", "."))
+
+
+def _refuse_a_broken_folder(request: Request, found: Missing) -> None:
+    """Real data that should be there are not replaced by simulated ones without being asked.
+
+    Raises:
+        DataError: `--data-dir` was given, or the folder of `$JAXDL_DATA` holds parts of NAB.
+    """
+    begun = _in_folder(request, "nab") or _in_folder(request, _labels().filename)
+    if request.data_dir is not None or begun:
+        raise DataError(
+            f"{found.reason}; {request.folder()} should hold it, as a clone of {REPOSITORY} does; "
+            "--source simulated takes the simulated twin"
+        )
 
 
 def twins() -> tuple[str, ...]:
@@ -129,19 +152,10 @@ def _windows() -> Upstream:
     return Upstream("nab", path, URL + path, WINDOWS_SHA256)
 
 
-def _find_by_label_file(name: str, request: Request):
-    """A series without a known sum: NAB's label file has to name it before it is fetched."""
-    known = find_all([_labels(), _windows()], request)
-    if isinstance(known, Missing):
-        return known
-    names = [key.removesuffix(".csv") for key in _read_json(known[0].path)]
-    if name not in names:
-        stems = {each.rpartition("/")[2]: each for each in names}
-        near = nearest(name.rpartition("/")[2], stems)
-        hint = f"did you mean {stems[near]}?" if near else "see labels/combined_labels.json of NAB"
-        raise DataError(f"NAB has no series {name}; {hint}")
-    series = find_all([_series(name)], request)
-    return series if isinstance(series, Missing) else [*known, *series]
+def _hint(name: str) -> str:
+    stems = {each.rpartition("/")[2]: each for each in SHA256}
+    near = nearest(name.rpartition("/")[2], stems)
+    return f"did you mean {stems[near]}?" if near else "names are such as realKnownCause/nyc_taxi"
 
 
 def _read_json(path: Path) -> dict:
@@ -162,84 +176,16 @@ def _stamp(text: str) -> np.datetime64:
     return np.datetime64(datetime.fromisoformat(text).replace(microsecond=0), "s")
 
 
-def _load_user_file(path: Path) -> Series:
-    path = Path(path).expanduser()
-    time, value = _parse(path, published=False)
-    if len(value) < 2:
-        raise DataError("has fewer than two rows", file=path)
-    step = np.diff(time).astype(np.int64)
-    uneven = int((step != np.median(step)).sum())
-    detail = f"{path.name}, {len(value):,} rows, every {np.median(step):g} s"
-    detail += f", {uneven} steps of another length" if uneven else ""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    provenance = Provenance(path.stem, "user file", digest, detail)
-    return Series(path.stem, time, value, [], [], provenance)
-
-
-def _parse(path: Path, published: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Columns `timestamp` and `value`; published files may repeat a time or go back."""
+def _parse(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Columns `timestamp` and `value` of a published file, row by row."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"is larger than {MAX_BYTES >> 20} MiB", file=path)
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError("is not UTF-8 text", file=path) from error
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", file=path) from error
-    rows = csv.reader(io.StringIO(text))
-    header = [column.strip().lower() for column in next(rows, [])]
-    for column in ("timestamp", "value"):
-        if column not in header:
-            raise DataError("the first line must name it", file=path, row=1, column=column)
-    at, value_at = header.index("timestamp"), header.index("value")
-    times: list[datetime] = []
-    values: list[float] = []
-    try:
-        for row in rows:
-            if not row:
-                continue
-            if len(row) != len(header):
-                problem = f"has {len(row)} fields instead of {len(header)}"
-                raise DataError(problem, file=path, row=rows.line_num)
-            time = _parse_time(row[at], path, rows.line_num)
-            if times and not published and time <= times[-1]:
-                word = "repeats" if time == times[-1] else "is earlier than"
-                raise DataError(
-                    f"{row[at]} {word} the time stamp before it; sort the file and keep one row "
-                    "for each time",
-                    file=path,
-                    row=rows.line_num,
-                    column="timestamp",
-                )
-            times.append(time)
-            values.append(_parse_value(row[value_at], path, rows.line_num))
-    except csv.Error as error:
-        raise DataError(str(error), file=path, row=rows.line_num) from error
-    return np.array(times, TIMES), np.array(values, np.float64)
-
-
-def _parse_time(text: str, path: Path, row: int) -> datetime:
-    try:
-        time = datetime.fromisoformat(text.strip())
-    except ValueError:
-        problem = f"{text[:40]!r} is not a time such as 2014-07-01 00:30:00"
-        raise DataError(problem, file=path, row=row, column="timestamp") from None
-    if time.tzinfo is not None:
-        time = time.astimezone(UTC).replace(tzinfo=None)
-    return time.replace(microsecond=0)
-
-
-def _parse_value(text: str, path: Path, row: int) -> float:
-    if not text.strip():
-        problem = "is missing: leave the whole row out, or fill the value in"
-        raise DataError(problem, file=path, row=row, column="value")
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise DataError(f"{text[:40]!r} is not a finite number", file=path, row=row, column="value")
-    return value
+        rows = csv.reader(io.StringIO(path.read_text("utf-8-sig")))
+        next(rows)
+        pairs = [(datetime.fromisoformat(stamp), float(value)) for stamp, value in rows]
+    except (OSError, ValueError, StopIteration, csv.Error) as error:
+        raise DataError(f"is not a series of NAB ({error})", file=path) from error
+    times = [time.replace(microsecond=0) for time, _ in pairs]
+    return np.array(times, TIMES), np.array([value for _, value in pairs], np.float64)
 
 
 def _simulated(name: str, reason: str) -> Series:

@@ -1,6 +1,6 @@
-"""sha256 of files of the Numenta Anomaly Benchmark, as published in its repository (v1.1)."""
+"""sha256 of the files of the Numenta Anomaly Benchmark as published (v1.1, commit ea702d7)."""
 
-# The series whose sums are known here; any other name of NAB's label file is served as well.
+# All 58 series
 SHA256 = {
     "artificialNoAnomaly/art_daily_no_noise": (
         "ccb7743ac2de8ca110db4af796d11ba31a23ad448a28e353a935c15f637756bc"
@@ -86,6 +86,24 @@ SHA256 = {
     "realAWSCloudwatch/rds_cpu_utilization_e47b3b": (
         "6b712b922ab3b3404c5a629d64a570c390c99471ee8b9b0ff7665f553fda92c1"
     ),
+    "realAdExchange/exchange-2_cpc_results": (
+        "d869ab165254f3ee77ee21fd9fab2be1d07c1f80b8133cf01bbaf2d768c2ac64"
+    ),
+    "realAdExchange/exchange-2_cpm_results": (
+        "1f01b9438566d2fe1ac446faa202a395ac86db9240a1955bc1f118c8eada2a19"
+    ),
+    "realAdExchange/exchange-3_cpc_results": (
+        "e70b24dba107a2589657cb3feb9ca5605b4f3f7de49ff445f32f5991bc0bdbe5"
+    ),
+    "realAdExchange/exchange-3_cpm_results": (
+        "74d354a94fb1730e14b469c7c1c6e99c2ad69af53afdb85f65220bd3cf01ce4a"
+    ),
+    "realAdExchange/exchange-4_cpc_results": (
+        "d4c13abd6f28594dc446f22106562ebe917fdbe76170f60a500c2a402ecc09e2"
+    ),
+    "realAdExchange/exchange-4_cpm_results": (
+        "4e5c955b632145b77b93fba4a5e3bf615d47e00416e17091d64e05ae109c760e"
+    ),
     "realKnownCause/ambient_temperature_system_failure": (
         "230b68ccca20f59d562afd5d24ad52939c9b784386bed0054018358bf9120581"
     ),
@@ -105,6 +123,51 @@ SHA256 = {
     "realKnownCause/rogue_agent_key_updown": (
         "9797cfef477c13306f7a33874ab4d6cf700f8f2c7e5825a2a5bc02004370909a"
     ),
+    "realTraffic/TravelTime_387": (
+        "38e70e9ead8227fd023bff6e93247d5bc01ee008f781b921a156962419b399bb"
+    ),
+    "realTraffic/TravelTime_451": (
+        "7c174adfc457b201cd111d60688f7ec37eb7201c8080790dc41eeff477bd7345"
+    ),
+    "realTraffic/occupancy_6005": (
+        "cd357d7820d675074270fd976d4af1fc1e7854ecb764783028cbcb18d980c91d"
+    ),
+    "realTraffic/occupancy_t4013": (
+        "5663a8122a300360eb51fbbd0f21706da05af1af55262926d6a226bb6d071704"
+    ),
+    "realTraffic/speed_6005": "7976e7596cd1e579696c737576e96a26fe041484472ed7d0a463ce2b094d7aa7",
+    "realTraffic/speed_7578": "15ba994384730cb5a2e6818f17ded1430b40d92eb7a08e5b1a48a445c8c350f6",
+    "realTraffic/speed_t4013": "fa5532d6f7db36cadc73e657fd4dfef05cb1ec44d4010243b314d3f1bbd6a7b5",
+    "realTweets/Twitter_volume_AAPL": (
+        "826f5cf404c2890784a7824f7102fd00cb134a4948e12e44ec320d095cbbc217"
+    ),
+    "realTweets/Twitter_volume_AMZN": (
+        "234f5e63f19a62720dfb7ccfd6ecc8349b94d93b33ef8aafbdb17edda0b654f3"
+    ),
+    "realTweets/Twitter_volume_CRM": (
+        "e7133bf26479623d58fc7367107aea1cd7df6020420dece48b0eee4d26cdb28a"
+    ),
+    "realTweets/Twitter_volume_CVS": (
+        "f0bdc89cba3dd2265b47069187c750eeae18ef48f76f86067ee26ea1af9c3114"
+    ),
+    "realTweets/Twitter_volume_FB": (
+        "a7096bd646759486bda6796b5600cd33a4590f0842bf274ea7acba001b3ba591"
+    ),
+    "realTweets/Twitter_volume_GOOG": (
+        "3a39cc23d1ff6a0f234b55298d0c46c21d2e94ddb81a0dad9e1e46e3aaa9ec90"
+    ),
+    "realTweets/Twitter_volume_IBM": (
+        "4309bd56d28ddcbdc168e207da9717395fa2e9f74dba41fa768e0f7da8a116fa"
+    ),
+    "realTweets/Twitter_volume_KO": (
+        "f3aa8157043c6569911031535bd1f7a73b428b5a2d95238d79b9d5b88ceebbd2"
+    ),
+    "realTweets/Twitter_volume_PFE": (
+        "18d2804d6a5dae63fe711baaba9242dce38a32bfade3dcdee1d8a7c1a866e41b"
+    ),
+    "realTweets/Twitter_volume_UPS": (
+        "be50f06bbb9d020f37653c8c5cf19af63f77aa0019d8cf10849d91f4af455af4"
+    ),
 }
-LABELS_SHA256 = "49a1d1a760207eea73db92f6c4f39e5e69ea56270ff18b3d66b9d89d2858e128"
-WINDOWS_SHA256 = "36b5a05135d200858e1cdf61cb2c8319474051ab6b16b64836b1092f08e3122f"
+LABELS_SHA256 = "98724014c162fcfd4be605683517f194051a54e98756c53667bd33ddbc644d9b"
+WINDOWS_SHA256 = "1e1fbc4601321aad8d0f8b3784c8134299379f68f6c1f7777565f8ffd57ab6b1"

@@ -1,24 +1,18 @@
-"""NAB series: published files row by row, own files with clear errors, simulated twins."""
+"""NAB series: published files row by row, a clone of the repository, simulated twins."""
+
+import hashlib
+import json
+import re
 
 import numpy as np
 import pytest
 
-from datasets import nab
+from datasets import download, nab, source
 from datasets.source import DataError, Request
 
 TAXI = "realKnownCause/nyc_taxi"
 JUMP = "artificialWithAnomaly/art_daily_jumpsup"
 SIMULATED = Request("simulated")
-
-
-def write(tmp_path, text, encoding="utf-8"):
-    path = tmp_path / "own.csv"
-    path.write_bytes(text.encode(encoding) if isinstance(text, str) else text)
-    return path
-
-
-def own(path):
-    return nab.load(SIMULATED, "", path)
 
 
 @pytest.mark.parametrize("name", nab.twins())
@@ -62,52 +56,104 @@ def test_real_series_row_by_row(real_data):
     assert (np.diff(real("realKnownCause/machine_temperature_system_failure").time) < 0).any()
 
 
-def test_own_file_may_be_uneven_and_says_so(tmp_path):
-    rows = "\ufeffvalue,timestamp\r\n1,2020-01-01\r\n2,2020-01-01T00:05:00Z\r\n\r\n"
-    rows += "3,2020-01-01 00:20\r\n4,2020-01-01 01:25:00+01:00\r\n"
-    series = own(write(tmp_path, rows))
-    assert series.value.tolist() == [1, 2, 3, 4]
-    assert str(series.time[-1]) == "2020-01-01T00:25:00"
-    assert series.step_seconds == 300
-    assert series.provenance.kind == "user file"
-    assert "1 steps of another length" in series.provenance.detail
-    assert series.labels == series.windows == []
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("time,value\n", ["row 1", "timestamp"]),
-        ("", ["row 1", "timestamp"]),
-        ("timestamp,value\n2020-01-01,1\n", ["fewer than two rows"]),
-        ("timestamp,value\n2020-01-01,\n", ["row 2", "column value", "missing"]),
-        ("timestamp,value\n2020-01-01,nan\n", ["row 2", "column value", "finite"]),
-        ("timestamp,value\n2020-01-01,1e999\n", ["row 2", "column value"]),
-        ("timestamp,value\n2020-01-01,x\n", ["row 2", "column value"]),
-        ("timestamp,value\nyesterday,1\n", ["row 2", "column timestamp", "yesterday"]),
-        ("timestamp,value\n2020-01-01,1,2\n", ["row 2", "3 fields"]),
-        ("timestamp,value\n2020-01-02,1\n2020-01-01,2\n", ["row 3", "earlier"]),
-        ("timestamp,value\n2020-01-01,1\n2020-01-01,2\n", ["row 3", "repeats"]),
-        (b"timestamp,value\n\xff\xfe,1\n", ["UTF-8"]),
-    ],
-)
-def test_bad_own_files_name_the_place(tmp_path, text, words):
-    with pytest.raises(DataError) as error:
-        own(write(tmp_path, text))
-    message = str(error.value)
-    assert "\n" not in message
-    assert all(word in message for word in ["own.csv", *words])
-
-
-def test_other_refusals(tmp_path):
-    with pytest.raises(DataError, match="cannot be read"):
-        own(tmp_path / "absent.csv")
+def test_other_refusals():
     with pytest.raises(DataError, match="twins"):
         nab.load(SIMULATED, "realTweets/Twitter_volume_AAPL")
-    with pytest.raises(DataError, match="not a NAB name"):
+    with pytest.raises(DataError, match=r"no series '\.\./\.\./etc/passwd'; names are such as"):
         nab.load(Request(), "../../etc/passwd")
+    with pytest.raises(DataError, match="did you mean realKnownCause/nyc_taxi"):
+        nab.load(Request(), "realKnownCause/nyc_taxis")
     with pytest.raises(DataError, match="TensorFlow Datasets"):
         nab.load(Request("tfds"), TAXI)
+
+
+# ---- a clone of the benchmark ------------------------------------------------------------------
+
+OTHER = "realTweets/Twitter_volume_AAPL"
+
+
+def made_up_clone(folder, monkeypatch, names=(TAXI, JUMP)):
+    """A folder laid out as the repository, with sums of its own in the place of the published."""
+    windows = [["2020-01-01 00:10:00.000000", "2020-01-01 00:20:00.000000"]]
+    labels = {f"{name}.csv": ["2020-01-01 00:15:00"] for name in (TAXI, JUMP, OTHER)}
+    files = {
+        "README.md": "a clone",
+        "labels/combined_labels.json": json.dumps(labels),
+        "labels/combined_windows.json": json.dumps(dict.fromkeys(labels, windows)),
+        "config/profiles.json": "{}",
+    }
+    rows = [f"2020-01-01 00:{5 * i:02}:00,{i}.5" for i in range(12)]
+    for name in names:
+        files[f"data/{name}.csv"] = "\n".join(["timestamp,value", *rows])
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    for name in names:
+        monkeypatch.setitem(nab.SHA256, name, sums[f"data/{name}.csv"])
+    monkeypatch.setattr(nab, "LABELS_SHA256", sums["labels/combined_labels.json"])
+    monkeypatch.setattr(nab, "WINDOWS_SHA256", sums["labels/combined_windows.json"])
+    return folder
+
+
+@pytest.fixture
+def no_network(monkeypatch, tmp_path):
+    """No bytes but those of the folder."""
+
+    def unavailable(*arguments):
+        raise download.Unavailable("cannot be reached")
+
+    monkeypatch.setattr(source, "_download", unavailable)
+    monkeypatch.setenv("JAXDL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("JAXDL_DATA", raising=False)
+
+
+def test_all_58_series_have_a_published_sum():
+    assert len(nab.SHA256) == 58
+    assert len({*nab.SHA256.values(), nab.LABELS_SHA256, nab.WINDOWS_SHA256}) == 60
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in nab.SHA256.values())
+
+
+@pytest.mark.parametrize("below", ["", "nab"])
+def test_a_clone_works_as_it_is_and_a_part_is_a_part(tmp_path, monkeypatch, no_network, below):
+    made_up_clone(tmp_path / "clone" / below, monkeypatch)
+    request = Request("auto", tmp_path / "clone")
+    series = nab.load(request, JUMP)
+    assert series.provenance.kind == "real"
+    assert series.value.tolist() == [i + 0.5 for i in range(12)]
+    assert series.in_window().nonzero()[0].tolist() == [2, 3, 4]
+    assert nab.available(request) == (JUMP, TAXI)
+    assert len(nab.available(Request("auto"))) == 58
+
+
+def test_a_broken_clone_is_an_error_and_not_a_simulated_series(tmp_path, monkeypatch, no_network):
+    clone = made_up_clone(tmp_path / "clone", monkeypatch)
+    request = Request("auto", clone)
+    (clone / f"data/{JUMP}.csv").unlink()
+    with pytest.raises(DataError, match=r"no local data/.*jumpsup.*--source simulated"):
+        nab.load(request, JUMP)
+    (clone / f"data/{TAXI}.csv").write_text("timestamp,value\n")
+    with pytest.raises(DataError, match="sha256"):
+        nab.load(request, TAXI)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="should hold it"):
+        nab.load(Request("auto", tmp_path / "empty"), JUMP)
+    monkeypatch.setenv("JAXDL_DATA", str(clone))
+    with pytest.raises(DataError, match="should hold it"):
+        nab.load(Request("auto"), JUMP)
+    # a folder of other data sets, or none, leaves the twin, and the first line says so
+    monkeypatch.setenv("JAXDL_DATA", str(tmp_path / "empty"))
+    assert "simulated twin" in nab.load(Request("auto"), JUMP).provenance.line()
+
+
+def test_a_damaged_published_file_is_one_line(tmp_path, monkeypatch, no_network):
+    clone = made_up_clone(tmp_path / "clone", monkeypatch)
+    text = "timestamp,value\n2020-01-01 00:00:00,x\n"
+    (clone / f"data/{TAXI}.csv").write_text(text)
+    monkeypatch.setitem(nab.SHA256, TAXI, hashlib.sha256(text.encode()).hexdigest())
+    with pytest.raises(DataError, match="is not a series of NAB"):
+        nab.load(Request("auto", clone), TAXI)
 
 
 def test_a_local_file_must_have_the_published_sum(tmp_path):
