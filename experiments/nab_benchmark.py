@@ -14,6 +14,13 @@ the earlier in a labelled window it comes, the more it earns, and each false ala
 
     python run.py experiments/nab_benchmark.py --seeds 3
     python run.py experiments/nab_benchmark.py --preset quick
+    python run.py experiments/nab_benchmark.py --data-dir CLONE_OF_NAB
+    python run.py experiments/nab_benchmark.py --series my.csv --alerts-per-week 2
+
+With --series only the streaming detector runs, over a series of your own, from its first row to its
+last; the threshold is chosen on the earlier half. It leaves incidents.csv and incidents.jsonl
+(start, end, peak, score, columns), a figure of them, and detector.npz, which knows the history:
+`python -m jaxdl.live RUN -` goes on with it.
 
 Reference: published, whole corpus, threshold chosen on labels: 74.9 (ARTime), 70 (HTM); best on
 nyc_taxi 88.3. Expected (real data, no labels): 70 (standard), 89 on nyc_taxi and 93 on
@@ -24,30 +31,43 @@ Runtime: 5 minutes with three seeds on one CPU core, quick 20 s.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 
+import jax
 import numpy as np
 from jaxtyping import Bool, Float
 from tqdm import tqdm
 
-from datasets import nab
-from datasets.source import Provenance
+from datasets import nab, user_series
+from datasets.source import Provenance, Request
 from jaxdl import optim
 from jaxdl.errors import UserError
 from jaxdl.figures.base import Figure
-from jaxdl.figures.series import flagged_points
+from jaxdl.figures.series import flagged_points, incidents_over_time
 from jaxdl.models.layers import convolves
 from jaxdl.models.window_autoencoder import ConvAutoencoder, LSTMAutoencoder, lecture_net
 from jaxdl.report import Results, Table
 from jaxdl.report.table import Cell
 from jaxdl.runs import Run
-from jaxdl.timeseries import nab_score, streaming, vus_pr, window_detectors, windows
+from jaxdl.serving import live_export
+from jaxdl.serving.live_clock import LiveState, Memory, Ongoing
+from jaxdl.serving.live_detector import StreamingDetector
+from jaxdl.stamps import rows_of_a_day
+from jaxdl.timeseries import (
+    incidents,
+    nab_score,
+    streaming,
+    vus_pr,
+    window_detectors,
+    windows,
+)
 from jaxdl.timeseries.streaming import SeriesScores, SeriesValues
 from jaxdl.training import Fitted, Task, module_functions
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(user_series.SeriesFile):
     only_twins: bool = False
     """Only the six series that have a simulated twin."""
     window: int = 48
@@ -68,13 +88,23 @@ class Config:
     """Label-free threshold of the window detectors: rarer than once in 10**this many rows."""
     other_thresholds: tuple[float, ...] = (1.0, 1.1, 1.15, 1.25, 1.3, 1.4)
     """Shown beside the streaming detector's own, to see how much hangs on it."""
+    alerts_per_week: float | None = None
+    """With --series: the threshold under which the earlier half has so many incidents a week."""
+    false_alarm_rate: float | None = None
+    """With --series: the threshold that this share of the earlier half's rows is above."""
+    season_rows: int | None = None
+    """With --series: rows after which the series repeats itself; else a day, or as it looks."""
 
 
 PRESETS = {"quick": Config(only_twins=True, epochs=1, lstm_epochs=0, batch_size=256)}
 
 
 def main(config: Config, run: Run) -> Results:
-    series = load_series(config, run)
+    own = config.load_series(run.source)
+    if own is not None:
+        return own_series(config, run, own)
+    refuse_options_of_a_series(config)
+    series = load_corpus(config, run)
     check_sizes(config, [len(each.value) for each in series])
     corpus = describe(series)
 
@@ -124,16 +154,29 @@ def main(config: Config, run: Run) -> Results:
 # ---- data ----------------------------------------------------------------------------------------
 
 
-def load_series(config: Config, run: Run) -> list[nab.Series]:
-    """All series with known sums, or the twins where there are no real bytes."""
-    first = nab.load(run.source, nab.twins()[0])
-    simulated = first.provenance.kind == "simulated"
-    names = nab.twins() if simulated or config.only_twins else tuple(nab.SHA256)
-    series = [nab.load(run.source, name) for name in names]
+def load_corpus(config: Config, run: Run) -> list[nab.Series]:
+    """The series that the data folder holds, all 58 where there is none, or the twins.
+
+    Raises:
+        UserError: `--only-twins`, and the data folder holds none of them.
+    """
+    assert isinstance(run.source, Request)
+    request, names = run.source, nab.available(run.source)
+    if config.only_twins:
+        names = tuple(name for name in names if name in nab.twins())
+    if not names:
+        raise UserError("--only-twins: the data folder holds none of the six; leave it out")
+    first = nab.load(run.source, names[0])
+    kind = first.provenance.kind
+    if kind == "simulated":
+        names = nab.twins()
+    else:  # what is begun with real series is not finished with simulated ones
+        request = Request("real", run.source.data_dir)
+    series = [nab.load(request, name) for name in names]
     digest = hashlib.sha256("".join(s.provenance.sha256 for s in series).encode()).hexdigest()
     rows = sum(len(s.value) for s in series)
     detail = f"{len(series)} series, {rows:,} rows, {sum(len(s.windows) for s in series)} windows"
-    run.uses(Provenance("NAB", first.provenance.kind, digest, detail))
+    run.uses(Provenance("NAB", kind, digest, detail))
     return series
 
 
@@ -387,6 +430,226 @@ def mean_vus_pr(detector: Detector, corpus: Corpus, seed: int) -> float:
     return float(np.mean(values))
 
 
+# ---- a series of one's own -----------------------------------------------------------------------
+
+LEAST_ALERTS = 1.0  # expected in the earlier half
+
+
+@dataclass(frozen=True)
+class History:
+    """The streaming detector over a series of one's own.
+
+    Attributes:
+        own: the series.
+        day: rows in a season.
+        states: of each column, after the last row.
+        by_column: scores, [columns, rows].
+        earlier: rows of the first half that have a score.
+        later: the rows of the second half.
+    """
+
+    own: user_series.UserSeries
+    day: int
+    states: tuple[streaming.State, ...]
+    by_column: Float[np.ndarray, "columns n"]
+    earlier: slice
+    later: slice
+
+    @property
+    def score(self) -> Float[np.ndarray, " n"]:
+        """The highest of the columns."""
+        return self.by_column.max(axis=0)
+
+    def weeks(self, rows: slice) -> float:
+        """How many weeks of rows."""
+        return len(self.own.tick[rows]) * (self.own.step / timedelta(weeks=1))
+
+    def incidents(self, rule: incidents.Rule, rows: slice) -> list[incidents.Incident]:
+        """Those that begin in these rows."""
+        tick = self.own.tick
+        found = incidents.find(self.score, rule, tick)
+        return [each for each in found if tick[rows][0] <= each.first <= tick[rows][-1]]
+
+
+def refuse_options_of_a_series(config: Config) -> None:
+    """Raises UserError where an option makes no sense without --series."""
+    for option in ("alerts_per_week", "false_alarm_rate", "season_rows"):
+        if getattr(config, option) is not None:
+            raise UserError(f"--{option.replace('_', '-')} is for a file: give --series FILE")
+
+
+def own_series(config: Config, run: Run, own: user_series.UserSeries) -> Results:
+    """Incidents of a series, and the detector for what comes after it."""
+    check_rates(config)
+    run.uses(own.provenance)
+    day, why = season(config, own)
+    remarks = [*own.remarks, why]
+    for remark in remarks:
+        run.say(f"series: {remark}")
+    history = run_over(own, day)
+    threshold, asked = chosen_threshold(config, history)
+    detector = StreamingDetector(own.columns, day, threshold)
+    rule = detector.rule
+    found, memory = incidents.follow(history.score, rule, own.tick)
+    promise = promise_line(asked, history, rule)
+    run.say(promise)
+
+    columns = history.by_column
+    rows = incidents.table(found, own.time, own.columns, columns, threshold, own.tick)
+    state = live_state_after(history, memory, rows_above(columns, threshold))
+    title = "Incidents; times are UTC"
+    place = np.searchsorted(own.tick, [[each.first, each.last] for each in found])
+    draw = partial(
+        incidents_over_time,
+        own.time,
+        dict(zip(own.columns, own.value.T, strict=True)),
+        history.score,
+        threshold,
+        [(own.time[first], own.time[last]) for first, last in place],
+    )
+    summary = {
+        "rows": len(own.tick),
+        "columns": len(own.columns),
+        "rows in a season": day,
+        "threshold": threshold,
+        "incidents": len(found),
+        "earlier half, a week": len(history.incidents(rule, history.earlier))
+        / history.weeks(history.earlier),
+        "later half, a week": len(history.incidents(rule, history.later))
+        / history.weeks(history.later),
+    }
+    tables = [Table("Streaming detector, label-free, from the first row to the last", [summary], 3)]
+    return Results(
+        tables=[*tables, *([Table(title, rows, 3)] if rows else [])],
+        figures={"incidents": draw},
+        headline={"incidents": len(found)},
+        notes=[*remarks, promise],
+        files={
+            "incidents.csv": lambda origin: incidents.csv_bytes(rows),
+            "incidents.jsonl": lambda origin: incidents.json_lines(rows),
+            live_export.DETECTOR_FILE: partial(live_export.pack_streaming, detector, state),
+        },
+    )
+
+
+def check_rates(config: Config) -> None:
+    """Raises UserError where a rate is out of its range, or both are given."""
+    if config.alerts_per_week is not None and config.false_alarm_rate is not None:
+        raise UserError("give --alerts-per-week or --false-alarm-rate, not both")
+    if config.alerts_per_week is not None and not config.alerts_per_week > 0:
+        raise UserError(f"--alerts-per-week {config.alerts_per_week}: give more than 0")
+    if config.false_alarm_rate is not None and not 0 < config.false_alarm_rate < 1:
+        raise UserError(f"--false-alarm-rate {config.false_alarm_rate}: between 0 and 1")
+
+
+def season(config: Config, own: user_series.UserSeries) -> tuple[int, str]:
+    """Rows in a season, and why: as asked, a day where there are three, else as the series looks.
+
+    Raises:
+        UserError: the series is shorter than three seasons.
+    """
+    rows = int(own.tick[-1]) + 1
+    if config.season_rows is not None:
+        day, why = config.season_rows, "as asked"
+    elif 3 * rows_of_a_day(own.step) <= rows:
+        day, why = rows_of_a_day(own.step), "a day"
+    else:
+        column = own.for_windows().value[:, 0]
+        day = vus_pr.period(column[~np.isnan(column)])
+        why = "less than three days, so the highest autocorrelation; --season-rows sets it"
+    if 3 * day > len(own.tick):
+        raise UserError(
+            f"{len(own.tick):,} rows are less than three seasons of {day:,} ({why}): give a longer "
+            "series, or --season-rows"
+        )
+    return day, f"season: {day:,} rows ({why}); scores begin after one"
+
+
+def run_over(own: user_series.UserSeries, day: int) -> History:
+    """The detector from the first row to the last, column by column."""
+    advance = jax.jit(streaming.advance_on_ticks)
+    missing = streaming.missing_ticks(own.tick, day)
+    states, scores = [], []
+    for column in tqdm(own.value.T, "columns", leave=False, disable=None):
+        start = streaming.start(day, min(day, streaming.MOST_SLOTS))
+        state, of_column, _ = advance(start, column, missing)
+        states.append(state)
+        scores.append(np.asarray(of_column))
+    half, n = len(own.tick) // 2, len(own.tick)
+    scored = int(np.searchsorted(own.tick, day))
+    earlier = slice(min(scored, half - 1), half)
+    return History(own, day, tuple(states), np.stack(scores), earlier, slice(half, n))
+
+
+def chosen_threshold(config: Config, history: History) -> tuple[float, str]:
+    """The threshold, and what was asked.
+
+    Raises:
+        UserError: the earlier half holds less than one of the alerts asked for, or has no score
+            that differs from others.
+    """
+    scores, tick = history.score[history.earlier], history.own.tick[history.earlier]
+    if config.alerts_per_week is None and config.false_alarm_rate is None:
+        return streaming.DEFAULT.threshold, "the detector's own threshold"
+    if len(np.unique(scores)) < 2:
+        raise UserError("the earlier half has no scores to choose a threshold by")
+    if config.false_alarm_rate is not None:
+        value = float(np.quantile(scores, 1 - config.false_alarm_rate))
+        return value, f"asked: {config.false_alarm_rate:.3g} of rows above the threshold"
+    assert config.alerts_per_week is not None
+    weeks = history.weeks(history.earlier)
+    alerts = config.alerts_per_week * weeks
+    if alerts < LEAST_ALERTS:
+        raise UserError(
+            f"--alerts-per-week {config.alerts_per_week:g}: the earlier {weeks:.3g} weeks hold "
+            f"{alerts:.2g} of them; ask for more than {LEAST_ALERTS / weeks:.2g}, or give a longer "
+            "series"
+        )
+    rule = streaming.incident_rule(history.day)
+    value = incidents.threshold_for_alerts(scores, rule, alerts, tick)
+    return value, (
+        f"asked: {config.alerts_per_week:g} alerts a week, by {alerts:.3g} incidents of the "
+        f"earlier half, so give or take {1 / np.sqrt(alerts):.0%}"
+    )
+
+
+def promise_line(asked: str, history: History, rule: incidents.Rule) -> str:
+    """What was asked for, and what came of it on the later half."""
+    above = (history.score[history.later] > np.float32(rule.threshold)).mean()
+    found, weeks = len(history.incidents(rule, history.later)), history.weeks(history.later)
+    return (
+        f"{asked}; threshold {rule.threshold:.4g}; realised on the later half: {found} incidents "
+        f"in {weeks:.3g} weeks, {found / weeks:.3g} a week; {above:.3g} of rows above the threshold"
+    )
+
+
+def rows_above(
+    by_column: Float[np.ndarray, "columns n"], threshold: float
+) -> Bool[np.ndarray, "columns n"]:
+    """Where a column has a score above the threshold."""
+    return by_column > np.float32(threshold)
+
+
+def live_state_after(
+    history: History, memory: incidents.Memory, above: Bool[np.ndarray, "columns n"]
+) -> LiveState:
+    """Where a live series goes on: behind the last row of the history."""
+    own, latest = history.own, memory.latest
+    moments = own.time.tolist()
+    ongoing = Ongoing(memory)
+    if latest.first >= 0:
+        first, last, peak = np.searchsorted(own.tick, latest[:3]).tolist()
+        which = above[:, first : last + 1].any(axis=1)
+        ongoing = Ongoing(
+            memory,
+            (moments[first], moments[last], moments[peak]),
+            tuple(which.tolist()),
+            told=False,
+        )
+    rows = int(history.states[0].rows)
+    return LiveState(own.step, history.day, Memory(history.states, rows, moments[-1], ongoing))
+
+
 # ---- what we see ---------------------------------------------------------------------------------
 
 
@@ -432,7 +695,8 @@ def draw_alarms(
         alarms: series -> rows in which an alarm begins.
     """
     shown = [s for s in series if s.windows][:12] + [s for s in series if "taxi" in s.name]
-    panels, spans = {}, {}
+    panels: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    spans: dict[str, list[tuple[int, int]]] = {}
     for s in shown:
         panels[s.name] = (s.value, alarms[s.name])
         spans[s.name] = []

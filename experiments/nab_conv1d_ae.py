@@ -29,8 +29,13 @@ and with it a window that holds one bad point stands out enough to find the ends
 the absolute error not always.
 
     python run.py experiments/nab_conv1d_ae.py --seeds 10
-    python run.py experiments/nab_conv1d_ae.py --series my.csv --window 48
+    python run.py experiments/nab_conv1d_ae.py --series my.csv --window 48 --alerts-per-week 2
     python run.py experiments/nab_conv1d_ae.py --preset quick
+
+With --series the first half of a series of your own is learnt and the second tested, also with
+several columns of values. Uneven, missing and repeated stamps are put on an even clock, and the run
+says how. It leaves incidents.csv and incidents.jsonl (start, end, peak, score, columns), a figure
+of them, and scorer.jaxdl for `python -m jaxdl.live RUN -`.
 
 Reference: the published notebook has 9,313 parameters and finds 107 points, none of them false
 (n = 1). Expected (n = 10, real data): with either net the sound protocol with MSE finds 108 of 108
@@ -40,41 +45,44 @@ in half of the seeds.
 Runtime: 25 minutes for ten seeds of both nets on one busy CPU core, quick 20 s.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int, Shaped
 from sklearn.decomposition import PCA
 
-from datasets import nab
+from datasets import nab, user_series
 from jaxdl import optim
-from jaxdl.anomaly import thresholds
+from jaxdl.anomaly import detectors, thresholds
+from jaxdl.anomaly.thresholds import Threshold
 from jaxdl.errors import UserError
 from jaxdl.figures.base import Axes, Figure, subplots
 from jaxdl.figures.curves import loss_curves
 from jaxdl.figures.decisions import histogram
-from jaxdl.figures.series import flagged_points, series
+from jaxdl.figures.series import flagged_points, incidents_over_time, series
 from jaxdl.models import conv1d, window_autoencoder
 from jaxdl.report import Results, Table
 from jaxdl.report.table import Cell
 from jaxdl.runs import Run
-from jaxdl.timeseries import windows
+from jaxdl.serving import export, scorer_file
+from jaxdl.serving.live_detector import leading_columns
+from jaxdl.tables.schema import nearly_constant
+from jaxdl.timeseries import incidents, windows
 from jaxdl.training import Fitted, Task, module_functions
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(user_series.SeriesFile):
     train_series: str = "artificialNoAnomaly/art_daily_small_noise"
     """NAB series to learn from."""
     test_series: str = "artificialWithAnomaly/art_daily_jumpsup"
     """NAB series to look for anomalies in."""
-    series: Path | None = None
-    """Your own CSV (timestamp,value) instead: its first half is learnt, its second half tested."""
     window: int = 288
     """Points in a window; a multiple of 4."""
     epochs: int = 25
@@ -91,6 +99,8 @@ class Config:
     """Share of the series, at its end, that validates in the sound protocol."""
     alarm_rate: float = 0.01
     """Share of validation windows above the quantile threshold."""
+    alerts_per_week: float | None = None
+    """With --series, instead of --alarm-rate: so many incidents a week."""
     truth_above: float = 100.0
     """Test values above this are the true block (known only to the evaluation)."""
     keras_net: bool = True
@@ -105,31 +115,34 @@ PRESETS = {
 
 
 def main(config: Config, run: Run) -> Results:
-    train, test = load_series(config, run)
+    data = load_data(config, run)
+    train, test = data.train, data.test
     check_sizes(config, len(train), len(test))
+    check_alerts(config, data)
     scaled_train, scaled_test = standardise(train, test)
     published = published_protocol(scaled_train, config)
     sound = sound_protocol(scaled_train, config)
-    test_windows = windows.sliding(scaled_test, config.window)
+    test_windows, starts = whole_windows(scaled_test, config, "test")
 
     nets = {"lecture net": window_autoencoder.lecture_net()}
     if config.keras_net:
         nets["Keras net"] = window_autoencoder.keras_net()
-    fit_net = partial(fit_autoencoder, config, run, test_windows=test_windows)
-    detectors = []
+    fit_net = partial(fit_autoencoder, config, run, test_windows=test_windows, test_starts=starts)
+    fitted = []
     for name, net in nets.items():
-        detectors.append(fit_net(name, net, published, config.epochs))
+        fitted.append(fit_net(name, net, published, config.epochs))
         if config.untrained:
-            detectors.append(fit_net(name, net, sound, epochs=0))
-        detectors.append(fit_net(name, net, sound, config.epochs))
-    detectors.append(fit_pca(min(16, config.window // 2), sound, test_windows))
+            fitted.append(fit_net(name, net, sound, epochs=0))
+        fitted.append(fit_net(name, net, sound, config.epochs))
+    components = min(16, config.window // 2, len(sound.train_windows))
+    fitted.append(fit_pca(components, sound, test_windows, starts))
 
-    truth = test > config.truth_above if config.series is None else None
-    rows = [row for detector in detectors for row in table_rows(detector, truth)]
+    truth = test[:, 0] > config.truth_above if data.own is None else None
+    rows = [row for detector in fitted for row in table_rows(detector, truth, len(test))]
     title = "Flagged points of the test series; thresholds from training or validation windows only"
-    return Results(
+    results = Results(
         tables=[Table(title, rows, digits=4)],
-        figures=figures(train, test, scaled_test, detectors, truth),
+        figures=figures(train[:, 0], test[:, 0], scaled_test[:, 0], fitted, truth),
         headline=headline(rows),
         notes=[
             "Both protocols give back the weights of the best validation loss; the published "
@@ -137,25 +150,57 @@ def main(config: Config, run: Run) -> Results:
             "one was seen on this test series; the thresholds know nothing of it.",
         ],
     )
+    if data.own is None:
+        return results
+    trained = next(each for each in fitted if each.fitted and each.protocol is sound)
+    return with_incidents(results, config, run, data, trained, scaled_test)
 
 
 # ---- data ----------------------------------------------------------------------------------------
 
+Values = Float[np.ndarray, "n channels"]
 
-def load_series(
-    config: Config, run: Run
-) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]]:
+
+class Data(NamedTuple):
+    """What is learnt and what is tested.
+
+    Attributes:
+        train, test: the values.
+        columns: their names.
+        own: the user's series; None: they are NAB's.
+        test_time: datetime64 of the tested rows of the user's series.
+    """
+
+    train: Values
+    test: Values
+    columns: tuple[str, ...]
+    own: user_series.UserSeries | None = None
+    test_time: Shaped[np.ndarray, " m"] | None = None
+
+
+def load_data(config: Config, run: Run) -> Data:
     """The series to learn from and the series to test; a user's file is cut in half."""
-    if config.series is not None:
-        own = nab.load(run.source, "", config.series)
-        run.uses(own.provenance)
-        half = len(own.value) // 2
-        return own.value[:half], own.value[half : 2 * half]
-    train = nab.load(run.source, config.train_series)
-    test = nab.load(run.source, config.test_series)
-    run.uses(train.provenance)
-    run.uses(test.provenance)
-    return train.value, test.value
+    own = config.load_series(run.source)
+    if own is None:
+        if config.alerts_per_week is not None:
+            raise UserError("--alerts-per-week is for a series with a clock: give --series FILE")
+        train = nab.load(run.source, config.train_series)
+        test = nab.load(run.source, config.test_series)
+        run.uses(train.provenance)
+        run.uses(test.provenance)
+        return Data(train.value[:, None], test.value[:, None], ("value",))
+    run.uses(own.provenance)
+    for remark in own.remarks:
+        run.say(f"series: {remark}")
+    even = own.for_windows()
+    half = len(even.value) // 2
+    varies = [not nearly_constant(column[~np.isnan(column)]) for column in even.value[:half].T]
+    if any(varies) and not all(varies):
+        constant = [name for name, kept in zip(own.columns, varies, strict=True) if not kept]
+        run.say(f"series: left out, since it does not vary: {', '.join(constant)}")
+    value = even.value[:, varies] if any(varies) else even.value
+    columns = tuple(name for name, kept in zip(own.columns, varies, strict=True) if kept)
+    return Data(value[:half], value[half:], columns or own.columns, own, even.time[half:])
 
 
 def check_sizes(config: Config, train_points: int, test_points: int) -> None:
@@ -170,6 +215,8 @@ def check_sizes(config: Config, train_points: int, test_points: int) -> None:
     for option, share in (("valid-share", valid_share), ("alarm-rate", alarm_rate)):
         if not 0 < share < 1:
             raise UserError(f"--{option} {share}: give a number between 0 and 1")
+    if config.alerts_per_week is not None and not config.alerts_per_week > 0:
+        raise UserError(f"--alerts-per-week {config.alerts_per_week}: give more than 0")
     learning = learning_points(train_points, valid_share)
     validating = train_points - learning
     enough_to_learn = min(learning, test_points) >= 2 * window
@@ -182,31 +229,79 @@ def check_sizes(config: Config, train_points: int, test_points: int) -> None:
         )
 
 
+def check_alerts(config: Config, data: Data) -> None:
+    """Whether the validation windows hold at least one of the alerts asked for.
+
+    Raises:
+        UserError: they do not.
+    """
+    if config.alerts_per_week is None:
+        return
+    rows = len(data.train) - learning_points(len(data.train), config.valid_share)
+    weeks = weeks_of(data, rows - config.window + 1)
+    alerts = config.alerts_per_week * weeks
+    if alerts < 1:
+        raise UserError(
+            f"--alerts-per-week {config.alerts_per_week:g}: the {7 * weeks:.3g} days that validate "
+            f"hold {alerts:.2g} of them; ask for more than {1 / weeks:.2g}, or give a longer series"
+        )
+
+
 def learning_points(points: int, valid_share: float) -> int:
     """How many points of the training series the sound protocol learns from."""
     return round((1 - valid_share) * points)
 
 
-def standardise(
-    train: Float[np.ndarray, " n"], test: Float[np.ndarray, " m"]
-) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]]:
-    """Both series minus the mean of the first, divided by its standard deviation.
+def standardise(train: Values, test: Values) -> tuple[Values, Values]:
+    """Both series minus the mean of the first, divided by its standard deviation, by column.
 
     Raises:
-        UserError: the first series is constant, or a value does not fit into float32.
+        UserError: a column of the first series is constant, or a value does not fit into float32.
     """
+    mean, deviation = moments(train)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        mean, deviation = train.mean(), train.std(ddof=1)
         scaled_train, scaled_test = (train - mean) / deviation, (test - mean) / deviation
-        farthest = np.abs(np.append(scaled_train, scaled_test)).max()
-    if not (np.isfinite(deviation) and farthest < np.finfo(np.float32).max):  # NaN is not less
-        raise UserError("the series to learn from is constant, or its values are out of all range")
+        farthest = np.nanmax(np.abs(np.concatenate([scaled_train, scaled_test])), axis=0)
+    # infinity and NaN are not less
+    good = np.isfinite(deviation) & (deviation > 0) & (farthest < np.finfo(np.float32).max)
+    if not good.all():
+        raise UserError(
+            "a column of the series to learn from is constant, or its values are out of all range"
+        )
     return scaled_train, scaled_test
 
 
-# ---- the two protocols ---------------------------------------------------------------------------
+def moments(
+    train: Values,
+) -> tuple[Float[np.ndarray, " channels"], Float[np.ndarray, " channels"]]:
+    """Mean and standard deviation of each column, gaps left out."""
+    known = [column[~np.isnan(column)] for column in train.T]
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = [column.mean() for column in known]
+        deviations = [column.std(ddof=1) for column in known]
+    return np.array(means), np.array(deviations)
 
-Windows = Float[np.ndarray, "windows window 1"]
+
+Windows = Float[np.ndarray, "windows window channels"]
+Starts = Int[np.ndarray, " windows"]
+
+
+def whole_windows(scaled: Values, config: Config, use: str) -> tuple[Windows, Starts]:
+    """Windows that cross no gap, and the point where each begins.
+
+    Raises:
+        UserError: hardly any is left.
+    """
+    x, start = windows.without_gaps(scaled, config.window)
+    least = max(config.window, 1 / config.alarm_rate) if use == "validate" else config.window
+    if np.isnan(scaled).any() and len(x) < least:
+        raise UserError(
+            f"gaps leave {len(x)} windows of {config.window} rows to {use}: use a smaller --window"
+        )
+    return x, start
+
+
+# ---- the two protocols ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -232,9 +327,9 @@ class Protocol:
     flagged_points: Callable[[Bool[np.ndarray, " windows"], int], Bool[np.ndarray, " n"]]
 
 
-def published_protocol(scaled_train: Float[np.ndarray, " n"], config: Config) -> Protocol:
+def published_protocol(scaled_train: Values, config: Config) -> Protocol:
     """As the lecture and the Keras example have it: Keras holds out the last tenth of windows."""
-    everything = windows.sliding(scaled_train, config.window)
+    everything, _ = whole_windows(scaled_train, config, "learn")
     cut = round(0.9 * len(everything))
 
     def highest_training_error(train_errors, valid_errors):
@@ -252,7 +347,7 @@ def published_protocol(scaled_train: Float[np.ndarray, " n"], config: Config) ->
     )
 
 
-def sound_protocol(scaled_train: Float[np.ndarray, " n"], config: Config) -> Protocol:
+def sound_protocol(scaled_train: Values, config: Config) -> Protocol:
     """Validation behind the training series, threshold from it, and no window left out."""
     cut = learning_points(len(scaled_train), config.valid_share)
 
@@ -264,8 +359,8 @@ def sound_protocol(scaled_train: Float[np.ndarray, " n"], config: Config) -> Pro
 
     return Protocol(
         name="sound",
-        train_windows=windows.sliding(scaled_train[:cut], config.window),
-        valid_windows=windows.sliding(scaled_train[cut:], config.window),
+        train_windows=whole_windows(scaled_train[:cut], config, "learn")[0],
+        valid_windows=whole_windows(scaled_train[cut:], config, "validate")[0],
         patience=config.patience,
         errors=("MSE", "MAE"),
         threshold=quantile_of_validation_errors,
@@ -287,6 +382,7 @@ class Detector:
         parameters: numbers in the model.
         protocol: what it was fitted by.
         train_errors, valid_errors, test_errors: "MAE" and "MSE" of the windows, for every seed.
+        test_starts: the first point of each test window.
         fitted: the trained net; None if nothing was trained.
     """
 
@@ -296,6 +392,7 @@ class Detector:
     train_errors: Errors
     valid_errors: Errors
     test_errors: Errors
+    test_starts: Starts
     fitted: Fitted | None = None
 
 
@@ -307,6 +404,7 @@ def fit_autoencoder(
     protocol: Protocol,
     epochs: int,
     test_windows: Windows,
+    test_starts: Starts,
 ) -> Detector:
     """Train a net with every seed on the mean squared error; 0 epochs leave it as it starts."""
     init, apply = module_functions(net)
@@ -331,13 +429,16 @@ def fit_autoencoder(
         train_errors=fitted.predict(windows.window_errors, {"x": protocol.train_windows}),
         valid_errors=fitted.predict(windows.window_errors, {"x": protocol.valid_windows}),
         test_errors=fitted.predict(windows.window_errors, {"x": test_windows}),
+        test_starts=test_starts,
         fitted=fitted if epochs else None,
     )
 
 
-def fit_pca(components: int, protocol: Protocol, test_windows: Windows) -> Detector:
+def fit_pca(
+    components: int, protocol: Protocol, test_windows: Windows, test_starts: Starts
+) -> Detector:
     """The linear baseline: windows projected on the first principal components and back."""
-    pca = PCA(components).fit(protocol.train_windows[:, :, 0])
+    pca = PCA(components).fit(flat(protocol.train_windows))
     return Detector(
         name=f"PCA, {components} components",
         parameters=pca.components_.size + pca.mean_.size,
@@ -345,13 +446,19 @@ def fit_pca(components: int, protocol: Protocol, test_windows: Windows) -> Detec
         train_errors=pca_errors(pca, protocol.train_windows),
         valid_errors=pca_errors(pca, protocol.valid_windows),
         test_errors=pca_errors(pca, test_windows),
+        test_starts=test_starts,
     )
+
+
+def flat(x: Windows) -> Float[np.ndarray, "windows numbers"]:
+    """All numbers of a window in one row."""
+    return x.reshape(len(x), -1)
 
 
 def pca_errors(pca: PCA, x: Windows) -> Errors:
     """`windows.window_errors` of a PCA: a population of one."""
-    flat = x[:, :, 0]
-    difference = pca.inverse_transform(pca.transform(flat)) - flat
+    rows = flat(x)
+    difference = pca.inverse_transform(pca.transform(rows)) - rows
     return {
         "MAE": np.abs(difference).mean(axis=1)[None],
         "MSE": np.square(difference).mean(axis=1)[None],
@@ -375,13 +482,14 @@ class Decision(NamedTuple):
     points: Bool[np.ndarray, " n"]
 
 
-def decide(detector: Detector, error: str, seed: int) -> Decision:
+def decide(detector: Detector, error: str, seed: int, points: int) -> Decision:
     """Apply the detector's protocol.
 
     Args:
         detector: with its errors.
         error: "MAE" or "MSE".
         seed: which row of the errors.
+        points: of the test series.
     """
     protocol = detector.protocol
     window = protocol.train_windows.shape[1]
@@ -389,25 +497,220 @@ def decide(detector: Detector, error: str, seed: int) -> Decision:
         detector.train_errors[error][seed], detector.valid_errors[error][seed]
     )
     flags = detector.test_errors[error][seed] > threshold
-    return Decision(threshold, flags, protocol.flagged_points(flags, window))
+    # windows that a gap cuts do not exist, and must not speak for their points
+    everywhere = np.ones(points - window + 1, bool)
+    everywhere[detector.test_starts] = flags
+    judged = windows.points_of_windows(detector.test_starts, window, points)
+    return Decision(threshold, flags, protocol.flagged_points(everywhere, window) & judged)
+
+
+# ---- a series of one's own: incidents and a scorer for live data ---------------------------------
+
+
+@dataclass(frozen=True)
+class WindowScores:
+    """The sound protocol's squared errors, mean over the seeds, at the rows that end the windows.
+
+    Attributes:
+        threshold: how it was chosen and what it is.
+        valid: of the validation windows.
+        test: of the test windows.
+        by_column: of the test windows, [columns, windows]; `test` is their mean.
+        last_row: of each test window, in the test series.
+    """
+
+    threshold: Threshold
+    valid: Float[np.ndarray, " valid"]
+    test: Float[np.ndarray, " windows"]
+    by_column: Float[np.ndarray, "columns windows"]
+    last_row: Int[np.ndarray, " windows"]
+
+
+def with_incidents(
+    results: Results, config: Config, run: Run, data: Data, trained: Detector, scaled_test: Values
+) -> Results:
+    """The results with the incidents of the tested half, and the files for other programs."""
+    scores = window_scores(config, data, trained, scaled_test)
+    rule = rule_of(config, scores.threshold.value)
+    found = incidents.find(scores.test, rule, scores.last_row)
+    assert data.test_time is not None
+    assert data.own is not None
+    time = data.test_time[scores.last_row]
+    leading = np.where(leading_columns(scores.by_column, rule.threshold), scores.by_column, 0.0)
+    rows = incidents.table(found, time, data.columns, leading, rule.threshold, scores.last_row)
+    for line in promise_lines(config, data, scores, len(found)):
+        run.say(line)
+    files = {
+        "incidents.csv": lambda origin: incidents.csv_bytes(rows),
+        "incidents.jsonl": lambda origin: incidents.json_lines(rows),
+    }
+    notes = [*results.notes, *data.own.remarks, *promise_lines(config, data, scores, len(found))]
+    if config.window * len(data.columns) <= scorer_file.MAX_COLUMNS:
+        files[scorer_file.FILE_NAME] = partial(export_scorer, config, data, trained, scores)
+    else:
+        notes.append("No scorer file: a window holds too many numbers; use a smaller --window.")
+    spans = [(data.test_time[each.first], data.test_time[each.last]) for each in found]
+    at_rows = np.full(len(data.test), np.nan)
+    at_rows[scores.last_row] = scores.test
+    draw = partial(
+        incidents_over_time,
+        data.test_time,
+        dict(zip(data.columns, data.test.T, strict=True)),
+        at_rows,
+        rule.threshold,
+        spans,
+    )
+    title = "Incidents in the tested half; times are UTC and those of the windows' last rows"
+    table = [Table(title, rows, digits=4)] if rows else []
+    return Results(
+        tables=[*results.tables, *table],
+        figures={"incidents": draw, **results.figures},
+        headline={"incidents": len(found), **results.headline},
+        notes=notes,
+        files=files,
+    )
+
+
+def rule_of(config: Config, threshold: float) -> incidents.Rule:
+    """A quarter of a window without a high score ends an incident."""
+    return incidents.Rule(threshold, calm=config.window // 4)
+
+
+def window_scores(
+    config: Config, data: Data, trained: Detector, scaled_test: Values
+) -> WindowScores:
+    """Scores of the ensemble of seeds, and the threshold that was asked for."""
+    x, start = windows.without_gaps(scaled_test, config.window)
+    valid = trained.valid_errors["MSE"].mean(axis=0)
+    by_column = trained.fitted.predict(column_errors, {"x": x}).mean(axis=0).T
+    return WindowScores(
+        threshold=threshold_of(config, data, valid),
+        valid=valid,
+        test=trained.test_errors["MSE"].mean(axis=0),
+        by_column=by_column,
+        last_row=start + config.window - 1,
+    )
+
+
+def column_errors(
+    outputs: Float[Array, "batch window channels"], batch: Mapping[str, Array]
+) -> Float[Array, "batch channels"]:
+    """Mean squared error of each column of each window."""
+    return jnp.square(outputs - batch["x"]).mean(axis=1)
+
+
+def threshold_of(config: Config, data: Data, valid: Float[np.ndarray, " valid"]) -> Threshold:
+    """A share of the validation windows above it, or so many incidents in them."""
+    if config.alerts_per_week is None:
+        return thresholds.quantile(
+            valid, config.alarm_rate, fitted_on="validation windows", resamples=0
+        )
+    alerts = config.alerts_per_week * weeks_of(data, len(valid))
+    value = incidents.threshold_for_alerts(valid, rule_of(config, 0.0), alerts)
+    parameters = {"alerts_per_week": config.alerts_per_week, "expected": alerts}
+    return Threshold("alerts_per_week", value, parameters, "validation windows", len(valid))
+
+
+def weeks_of(data: Data, rows: int) -> float:
+    """How many weeks so many rows take."""
+    return rows * (data.own.step / timedelta(weeks=1))
+
+
+def promise_lines(config: Config, data: Data, scores: WindowScores, found: int) -> list[str]:
+    """What was asked of the threshold, and what came of it on the later half."""
+    above = (scores.test > scores.threshold.value).mean()
+    weeks = weeks_of(data, len(scores.test))
+    realised = f"{found} incidents in {weeks:.3g} weeks, {found / weeks:.3g} a week"
+    if config.alerts_per_week is None:
+        asked = f"{config.alarm_rate:.3g} of the windows above the threshold"
+        return [f"asked: {asked}; on the tested half {above:.3g}; {realised}"]
+    expected = scores.threshold.parameters["expected"]
+    scatter = f"from {expected:.3g} incidents in the validation windows, so give or take "
+    scatter += f"{1 / np.sqrt(expected):.0%}"
+    return [
+        f"asked: {config.alerts_per_week:g} alerts a week ({scatter}); on the tested half "
+        f"{realised}"
+    ]
+
+
+def export_scorer(
+    config: Config,
+    data: Data,
+    trained: Detector,
+    scores: WindowScores,
+    origin: Mapping[str, Any],
+) -> bytes:
+    """The ensemble as a file that `python -m jaxdl.live` and `jaxdl.score` read: a row is a window.
+
+    Args:
+        config, data, trained, scores: of this lab.
+        origin: where data and model come from.
+    """
+    window, channels = config.window, len(data.columns)
+    shape = (-1, window, channels)
+    fitted = trained.fitted
+    init, apply = module_functions(
+        window_autoencoder.lecture_net(), lambda batch: batch["x"].reshape(shape)
+    )
+
+    def parts(outputs, batch):
+        x = batch["x"]
+        return jnp.square(outputs.reshape(x.shape) - x) / x.shape[1]
+
+    def score(outputs, batch):
+        return jnp.square(outputs - batch["x"].reshape(shape)).mean(axis=(1, 2))
+
+    mean, deviation = moments(data.train)
+    names = tuple(f"c{c}_t{window - 1 - t}" for t in range(window) for c in range(channels))
+    columns = export.Columns(
+        names,
+        names,
+        np.tile(mean, window),
+        np.tile(deviation, window),
+        transforms=dict.fromkeys(names, unrounded),
+    )
+    raw, _ = windows.without_gaps(data.test, window, np.float64)
+    about = {
+        "window": window,
+        "columns": list(data.columns),
+        "step_seconds": data.own.step.total_seconds(),
+        "most_filled": user_series.MOST_FILLED,
+        "calm": rule_of(config, 0.0).calm,
+    }
+    task = dataclasses.replace(fitted.task, init=init, apply=apply)
+    return export.build(
+        detectors.population(task, fitted.variables, len(names), score, parts),
+        columns,
+        scores.threshold,
+        {**origin, "series": about},
+        rows=flat(raw)[:1024],
+        reference=scores.test[:1024],
+        calibration=scores.valid,
+    )
+
+
+def unrounded(values: Array) -> Array:
+    """A column as it is: large values that hardly vary must not be rounded before scaling."""
+    return values
 
 
 # ---- what we see ---------------------------------------------------------------------------------
 
 
 def table_rows(
-    detector: Detector, truth: Bool[np.ndarray, " n"] | None = None
+    detector: Detector, truth: Bool[np.ndarray, " n"] | None, test_points: int
 ) -> list[dict[str, Cell]]:
     """One row for each error of the protocol, with an array over the seeds in each cell.
 
     Args:
         detector: with its errors.
         truth: the points that should be flagged, where they are known.
+        test_points: of the test series.
     """
     rows = []
     for error in detector.protocol.errors:
         seeds = len(detector.test_errors[error])
-        decisions = [decide(detector, error, seed) for seed in range(seeds)]
+        decisions = [decide(detector, error, seed, test_points) for seed in range(seeds)]
         points = np.stack([decision.points for decision in decisions])
         row = {
             "model": detector.name,
@@ -455,8 +758,8 @@ def figures(
     """
     trained = [detector for detector in detectors if detector.fitted is not None]
     published, sound = trained[:2]
-    threshold_mae = decide(published, "MAE", seed=0).threshold
-    threshold_mse = decide(sound, "MSE", seed=0).threshold
+    threshold_mae = decide(published, "MAE", 0, len(test)).threshold
+    threshold_mse = decide(sound, "MSE", 0, len(test)).threshold
     histories = {f"{each.name}, {each.protocol.name}": each.fitted.history for each in trained}
     layers = conv1d.layer_rows(window_autoencoder.lecture_net(), sound.protocol.train_windows[:1])
     return {
@@ -488,7 +791,8 @@ def draw_flagged_points(
     panels, spans = {}, {}
     for detector in detectors:
         title = f"{detector.name}, {detector.protocol.name} protocol"
-        panels[title] = (test, decide(detector, detector.protocol.errors[0], seed=0).points)
+        points = decide(detector, detector.protocol.errors[0], 0, len(test)).points
+        panels[title] = (test, points)
         if truth is not None and truth.any():
             block = np.flatnonzero(truth)
             spans[title] = [(int(block[0]), int(block[-1]))]

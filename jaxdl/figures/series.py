@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
 from jaxdl.figures.base import Figure, subplots
 
 RED, ORANGE = "#d62728", "#ff7f0e"
+MOST_PANELS = 8
 
 
 def series(curves: Mapping[str, Float[np.ndarray, " _"]], ylabel: str = "value") -> Figure:
@@ -44,6 +45,35 @@ def flagged_points(
         axis.plot(rows, values[rows], ".", color="red", ms=5, label=f"{len(rows)} flagged")
         axis.set_title(title)
         axis.legend(loc="upper left", fontsize=8)
+    return figure
+
+
+def incidents_over_time(
+    time: Shaped[np.ndarray, " n"],
+    values: Mapping[str, Float[np.ndarray, " n"]],
+    scores: Float[np.ndarray, " n"],
+    threshold: float,
+    spans: Sequence[tuple[np.datetime64, np.datetime64]],
+) -> Figure:
+    """Values and score against time, one panel each, incidents shaded.
+
+    Args:
+        time: datetime64 of the rows.
+        values: name -> a column; at most `MOST_PANELS` are drawn.
+        scores: of the rows; NaN where a row has none.
+        threshold: of the score.
+        spans: (first, last) time of each incident.
+    """
+    shown = dict(list(values.items())[:MOST_PANELS])
+    figure, axes = _panels(len(shown) + 1)
+    for axis, (name, column) in zip(axes, {**shown, "score": scores}.items(), strict=True):
+        axis.plot(time, column, color="0.4", lw=0.7)
+        for first, last in spans:
+            axis.axvspan(first, last, color=RED, alpha=0.3, lw=1)
+        axis.set(title=name)
+    axes[-1].axhline(threshold, color="black", ls="--", lw=1, label="threshold")
+    axes[-1].legend(loc="upper left", fontsize=8)
+    axes[-1].set_xlabel("time (UTC)")
     return figure
 
 

@@ -1,17 +1,32 @@
 """A live time series on standard input, a score for each event on standard output.
 
     tail -f values.csv | python -m jaxdl.live --state taxi.npz
+    tail -f values.csv | python -m jaxdl.live RUN - --state taxi.npz
+    python -m jaxdl.live RUN --series march.parquet
 
-Lines are `value` or `timestamp,value`; a first line of names is passed over. A time stamp is ISO
-8601 (with T or a blank, Z, an offset, fractions of a second; UTC where no zone is named) or the
-seconds, milliseconds or microseconds since 1970. The answer to each line is one line of JSON,
-written at once: {"row", "time", "value", "score", "alarm"}, and "note" where there is something to
-know. A line that is no event is answered with {"error"} and skipped.
+Without RUN the detector learns from the series itself. RUN is the folder of a run with --series
+(nab_benchmark, nab_conv1d_ae), or the file in it: a streaming detector that knows the history and
+has the threshold of the run (detector.npz), or a trained model of windows (scorer.jaxdl).
 
-Without --step-seconds the time between two events is the median of the first ten differences; the
-first eleven events have the score 0. Rows that are missing are filled in as missing, however many.
-A stamp that goes back is refused. One more than ten steps ahead is in doubt: if the next event
-comes before it, it is taken back. After 100 refused stamps in order the clock counts as set back.
+Lines are `value`, or `timestamp,value`, or `timestamp,value,value,...` for several columns, with
+commas, semicolons or tabs between them. A first line of names says which cells are what (--time,
+--value name them); others are passed over. A time stamp is ISO 8601 (with T or a blank, Z, an
+offset, fractions of a second), 3/20/2025 14:05 (--day-first: 20/3/2025), or the seconds,
+milliseconds or microseconds since 1970. One without a zone is UTC, or local time in --timezone.
+
+The answer to each line is one line of JSON, written at once: {"row", "time", "value", "score",
+"alarm"}; "values" by column where there are several, and "columns", those above the threshold.
+"alarm" is true once for each incident, when it begins. When an incident is over the next answer
+has "incident": {"start", "end", "peak_time", "peak_score", "columns"}. It is over when the score
+has been no higher than the threshold for a tenth of a day (a quarter of a window); a second one on
+the same day is another. "note" stands where there is something to know. A line that is no event is
+answered with {"error"} and skipped.
+
+Without --step-seconds the time between two events is the run's, or the median of the first ten
+differences; the first eleven events have the score 0. Rows that are missing are filled in as
+missing, however many. A stamp that goes back is refused. One more than ten steps ahead is in doubt:
+if the next event comes before it, it is taken back. After 100 refused stamps in order the clock
+counts as set back. (A file with --series is read in its order, by the same rules.)
 
 --state is read if it exists and written at the end and every --save-every rows; a journal beside it
 (.NAME.journal) holds the rows since then. So after an end of any kind, kill -9 too, a restart goes
@@ -24,31 +39,32 @@ mistake in the call or the state file, or where an output cannot be written; 130
 """
 
 import contextlib
-import functools
 import json
 import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jaxdl.errors import UserError
-from jaxdl.serving import live_clock
+from jaxdl.serving import live_clock, live_export
 from jaxdl.serving.command import Parser, hold_standard_streams, one_line
-from jaxdl.serving.live_clock import LiveState, Memory
-from jaxdl.serving.live_lines import MOST_CHARACTERS, Event, is_header, parse_event
-from jaxdl.serving.live_state import StateFile
+from jaxdl.serving.live_clock import LiveState, Memory, Ongoing
+from jaxdl.serving.live_detector import LiveDetector, Said, StreamingDetector
+from jaxdl.serving.live_lines import MOST_CHARACTERS, Event, Layout, LineReader, is_header
+from jaxdl.serving.live_state import StateFile, Stored, layout_of
+from jaxdl.stamps import LEAST_STEP, MOST_STEP, SeriesColumns, rows_of_a_day, typical_step
+from jaxdl.timeseries import incidents
 
 FIRST_DIFFERENCES = 10  # of stamps, whose median is the step
 USUAL_STEP = timedelta(minutes=5)  # where there are no stamps to tell
 # A step this far from the stamps' own is most likely a mistake in the call
 TOLERANCE = 0.25
+CLOCK_CHANGE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -56,42 +72,66 @@ class Options:
     """Options of `python -m jaxdl.live`.
 
     Attributes:
-        step_seconds: time between two events; None: as the state file or the stamps say.
-        threshold: mean surprise (decades) that begins an alarm; None: the detector's own.
+        step_seconds: time between two events; None: as the run, the state file or the stamps say.
+        threshold: of the score; None: the detector's own.
         state: file that the detector's memory is kept in (.npz, no pickle).
         save_every: rows between two saves of the state.
+        run: a run folder, or a file in it, that a lab left with --series.
+        series: file to read in the place of standard input.
+        time, value: names of columns, in the header.
+        day_first: 3/4/2025 is the third of April.
+        timezone: of stamps that name none; None: UTC.
     """
 
     step_seconds: int | float | None = None
     threshold: float | None = None
     state: Path | None = None
     save_every: int = 1000
+    run: Path | None = None
+    series: Path | None = None
+    time: str | None = None
+    value: tuple[str, ...] = ()
+    day_first: bool = False
+    timezone: str | None = None
 
     def step(self) -> timedelta | None:
         """`step_seconds` as a time."""
         return None if self.step_seconds is None else timedelta(seconds=self.step_seconds)
+
+    def columns(self) -> SeriesColumns:
+        """What is said of columns and stamps."""
+        return SeriesColumns(self.time, tuple(self.value), self.day_first, self.timezone)
 
 
 class Live:
     """The detector with its clock. `answers` turns lines into records.
 
     Attributes:
+        detector: None while columns and step are not known.
         now: the series so far; None while the step is not known.
 
     Raises:
-        UserError: the step is not between a tenth of a second and a day, the state file cannot be
-            used, or another process is using it.
+        UserError: the step is not between a millisecond and a month, run or state file cannot be
+            used, or another process is using the state.
     """
 
     def __init__(self, options: Options):
         _check(options)
         self.options = options
-        self._step = _compiled_step(options.threshold)
+        self.detector: LiveDetector | None = None
         self.now: LiveState | None = None
+        self._step = options.step()
         self._early: list[Event] = []  # before the step is known
         self._first_times: list[datetime] = []  # of this process, to check the step
         self._notes: list[str] = []
         self._unsaved = 0
+        self._told_clock_change = False
+        if options.run is not None:
+            loaded = live_export.load(options.run, options.threshold)
+            self.detector, self.now = loaded.detector, loaded.state
+            self._take_step(loaded.step, f"{options.run} has")
+        columns = None if self.detector is None else self.detector.columns
+        self.lines = LineReader(options.columns(), columns)
         self._file = None if options.state is None else StateFile(options.state)
         try:
             self._go_on()
@@ -104,50 +144,107 @@ class Live:
         if self._file is not None:
             self._file.close()
 
+    # ---- where to go on ------------------------------------------------------------------
+
     def _go_on(self) -> None:
         """Start where the state file and its journal end, or anew."""
-        step = self.options.step()
         if self._file is not None:
-            self.now = self._file.read()
-            known = self._file.journaled_step() if self.now is None else self.now.step
-            if None not in (step, known) and step != known:
-                raise UserError(
-                    f"{self.options.state} was made with --step-seconds {known.total_seconds():g}, "
-                    f"not {step.total_seconds():g}"
-                )
-            step = step or known
-        if self.now is None and step is not None:
-            self.now = _fresh(step)
-        if self._file is not None:
+            stored = self._file.read()
+            if stored is not None:
+                self._restore(stored)
+            step, layout = self._file.journal_head()
+            if stored is None:
+                self._take_step(step, f"{self.options.state} was made with")
+            self._take_layout(layout)
             for event in self._file.replay():
                 self._answer(event)
                 self._unsaved += 1
-            self._file.begin_journal(step)
             self._notes.clear()  # they were told
             if self._file.torn:
                 self._note("the last line of the journal was torn by a kill and is dropped")
+            if self.now is not None:
+                self.lines.stamps.after(self.now.memory.last)
+
+    def _restore(self, stored: Stored) -> None:
+        """The detector and the series of a state file.
+
+        Raises:
+            UserError: it is another detector's, or of another step.
+        """
+        assert self._file is not None
+        if self.detector is None:
+            self.detector = self._detector_of(stored.about["detector"])
+        self.now = self._file.restore(stored, self.detector)
+        self._take_step(self.now.step, f"{self.options.state} was made with")
+        try:
+            self._take_layout(layout_of(stored))
+        except ValueError as error:
+            raise UserError(f"{self.options.state} {error}") from error
+
+    def _detector_of(self, key: dict[str, Any]) -> LiveDetector:
+        """The streaming detector that a state file is of.
+
+        Raises:
+            UserError: it is of a detector that only its run knows.
+        """
+        columns, day = key.get("columns"), key.get("day")
+        good = isinstance(columns, list) and all(isinstance(name, str) for name in columns)
+        if key.get("kind") != "streaming" or not good or type(day) is not int or day < 1:
+            raise UserError(
+                f"{self.options.state} is a state of another detector: name the run that it was "
+                "made with"
+            )
+        return StreamingDetector(tuple(columns), day, self.options.threshold)
+
+    def _take_step(self, step: timedelta | None, where: str) -> None:
+        """Take a step that is known from before.
+
+        Raises:
+            UserError: another one was given.
+        """
+        if None not in (step, self._step) and step != self._step:
+            raise UserError(
+                f"{where} --step-seconds {step.total_seconds():g}, not "
+                f"{self._step.total_seconds():g}"
+            )
+        self._step = self._step or step
+
+    def _take_layout(self, layout: Layout | None) -> None:
+        if layout is not None:
+            self.lines.layout, self.lines.columns = layout, layout.columns
+
+    # ---- lines ---------------------------------------------------------------------------
 
     def answers(self, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
         """One record for each line; empty lines and a header give none.
 
         Raises:
-            UserError: the state file cannot be written.
+            UserError: the state file cannot be written, or the header lacks a column.
         """
         first = True
         for line in lines:
             text = line.strip().lstrip("\ufeff")
             if not text:
                 continue
-            try:
-                event = parse_event(text if len(line) < MOST_CHARACTERS else line)
-            except ValueError as error:
-                if not (first and len(line) < MOST_CHARACTERS and is_header(text)):
-                    yield {"error": str(error)}
-            else:
-                yield self.event(event)
-                if self._unsaved >= self.options.save_every:
-                    self.save()
+            short = len(line) < MOST_CHARACTERS
+            if first and short and is_header(text):
+                self.lines.header(text)
+                first = False
+                continue
             first = False
+            try:
+                event = self.lines.event(text if short else line)
+            except ValueError as error:
+                yield {"error": str(error)}
+                continue
+            yield self.event(event)
+            if self.due:
+                self.save()
+
+    @property
+    def due(self) -> bool:
+        """Whether the state is to be saved."""
+        return self._unsaved >= self.options.save_every
 
     def event(self, event: Event) -> dict[str, Any]:
         """The answer to one event, which is written down before it is given.
@@ -156,7 +253,7 @@ class Live:
             UserError: it cannot be written down.
         """
         if self._file is not None:
-            self._file.write_down(event)
+            self._file.write_down(event, self._step, self._layout_of(event))
         self._unsaved += 1
         self._check_step(event.time)
         record = self._answer(event)
@@ -164,6 +261,14 @@ class Live:
             record["note"] = "; ".join(self._notes)
             self._notes.clear()
         return record
+
+    def _layout_of(self, event: Event) -> Layout:
+        """The layout of the lines; that of plain lines where an event came another way."""
+        if self.lines.layout is not None:
+            return self.lines.layout
+        count = len(event.values)
+        columns = self.lines.columns or _names(count)
+        return Layout(",", count + 1, 0, tuple(range(1, count + 1)), columns)
 
     def save(self) -> None:
         """Write the state file and cut the journal; nothing without `--state`.
@@ -174,8 +279,8 @@ class Live:
             UserError: it cannot be written.
         """
         self._unsaved = 0
-        if self._file is not None and self.now is not None:
-            self._file.save(self.now)
+        if self._file is not None and self.now is not None and self.detector is not None:
+            self._file.save(self.detector, self.now, self.lines.layout)
 
     def _note(self, text: str) -> None:
         self._notes.append(text)
@@ -184,6 +289,8 @@ class Live:
 
     def _answer(self, event: Event) -> dict[str, Any]:
         """The answer to an event: a function of what came before."""
+        if self.now is None and self._step is not None:
+            self._begin(self._step, len(event.values))
         if self.now is not None:
             return self._score(event)
         before = self._early[-1].time if self._early else None
@@ -191,32 +298,44 @@ class Live:
         if event.time is not None and len(self._early) <= FIRST_DIFFERENCES:
             if before is not None and event.time <= before:  # the clock decides later
                 return {"error": live_clock.not_later(event.time, before)}
-            return _record(len(self._early) - 1, event, 0.0, False)
-        return self._begin()
+            return self._record(len(self._early) - 1, event, Said(0.0, ()), alarm=False)
+        return self._find_step()
 
-    def _begin(self) -> dict[str, Any]:
+    def _find_step(self) -> dict[str, Any]:
         """Choose the step by the events so far, and give them to the detector."""
         times = [event.time for event in self._early if event.time is not None]
-        found = live_clock.typical_step(times)
+        found = typical_step(times)
         step = found or USUAL_STEP
         why = f"the median of the first {len(times) - 1} differences" if found else "no stamp tells"
         self._note(f"the step is {step.total_seconds():g} s ({why}); --step-seconds sets it")
-        self.now = _fresh(step)
         *earlier, latest = self._early
         self._early = []
+        self._begin(step, len(latest.values))
         for event in earlier:
             self._score(event)
         self._unsaved = self.options.save_every  # so that the step is kept from now on
         return self._score(latest)
 
+    def _begin(self, step: timedelta, columns: int) -> None:
+        """A series before its first event."""
+        self._step = step
+        if self.detector is None:
+            names = self.lines.columns or (
+                self.lines.layout.columns if self.lines.layout else _names(columns)
+            )
+            self.detector = StreamingDetector(names, rows_of_a_day(step), self.options.threshold)
+            self.lines.columns = names
+        memory = Memory(self.detector.start(), 0, None)
+        self.now = LiveState(step, self.detector.day, memory)
+
     def _check_step(self, time: datetime | None) -> None:
         """Say once that the stamps have another step than was given."""
-        if time is None or self.now is None or len(self._first_times) > FIRST_DIFFERENCES:
+        step = self._step
+        if time is None or step is None or len(self._first_times) > FIRST_DIFFERENCES:
             return
         self._first_times.append(time)
         if len(self._first_times) > FIRST_DIFFERENCES:
-            found = live_clock.typical_step(self._first_times)
-            step = self.now.step
+            found = typical_step(self._first_times)
             if found is not None and abs(found / step - 1) > TOLERANCE:
                 self._note(
                     f"the stamps are {found.total_seconds():g} s apart (median of the first "
@@ -228,21 +347,78 @@ class Live:
 
     def _score(self, event: Event) -> dict[str, Any]:
         """Place an event by its stamp, score it, learn from it."""
+        assert self.now is not None
+        assert self.detector is not None
+        last = self.now.memory.last
         placement = live_clock.place(self.now, event.time)
         self.now = placement.state
         if placement.note:
             self._note(placement.note)
         if placement.error:
+            self._advise_a_timezone(event.time, last)
             return {"error": placement.error}
-        detector = self.now.memory.detector
-        if placement.missing:  # what the step makes of missing values
-            detector = detector._replace(rows=detector.rows + np.int32(placement.missing))
-        detector, score, flag = self._step(detector, np.float32(event.value))
-        self.now = self.now._replace(memory=Memory(detector, self._time_of(event)))
-        return _record(int(detector.rows) - 1, event, float(score), bool(flag))
+        memory = self.now.memory
+        row = memory.rows + placement.missing
+        learnt, said = self.detector.advance(memory.detector, event.values, placement.missing)
+        time = self._time_of(event)
+        ongoing, alarm, over = self._follow(memory.incident, row, time, said)
+        self.now = self.now._replace(memory=Memory(learnt, row + 1, time, ongoing))
+        record = self._record(row, event, said, alarm)
+        if over is not None:
+            record["incident"] = over
+        return record
+
+    def _follow(
+        self, ongoing: Ongoing, row: int, time: datetime | None, said: Said
+    ) -> tuple[Ongoing, bool, dict[str, Any] | None]:
+        """The latest incident after an event, whether one begins, and what of one that is over."""
+        assert self.detector is not None
+        rule = self.detector.rule
+        over = None
+        if not ongoing.told and incidents.is_over(ongoing.memory.latest, row - 1, rule):
+            over = self._told(ongoing)
+            ongoing = ongoing._replace(told=True)
+        before = ongoing.memory.latest
+        memory, begins = incidents.advance(ongoing.memory, row, said.score, rule)
+        if begins:
+            if not ongoing.told:  # the next one begins before the calm could be told
+                over = self._told(ongoing)
+            return Ongoing(memory, (time, time, time), said.above, told=False), True, over
+        times, above = ongoing.times, ongoing.above
+        if memory.latest.last == row and above:
+            peak = time if memory.latest.peak == row else times[2]
+            times = (times[0], time, peak)
+            above = tuple(a or b for a, b in zip(above, said.above, strict=True))
+        assert before.first == memory.latest.first
+        return Ongoing(memory, times, above, ongoing.told), False, over
+
+    def _told(self, ongoing: Ongoing) -> dict[str, Any]:
+        """What is told of an incident that is over."""
+        assert self.detector is not None
+        first, last, peak = (None if time is None else str(time) for time in ongoing.times)
+        names = self.detector.columns
+        return {
+            "start": first,
+            "end": last,
+            "peak_time": peak,
+            "peak_score": round(ongoing.memory.latest.score, 6),
+            "columns": [name for name, on in zip(names, ongoing.above, strict=True) if on],
+        }
+
+    def _advise_a_timezone(self, time: datetime | None, last: datetime | None) -> None:
+        """Say once that clocks may have been set back."""
+        if time is None or last is None or self._told_clock_change or self.options.timezone:
+            return
+        if timedelta(0) < last - time <= CLOCK_CHANGE:
+            self._told_clock_change = True
+            self._note(
+                "if the stamps are local times whose clocks were set back, start with --timezone, "
+                "such as --timezone Europe/Berlin"
+            )
 
     def _time_of(self, event: Event) -> datetime | None:
         """When the event was; one without a stamp is a step behind the last one."""
+        assert self.now is not None
         last = self.now.memory.last
         if event.time is not None or last is None:
             return event.time
@@ -250,10 +426,31 @@ class Live:
             return last + self.now.step
         return last
 
+    def _record(self, row: int, event: Event, said: Said, alarm: bool) -> dict[str, Any]:
+        record: dict[str, Any] = {
+            "row": row,
+            "time": None if event.time is None else str(event.time),
+        }
+        values = [value if math.isfinite(value) else None for value in event.values]
+        if len(values) == 1:
+            record["value"] = values[0]
+        else:
+            names = self.lines.columns or _names(len(values))
+            record["values"] = dict(zip(names, values, strict=True))
+        record |= {"score": round(said.score, 6), "alarm": alarm}
+        if len(values) > 1 and any(said.above):
+            record["columns"] = [name for name, on in zip(names, said.above, strict=True) if on]
+        return record
+
+
+def _names(count: int) -> tuple[str, ...]:
+    """Names of columns that nobody named."""
+    return ("value",) if count == 1 else tuple(f"value {i + 1}" for i in range(count))
+
 
 def _check(options: Options) -> None:
     """Raises UserError where an option makes no sense."""
-    least, most = live_clock.LEAST_STEP.total_seconds(), live_clock.MOST_STEP.total_seconds()
+    least, most = LEAST_STEP.total_seconds(), MOST_STEP.total_seconds()
     seconds = options.step_seconds
     if seconds is not None and not least <= seconds <= most:  # not NaN either
         raise UserError(f"--step-seconds {seconds:g}: give {least:g} to {most:.0f}")
@@ -261,37 +458,6 @@ def _check(options: Options) -> None:
         raise UserError(f"--save-every {options.save_every}: give 1 or more")
     if options.threshold is not None and not math.isfinite(options.threshold):
         raise UserError(f"--threshold {options.threshold}: give a finite number")
-
-
-@functools.cache
-def _compiled_step(threshold: float | None) -> Callable:
-    """`streaming.step` with this threshold; None: the detector's own."""
-    import jax
-
-    from jaxdl.timeseries import streaming
-
-    settings = streaming.DEFAULT
-    if threshold is not None:
-        settings = settings._replace(threshold=threshold)
-    return jax.jit(functools.partial(streaming.step, settings=settings))
-
-
-def _fresh(step: timedelta) -> LiveState:
-    """A series before its first event."""
-    from jaxdl.timeseries import streaming
-
-    day = live_clock.rows_of_a_day(step)
-    return LiveState(step, Memory(streaming.start(day, min(day, streaming.MOST_SLOTS)), None))
-
-
-def _record(row: int, event: Event, score: float, alarm: bool) -> dict[str, Any]:
-    return {
-        "row": row,
-        "time": None if event.time is None else str(event.time),
-        "value": event.value if math.isfinite(event.value) else None,
-        "score": round(score, 6),
-        "alarm": alarm,
-    }
 
 
 # ---- the command ---------------------------------------------------------------------------------
@@ -349,22 +515,35 @@ class _Lines:
 def _options(argv: Sequence[str]) -> Options:
     parser = Parser(
         prog="python -m jaxdl.live",
-        usage="python -m jaxdl.live [--step-seconds N] [--state FILE] [options]",
+        usage="python -m jaxdl.live [RUN] [-] [--series FILE] [--state FILE] [options]",
         description=__doc__,
     )
     add, save = parser.add_argument, Options().save_every
+    add("run", nargs="?", metavar="RUN", help="run folder, or detector.npz or scorer.jaxdl in it")
+    add("input", nargs="?", metavar="-", help="standard input, as without it")
+    add("--series", type=Path, metavar="FILE", help="CSV (.gz) or Parquet instead of the input")
+    add("--time", metavar="COLUMN", help="of time stamps, in the header; default: found")
+    add("--value", nargs="+", metavar="COLUMN", default=(), help="of values; default: found")
+    add("--day-first", action="store_true", help="3/4/2025 is the third of April")
+    add("--timezone", metavar="NAME", help="of stamps that name none, as Europe/Berlin; else UTC")
     add(
         "--step-seconds", type=float, metavar="N", help="between two events; default: by the stamps"
     )
     add(
         "--threshold",
         type=float,
-        metavar="DECADES",
-        help="mean surprise that begins an alarm; default: the detector's own",
+        metavar="SCORE",
+        help="above which an incident begins; default: the run's, or the detector's own (decades)",
     )
     add("--state", type=Path, metavar="FILE", help="the detector's memory (.npz, no pickle)")
     add("--save-every", type=int, default=save, metavar="N", help=f"rows between saves ({save})")
-    return Options(**vars(parser.parse_args(argv)))
+    given = vars(parser.parse_args(argv))
+    run, source = given.pop("run"), given.pop("input")
+    if run == "-" and source is None:
+        run = None
+    elif source not in (None, "-"):
+        raise UserError(f"{source}: a file is given as --series {source}")
+    return Options(**{**given, "value": tuple(given["value"])}, run=run and Path(run))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -375,11 +554,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = _options(sys.argv[1:] if argv is None else argv)
         for name, stream in (("input", "stdin"), ("output", "stdout")):
-            if stream in closed:
+            if stream in closed and not (options.series and stream == "stdin"):
                 raise UserError(f"standard {name} is closed")
         live = Live(options)
         try:
-            for record in live.answers(lines):
+            for record in live.answers(lines) if options.series is None else of_file(live, lines):
                 rows += "row" in record
                 errors += "error" in record
                 alarms += record.get("alarm", False)
@@ -395,6 +574,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     _say(f"{rows:,} rows, {alarms:,} alarms, {errors:,} lines skipped")
     return 128 + lines.signum if lines.signum else 0
+
+
+def of_file(live: Live, lines: _Lines) -> Iterator[dict[str, Any]]:
+    """The answers to the rows of a file, until its end or a signal.
+
+    Raises:
+        UserError: the file cannot be read, or has other columns than the detector.
+    """
+    from jaxdl.tables.series import read_rows
+
+    assert live.options.series is not None
+    known = live.detector.columns if live.detector is not None else live.lines.columns
+    choice = live.options.columns()
+    if known is not None and not choice.values and known != ("value",):
+        choice = replace(choice, values=known)
+    rows = read_rows(live.options.series, choice)
+    if known is not None and len(known) != len(rows.columns):
+        raise UserError(
+            f"{live.options.series} has the values {', '.join(rows.columns)}, the detector knows "
+            f"{', '.join(known)}: name them with --value"
+        )
+    live.lines.columns = known or rows.columns
+    for remark in rows.remarks:
+        _say(f"note: {remark}")
+    for time, values in zip(rows.times, rows.values.tolist(), strict=True):
+        if lines.signum:
+            return
+        yield live.event(Event(time, tuple(values)))
+        if live.due:
+            live.save()
 
 
 def _print(record: dict[str, Any]) -> bool:

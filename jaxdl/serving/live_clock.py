@@ -12,39 +12,47 @@ The rule:
 A gap of any length is only a gap: the rows in it are missing, what the detector has learnt stays.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
-from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from jaxdl.timeseries import streaming
+from jaxdl.stamps import bounded, steps_between
+from jaxdl.timeseries import incidents
 
-LEAST_STEP, MOST_STEP = timedelta(seconds=0.1), timedelta(days=1)
 MOST_SURE = 10
 SET_BACK = 100
 LONG_GAP = timedelta(days=7)
-MOST_ROWS = 2**30  # int32 counts them; a longer gap is shortened by whole weeks
-# Whole parts of a day that a step near them is meant to be, in seconds
-USUAL = [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30]
-USUAL_STEPS = [
-    timedelta(seconds=count * unit)
-    for unit, counts in ((0.1, [1, 2, 5]), (1, USUAL), (60, USUAL), (3600, [1, 2, 3, 4, 6, 8, 12]))
-    for count in counts
-] + [MOST_STEP]
+
+
+class Ongoing(NamedTuple):
+    """What is known of the latest incident.
+
+    Attributes:
+        memory: of the rule of incidents.
+        times: of its first, last and worst event; None where an event had no stamp.
+        above: columns that were above the threshold in it.
+        told: its end was told, or there is none.
+    """
+
+    memory: incidents.Memory = incidents.START
+    times: tuple[datetime | None, datetime | None, datetime | None] = (None, None, None)
+    above: tuple[bool, ...] = ()
+    told: bool = True
 
 
 class Memory(NamedTuple):
     """What the next answer depends on.
 
     Attributes:
-        detector: all that it has learnt.
+        detector: all that it has learnt; see `jaxdl.serving.live_detector`.
+        rows: ticks of the clock so far.
         last: time of its last event; None before the first stamp.
+        incident: the latest one.
     """
 
-    detector: "streaming.State"
+    detector: Any
+    rows: int
     last: datetime | None
+    incident: Ongoing = Ongoing()
 
 
 class LiveState(NamedTuple):
@@ -52,6 +60,7 @@ class LiveState(NamedTuple):
 
     Attributes:
         step: time between two events.
+        day: events in a day or another season of the detector.
         memory: of all events so far.
         before: the memory before an event whose stamp is in doubt; None where none is.
         refused: stamps refused in a row, each later than the one before.
@@ -59,6 +68,7 @@ class LiveState(NamedTuple):
     """
 
     step: timedelta
+    day: int
     memory: Memory
     before: Memory | None = None
     refused: int = 0
@@ -94,12 +104,12 @@ def place(state: LiveState, time: datetime | None) -> Placement:
         return Placement(settled)
     if last is None:
         return Placement(settled._replace(before=state.memory))
-    ahead = _steps_between(last, time, state.step)
+    ahead = steps_between(last, time, state.step)
     if ahead > MOST_SURE:
         note = ""
         if time - last > LONG_GAP:
             note = f"nothing came for {_days(time - last)} before {time}; the detector goes on"
-        missing = _bounded(ahead - 1, state.memory.detector)
+        missing = bounded(ahead - 1, state.memory.rows, state.day)
         return Placement(settled._replace(before=state.memory), missing, note)
     if ahead >= 1:
         return Placement(settled, ahead - 1)
@@ -127,7 +137,7 @@ def _refused(state: LiveState, settled: LiveState, time: datetime, ahead: int) -
         state = state._replace(refused=refused, refused_last=time)
         return Placement(state, error=not_later(time, last))
     note = f"the clock was set back from {last} to {time}; the detector goes on there"
-    return Placement(settled, (ahead - 1) % (7 * int(state.memory.detector.day)), note)
+    return Placement(settled, (ahead - 1) % (7 * state.day), note)
 
 
 def not_later(time: datetime, last: datetime) -> str:
@@ -136,44 +146,8 @@ def not_later(time: datetime, last: datetime) -> str:
 
 
 def _is_later(time: datetime, last: datetime | None, step: timedelta) -> bool:
-    return last is None or _steps_between(last, time, step) >= 1
-
-
-def _steps_between(first: datetime, second: datetime, step: timedelta) -> int:
-    return round((second - first) / step)
-
-
-def _bounded(missing: int, detector: "streaming.State") -> int:
-    """As many rows, or fewer by whole weeks where the count would not fit its type."""
-    if int(detector.rows) + missing < MOST_ROWS:
-        return missing
-    return missing % (7 * int(detector.day))
+    return last is None or steps_between(last, time, step) >= 1
 
 
 def _days(time: timedelta) -> str:
     return f"{time / timedelta(days=1):,.1f} days"
-
-
-def rows_of_a_day(step: timedelta) -> int:
-    """Events in a day, to the nearest."""
-    return max(1, round(timedelta(days=1) / step))
-
-
-def typical_step(times: Sequence[datetime]) -> timedelta | None:
-    """The median of the differences between stamps that follow each other, of those above 0.
-
-    One within a hundredth of a usual step (a second, five minutes, an hour) is that step, and one
-    outside `LEAST_STEP` to `MOST_STEP` the nearer of both.
-
-    Returns:
-        None where no stamp is later than the one before.
-    """
-    apart = [(late - early).total_seconds() for early, late in pairwise(times)]
-    apart = [seconds for seconds in apart if seconds > 0]
-    if not apart:
-        return None
-    found = timedelta(seconds=median(apart))
-    nearest = min(USUAL_STEPS, key=lambda usual: abs(usual - found))
-    if abs(nearest - found) <= nearest / 100:
-        return nearest
-    return min(max(found, LEAST_STEP), MOST_STEP)

@@ -17,6 +17,7 @@ import fcntl
 import glob
 import hashlib
 import io
+import json
 import os
 import re
 import zipfile
@@ -24,23 +25,27 @@ import zlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxdl.errors import UserError
 from jaxdl.files import write_whole
 from jaxdl.serving.cells import number
-from jaxdl.serving.live_clock import LiveState, Memory
-from jaxdl.serving.live_lines import EPOCH, Event
+from jaxdl.serving.live_clock import LiveState, Memory, Ongoing
+from jaxdl.serving.live_detector import LiveDetector
+from jaxdl.serving.live_lines import MOST_COLUMNS, Event, Layout
+from jaxdl.stamps import EPOCH, MICROSECOND
+from jaxdl.timeseries import incidents
 
-FORMAT = 2
+FORMAT = 3
 SUM_LENGTH = 64  # hexadecimal digits of a sha256
 MOST_BYTES = 256 << 20
-MICROSECOND = timedelta(microseconds=1)
-NO_TIME = np.iinfo(np.int64).min
+MOST_ABOUT = 1 << 20  # bytes of JSON
+ABOUT = "about"  # the array that holds it
 BEFORE = "before_"  # in front of the names of the memory before an event in doubt
-JOURNAL_HEAD = re.compile(r"jaxdl-live-journal 1 (\d{1,15}|-)")
-JOURNAL_LINE = re.compile(r"(\d{1,18}) (-?\d{1,18}|-) (\S{1,32})")
+JOURNAL_HEAD = re.compile(r"jaxdl-live-journal 2 (\d{1,15}|-) (\[.{1,65536}\])")
+JOURNAL_LINE = re.compile(r"(\d{1,18}) (-?\d{1,18}|-) (\S{1,4096})")
 NOT_A_STATE = (
     "is damaged, or was written by an earlier version: restore it, or remove it, and the detector "
     "begins anew"
@@ -50,33 +55,62 @@ NOT_A_STATE = (
 # ---- the state file ------------------------------------------------------------------------------
 
 
-def pack(state: LiveState, events: int) -> bytes:
+class Stored(NamedTuple):
+    """A state file that was read and whose sum is right.
+
+    Attributes:
+        about: everything but arrays, plain JSON; `about["detector"]` is the detector's key.
+        arrays: of the detector's memory.
+    """
+
+    about: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+
+def pack(
+    detector: LiveDetector,
+    state: LiveState,
+    events: int,
+    layout: Layout | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> bytes:
     """The bytes of a state file.
 
     Args:
+        detector: whose memory it is.
         state: of the series.
         events: that it has seen, refused ones included.
+        layout: of the lines.
+        more: further plain JSON to keep.
     """
-    arrays = _memory_arrays(state.memory, "")
-    if state.before is not None:
-        arrays |= _memory_arrays(state.before, BEFORE)
-    numbers = {
+    arrays = dict(detector.to_arrays(state.memory.detector))
+    about = {
+        **(more or {}),
         "format": FORMAT,
+        "detector": detector.key(),
         "events": events,
         "step": state.step // MICROSECOND,
+        "day": state.day,
         "refused": state.refused,
         "refused_last": _microseconds(state.refused_last),
+        "memory": _memory_json(state.memory),
+        "before": None if state.before is None else _memory_json(state.before),
+        "layout": None if layout is None else layout.to_json(),
     }
+    if state.before is not None:
+        before = detector.to_arrays(state.before.detector)
+        arrays |= {BEFORE + name: array for name, array in before.items()}
+    text = json.dumps(about, allow_nan=False, ensure_ascii=True).encode()
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays, **{name: np.int64(value) for name, value in numbers.items()})
+    np.savez(buffer, **arrays, **{ABOUT: np.frombuffer(text, np.uint8)})
     with zipfile.ZipFile(buffer, "a") as file:
         file.comment = b"0" * SUM_LENGTH
     content = buffer.getvalue()[:-SUM_LENGTH]
     return content + hashlib.sha256(content).hexdigest().encode()
 
 
-def unpack(data: bytes) -> tuple[LiveState, int]:
-    """What `pack` was given.
+def unpack(data: bytes) -> Stored:
+    """What is in a state file; `restore` makes a state of it.
 
     Raises:
         ValueError: one bit is not as it was written, or it is no such file.
@@ -89,47 +123,103 @@ def unpack(data: bytes) -> tuple[LiveState, int]:
             if sum(entry.file_size for entry in stored.zip.infolist()) > MOST_BYTES:
                 raise ValueError("too large")
             arrays = {name: stored[name] for name in stored.files}
-        events, form, step, refused, refused_last = (
-            int(arrays.pop(name))
-            for name in ("events", "format", "step", "refused", "refused_last")
-        )
-        before = {name: arrays.pop(name) for name in list(arrays) if name.startswith(BEFORE)}
-        state = LiveState(
-            step * MICROSECOND,
-            _memory(arrays, ""),
-            _memory(before, BEFORE) if before else None,
-            refused,
-            _time(refused_last),
-        )
-    except Exception as error:  # the readers of ZIP and of arrays raise a dozen types
+        text = arrays.pop(ABOUT)
+        if text.dtype != np.uint8 or text.size > MOST_ABOUT:
+            raise ValueError("no text")
+        about = json.loads(text.tobytes().decode("ascii"))
+        good = about["format"] == FORMAT and isinstance(about["detector"], dict)
+    except Exception as error:  # the readers of ZIP, arrays and JSON raise a dozen types
         raise ValueError("is not a state of this detector") from error
-    if form != FORMAT or events < 0 or step < 1:
+    if not good:
         raise ValueError("is not a state of this detector")
-    return state, events
+    return Stored(about, arrays)
 
 
-def _memory_arrays(memory: Memory, prefix: str) -> dict[str, np.ndarray]:
-    from jaxdl.timeseries import streaming
+def restore(stored: Stored, detector: LiveDetector) -> tuple[LiveState, int]:
+    """The state that `pack` was given, and how many events it has seen.
 
-    arrays = {name: np.asarray(leaf) for name, leaf in streaming.to_arrays(memory.detector).items()}
-    arrays["clock"] = np.int64(_microseconds(memory.last))
-    return {prefix + name: array for name, array in arrays.items()}
+    Raises:
+        ValueError: it is a state of another detector.
+    """
+    about, arrays = stored
+    if about["detector"] != detector.key():
+        raise ValueError("is a state of another detector: name the run that it was made with")
+    try:
+        now = {name: array for name, array in arrays.items() if not name.startswith(BEFORE)}
+        old = {name.removeprefix(BEFORE): array for name, array in arrays.items()}
+        columns = len(detector.columns)
+        before = about["before"]
+        if before is not None:
+            kept = {name: old[name] for name in now if BEFORE + name in arrays}
+            before = _memory(before, detector.from_arrays(kept), columns)
+        state = LiveState(
+            _whole(about["step"], least=1) * MICROSECOND,
+            _whole(about["day"], least=1),
+            _memory(about["memory"], detector.from_arrays(now), columns),
+            before,
+            _whole(about["refused"]),
+            _time(about["refused_last"]),
+        )
+        return state, _whole(about["events"])
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError, AttributeError) as error:
+        raise ValueError("is not a state of this detector") from error
 
 
-def _memory(arrays: Mapping[str, np.ndarray], prefix: str) -> Memory:
-    from jaxdl.timeseries import streaming
+def layout_of(stored: Stored) -> Layout | None:
+    """The layout of the lines that a state file keeps.
 
-    bare = {name.removeprefix(prefix): array for name, array in arrays.items()}
-    last = _time(int(bare.pop("clock")))
-    return Memory(streaming.from_arrays(bare), last)
+    Raises:
+        ValueError: it is none.
+    """
+    text = stored.about.get("layout")
+    try:
+        return None if text is None else Layout.from_json(text)
+    except (TypeError, ValueError) as error:
+        raise ValueError("is not a state of this detector") from error
 
 
-def _microseconds(time: datetime | None) -> int:
-    return NO_TIME if time is None else (time - EPOCH) // MICROSECOND
+def _memory_json(memory: Memory) -> dict[str, Any]:
+    """A memory without the detector's arrays."""
+    ongoing = memory.incident
+    return {
+        "rows": memory.rows,
+        "last": _microseconds(memory.last),
+        "incident": list(ongoing.memory.latest),
+        "unanswered": ongoing.memory.unanswered,
+        "times": [_microseconds(time) for time in ongoing.times],
+        "above": list(ongoing.above),
+        "told": ongoing.told,
+    }
 
 
-def _time(microseconds: int) -> datetime | None:
-    return None if microseconds == NO_TIME else EPOCH + microseconds * MICROSECOND
+def _memory(about: Mapping[str, Any], detector: Any, columns: int) -> Memory:
+    first, last, peak = (int(row) for row in about["incident"][:3])
+    latest = incidents.Incident(first, last, peak, float(about["incident"][3]))
+    times = tuple(_time(time) for time in about["times"])
+    above = tuple(bool(each) for each in about["above"])
+    if len(times) != 3 or len(above) not in (0, columns):
+        raise ValueError("of another number of columns")
+    ongoing = Ongoing(
+        incidents.Memory(latest, bool(about["unanswered"])),
+        (times[0], times[1], times[2]),
+        above,
+        bool(about["told"]),
+    )
+    return Memory(detector, _whole(about["rows"]), _time(about["last"]), ongoing)
+
+
+def _whole(value: Any, least: int = 0) -> int:
+    if type(value) is not int or value < least:
+        raise ValueError(f"{value!r} is no count")
+    return value
+
+
+def _microseconds(time: datetime | None) -> int | None:
+    return None if time is None else (time - EPOCH) // MICROSECOND
+
+
+def _time(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else EPOCH + microseconds * MICROSECOND
 
 
 # ---- both files ----------------------------------------------------------------------------------
@@ -179,8 +269,8 @@ class StateFile:
             os.close(self._file)
         self._file = None
 
-    def read(self) -> LiveState | None:
-        """The state; None where there is none yet.
+    def read(self) -> Stored | None:
+        """What the state file holds; None where there is none yet.
 
         Raises:
             UserError: it cannot be read, or is damaged.
@@ -190,23 +280,41 @@ class StateFile:
         try:
             if self.path.stat().st_size > MOST_BYTES:
                 raise UserError(f"{self.named} has more than {MOST_BYTES:,} bytes")
-            state, self.events = unpack(self.path.read_bytes())
+            return unpack(self.path.read_bytes())
         except OSError as error:
             raise UserError(f"{self.named} cannot be read ({error.strerror})") from error
         except ValueError as error:
             raise UserError(f"{self.named} {error}") from error
+
+    def restore(self, stored: Stored, detector: LiveDetector) -> LiveState:
+        """The state in a file that was read.
+
+        Raises:
+            UserError: it is one of another detector.
+        """
+        try:
+            state, self.events = restore(stored, detector)
+        except ValueError as error:
+            raise UserError(f"{self.named} {error}") from error
         return state
 
-    def journaled_step(self) -> timedelta | None:
-        """The step that the journal was begun with; None where it was not known then.
+    def journal_head(self) -> tuple[timedelta | None, Layout | None]:
+        """The step and the layout that the journal was begun with; None where not known then.
 
         Raises:
             UserError: the journal is damaged.
         """
-        head = JOURNAL_HEAD.fullmatch(next(self._journal_lines(), "jaxdl-live-journal 1 -"))
-        if head is None:
-            raise self._damaged()
-        return None if head[1] == "-" else int(head[1]) * MICROSECOND
+        first = next(self._journal_lines(), None)
+        if first is None:
+            return None, None
+        head = JOURNAL_HEAD.fullmatch(first)
+        try:
+            if head is None:
+                raise ValueError("no head")
+            layout = Layout.from_json(head[2])
+        except (ValueError, TypeError) as error:
+            raise self._damaged() from error
+        return None if head[1] == "-" else int(head[1]) * MICROSECOND, layout
 
     def replay(self) -> Iterator[Event]:
         """The events since the state that `read` gave. Call once, and before `write_down`.
@@ -230,7 +338,10 @@ class StateFile:
                 )
             self.events = count
             time = None if found[2] == "-" else _time(int(found[2]))
-            yield Event(time, number(found[3]))
+            values = found[3].split(",")
+            if len(values) > MOST_COLUMNS:
+                raise self._damaged()
+            yield Event(time, tuple(number(value) for value in values))
 
     def _journal_lines(self) -> Iterator[str]:
         """Lines of the journal without their sums, the head first; a torn last one is cut off."""
@@ -256,40 +367,36 @@ class StateFile:
             f"save of {self.named} are forgotten"
         )
 
-    def begin_journal(self, step: timedelta | None) -> None:
-        """Give an empty journal its head.
+    def write_down(self, event: Event, step: timedelta | None, layout: Layout) -> None:
+        """Add an event to the journal: after that a kill of this process loses it no more.
 
         Args:
+            event: what was given.
             step: time between two events, if it is known.
+            layout: of the lines.
 
         Raises:
             UserError: it cannot be written.
         """
         if os.fstat(self._file).st_size == 0:
-            self._append(f"jaxdl-live-journal 1 {'-' if step is None else step // MICROSECOND}")
-
-    def write_down(self, event: Event) -> None:
-        """Add an event to the journal: after that a kill of this process loses it no more.
-
-        Raises:
-            UserError: it cannot be written.
-        """
+            known = "-" if step is None else step // MICROSECOND
+            self._append(f"jaxdl-live-journal 2 {known} {layout.to_json()}")
         time = "-" if event.time is None else _microseconds(event.time)
-        self._append(f"{self.events + 1} {time} {event.value!r}")
+        values = ",".join(repr(value) for value in event.values)
+        self._append(f"{self.events + 1} {time} {values}")
         self.events += 1
 
-    def save(self, state: LiveState) -> None:
+    def save(self, detector: LiveDetector, state: LiveState, layout: Layout | None) -> None:
         """Write the state file in one move, and cut the journal.
 
         Raises:
             UserError: it cannot be written; what was there stays.
         """
-        write_whole(self.path, pack(state, self.events))
+        write_whole(self.path, pack(detector, state, self.events, layout))
         try:
             os.truncate(self._file, 0)
         except OSError as error:
             raise UserError(f"{self.journal} cannot be written ({error.strerror})") from error
-        self.begin_journal(state.step)
 
     def _append(self, text: str) -> None:
         line = text.encode("ascii")

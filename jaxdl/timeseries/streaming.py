@@ -9,7 +9,8 @@ What a step knows is in its state, so it cannot look ahead. It keeps running mea
 the day and of the week, and for five statistics how often each value occurred before. The score of
 an event is how surprising the five are on average: -log10 of their tail shares, a conformal p-value
 that adapts to the series and needs no labels (Vovk et al. 2005; Laxhammar and Falkman 2014). Beyond
-everything seen so far the tail is continued as a power law. A flag marks the beginning of an alarm.
+everything seen so far the tail is continued as a power law. A flag marks the beginning of an
+incident, for which there is one alarm (`jaxdl.timeseries.incidents`).
 """
 
 import bisect
@@ -22,6 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
+
+from jaxdl.stamps import bounded
+from jaxdl.timeseries import incidents
 
 # Several series by name: their values, and a population's scores of them
 SeriesValues = Mapping[str, Float[np.ndarray, " _"]]  # [rows]
@@ -42,8 +46,10 @@ class Settings(NamedTuple):
 
     Attributes:
         threshold: mean surprise (decades) above which an alarm begins.
-        silence: no second alarm this long after one began.
-        calm: nor this long after the score was last above the threshold.
+        calm: an incident is over when the score has been no higher than the threshold this long.
+        aftermath: this long after an incident began it takes `renewed` more decades than the
+            threshold to begin another; less is the same incident still.
+        renewed: these decades.
         short, long: averaging times of the residuals.
         memory: of the running mean and deviation.
         tail_memory: of the histograms.
@@ -57,8 +63,9 @@ class Settings(NamedTuple):
     """
 
     threshold: float = 1.2
-    silence: float = 1.0
     calm: float = 0.1
+    aftermath: float = 1.0
+    renewed: float = 0.9
     short: float = 0.125
     long: float = 1.0
     memory: float = 7.0
@@ -96,7 +103,7 @@ class State(NamedTuple):
             absolute value, in usual residuals.
         histogram: how often each decade of each statistic occurred.
         largest: of each statistic so far.
-        quiet_until: the last row in which no alarm may begin.
+        quiet_until, began, unanswered: see `AlarmMemory`.
     """
 
     rows: Int[Array, ""]
@@ -118,6 +125,8 @@ class State(NamedTuple):
     histogram: Float[Array, "statistics bins"]
     largest: Float[Array, " statistics"]
     quiet_until: Int[Array, ""]
+    began: Int[Array, ""]
+    unanswered: Bool[Array, ""]
 
 
 def start(day: int, slots: int | None = None) -> State:
@@ -155,6 +164,8 @@ def start(day: int, slots: int | None = None) -> State:
         histogram=jnp.zeros((len(STATISTICS), BINS)),
         largest=jnp.full(len(STATISTICS), 1e-6),
         quiet_until=jnp.int32(0),
+        began=jnp.int32(incidents.NEVER),
+        unanswered=jnp.bool_(False),
     )
 
 
@@ -215,14 +226,14 @@ def _step(
     enough = state.histogram[0].sum() >= 0.9 * settings.learning * day
     scored = (age > 2 * settings.learning * day) & enough
     score = jnp.where(scored, surprise.mean(), 0.0)
-    flag, quiet_until = begin_alarm(score, state.rows, state.quiet_until, day, settings)
+    flag, alarm = begin_alarm(score, state.rows, alarm_memory(state), day, settings)
 
     new = _learn(state, x, residual, usual, settings)._replace(
         residual=signed,
         residual_abs=absolute,
         histogram=jnp.where(counted, histogram, state.histogram),
         largest=jnp.where(counted, largest, state.largest),
-        quiet_until=quiet_until,
+        **alarm._asdict(),
     )
     return new, score, flag
 
@@ -374,26 +385,56 @@ def tail_surprise(
     return beyond - jnp.log10(share), histogram * forget + here, jnp.maximum(largest, statistics)
 
 
+class AlarmMemory(NamedTuple):
+    """What the rule of alarms remembers; three fields of a state.
+
+    Attributes:
+        quiet_until: the last row that belongs to the rows above the threshold so far.
+        began: the row of the last alarm.
+        unanswered: the latest rows above the threshold came after a calm and gave no alarm, as they
+            were weak and in an aftermath.
+    """
+
+    quiet_until: Int[Array, ""]
+    began: Int[Array, ""]
+    unanswered: Bool[Array, ""]
+
+
+def alarm_memory(state: AnyState) -> AlarmMemory:
+    """The rule's part of a state."""
+    return AlarmMemory(state.quiet_until, state.began, state.unanswered)
+
+
 def begin_alarm(
     score: Float[Array, ""],
     rows: Int[Array, ""],
-    quiet_until: Int[Array, ""],
+    memory: AlarmMemory,
     day: Float[Array, ""],
     settings: Settings,
-) -> tuple[Bool[Array, ""], Int[Array, ""]]:
-    """Whether an alarm begins in this row, and the row up to which none may begin after it.
+) -> tuple[Bool[Array, ""], AlarmMemory]:
+    """Whether an alarm begins in this row, and what the next row has to know.
+
+    `jaxdl.timeseries.incidents` has the same rule for scores that are known already.
 
     Args:
         score: of this row.
         rows: its number.
-        quiet_until: what this function returned for the row before; 0 at the start.
+        memory: what this function returned for the row before.
         day: events in a day.
         settings: of the detector.
     """
     above = score > settings.threshold
-    flag = above & (rows > quiet_until)
-    wait = jnp.where(flag, settings.silence, jnp.where(above, settings.calm, 0.0)) * day
-    return flag, jnp.maximum(quiet_until, rows + wait.astype(jnp.int32))
+    strong = score > settings.threshold + settings.renewed
+    after_calm = above & (rows > memory.quiet_until)
+    unanswered = memory.unanswered | after_calm
+    in_aftermath = rows - memory.began <= (settings.aftermath * day).astype(jnp.int32)
+    flag = (after_calm & ~in_aftermath) | (above & unanswered & strong)
+    calm_from = rows + (settings.calm * day).astype(jnp.int32)
+    return flag, AlarmMemory(
+        quiet_until=jnp.where(above, calm_from, memory.quiet_until),
+        began=jnp.where(flag, rows, memory.began),
+        unanswered=unanswered & ~flag,
+    )
 
 
 # ---- histories -----------------------------------------------------------------------------------
@@ -458,6 +499,51 @@ def backtest(
     }
 
 
+def advance_on_ticks(
+    state: AnyState,
+    values: Float[ArrayLike, " n"],
+    missing: Int[ArrayLike, " n"],
+    step: Callable = step,
+) -> tuple[AnyState, Float[Array, " n"], Bool[Array, " n"]]:
+    """A step for each row of a series in which ticks of the clock are missing.
+
+    Args:
+        state: of the series so far.
+        values: one for each row.
+        missing: ticks without a row before each of them; see `missing_ticks`.
+        step: of the detector.
+    """
+
+    def body(state, row):
+        value, before = row
+        state, score, flag = step(state._replace(rows=state.rows + before), value)
+        return state, (score, flag)
+
+    state, (scores, flags) = jax.lax.scan(
+        body, state, (jnp.asarray(values, jnp.float32), jnp.asarray(missing, jnp.int32))
+    )
+    return state, scores, flags
+
+
+def missing_ticks(tick: Int[np.ndarray, " n"], day: int) -> Int[np.ndarray, " n"]:
+    """How many ticks are without a row before each row.
+
+    >>> missing_ticks(np.array([0, 1, 4]), day=24).tolist()
+    [0, 0, 2]
+
+    Args:
+        tick: of each row, rising.
+        day: ticks in a day.
+    """
+    missing = np.diff(tick, prepend=tick[:1] - 1) - 1
+    rows = 0
+    for i, before in enumerate(missing.tolist()):
+        if before:
+            missing[i] = bounded(before, rows, day)
+        rows += int(missing[i]) + 1
+    return missing.astype(np.int32)
+
+
 def stack(states: Sequence[AnyState]) -> AnyState:
     """Many states of the same number of slots as one pytree with a leading axis."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
@@ -519,20 +605,32 @@ def alarms(
 ) -> Bool[np.ndarray, " n"]:
     """Rows in which an alarm begins: the rule of `begin_alarm`, for scores that are known already.
 
-    >>> scores = np.array([0, 9, 9, 0, 0, 0, 9.0])
-    >>> np.flatnonzero(alarms(scores, threshold=1.0, day=3)).tolist()  # a day of silence
-    [1, 6]
+    >>> scores = np.array([0, 1.5, 1.5, 0, 1.5, 0, 0, 1.5])
+    >>> np.flatnonzero(alarms(scores, threshold=1.0, day=4)).tolist()  # the third is an aftermath
+    [1, 7]
 
     Args:
         scores: in order of time.
         threshold: an alarm begins above it.
         day: rows in a day.
-        settings: `silence` and `calm` of the detector.
+        settings: `calm`, `aftermath` and `renewed` of the detector.
     """
     flags = np.zeros(len(scores), bool)
-    quiet_until = 0
-    for row in np.flatnonzero(scores > threshold):
-        flags[row] = row > quiet_until
-        wait = settings.silence if flags[row] else settings.calm
-        quiet_until = max(quiet_until, row + int(wait * day))
+    rule = incident_rule(day, settings._replace(threshold=threshold))
+    flags[[incident.first for incident in incidents.find(scores, rule)]] = True
     return flags
+
+
+def incident_rule(day: int, settings: Settings = DEFAULT) -> incidents.Rule:
+    """The detector's rule of incidents in rows.
+
+    Args:
+        day: rows in a day.
+        settings: of the detector.
+    """
+    return incidents.Rule(
+        threshold=settings.threshold,
+        calm=int(settings.calm * day),
+        aftermath=int(settings.aftermath * day),
+        renewed=settings.renewed,
+    )

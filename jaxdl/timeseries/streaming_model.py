@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxdl.timeseries import streaming
+from jaxdl.timeseries import incidents, streaming
 
 BINS = 800
 FARTHEST = 20.0  # standard deviations; a value beyond all that was learnt is not farther
@@ -36,7 +36,8 @@ class State(NamedTuple):
         seen: events so far that were not missing.
         window: the latest values, the newest last.
         mean, variance: of the values, for the scale of the window.
-        histogram, largest, quiet_until: as in `streaming.State`; one statistic, the model's error.
+        histogram, largest: as in `streaming.State`; one statistic, the model's error.
+        quiet_until, began, unanswered: see `streaming.AlarmMemory`.
     """
 
     rows: Int[Array, ""]
@@ -49,6 +50,8 @@ class State(NamedTuple):
     histogram: Float[Array, "1 bins"]
     largest: Float[Array, "1"]
     quiet_until: Int[Array, ""]
+    began: Int[Array, ""]
+    unanswered: Bool[Array, ""]
 
 
 Step = Callable[[State, Float[ArrayLike, ""]], tuple[State, Float[Array, ""], Bool[Array, ""]]]
@@ -80,6 +83,8 @@ def start(day: int, learning: int, window: int) -> State:
         histogram=jnp.zeros((1, BINS)),
         largest=jnp.full(1, 1e-6),
         quiet_until=zero,
+        began=jnp.int32(incidents.NEVER),
+        unanswered=jnp.bool_(False),
     )
 
 
@@ -91,7 +96,8 @@ def step_of(
 
     Args:
         window_score: the model.
-        settings: `threshold`, `silence`, `calm`, `memory`, `tail_memory`, `power` and `cap` count.
+        settings: `threshold`, `calm`, `aftermath`, `renewed`, `memory`, `tail_memory`, `power` and
+            `cap` count.
 
     Returns:
         (state, value) -> (state, score, flag). A value that is not finite (a missing one) scores 0
@@ -112,9 +118,8 @@ def step_of(
         )
         counted = seen > state.learning // 2
         score = jnp.where(seen > state.learning, surprise[0], 0.0)
-        flag, quiet_until = streaming.begin_alarm(
-            score, state.rows, state.quiet_until, day, settings
-        )
+        alarm = streaming.alarm_memory(state)
+        flag, alarm = streaming.begin_alarm(score, state.rows, alarm, day, settings)
         new = state._replace(
             rows=state.rows + 1,
             seen=seen,
@@ -123,7 +128,7 @@ def step_of(
             variance=variance,
             histogram=jnp.where(counted, histogram, state.histogram),
             largest=jnp.where(counted, largest, state.largest),
-            quiet_until=quiet_until,
+            **alarm._asdict(),
         )
         return new, score, flag
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
+from numpy.typing import DTypeLike
 
 from jaxdl.losses import mae, mse
 
@@ -26,6 +27,45 @@ def sliding(values: Float[np.ndarray, " n"], window: int) -> Float[np.ndarray, "
         raise ValueError(f"{len(values)} values do not fill a window of {window}")
     view = np.lib.stride_tricks.sliding_window_view(np.asarray(values, np.float32), window)
     return view[:, :, None].copy()
+
+
+def without_gaps(
+    values: Float[np.ndarray, "n channels"], window: int, dtype: DTypeLike = np.float32
+) -> tuple[Float[np.ndarray, "windows window channels"], Int[np.ndarray, " windows"]]:
+    """All windows of stride 1 that cross no gap, and the point where each begins.
+
+    >>> x, start = without_gaps(np.array([[5.0], [6.0], [np.nan], [8.0], [9.0]]), window=2)
+    >>> x[:, :, 0].tolist(), start.tolist()
+    ([[5.0, 6.0], [8.0, 9.0]], [0, 3])
+
+    Args:
+        values: a gap is a row with a NaN.
+        window: points in a window.
+        dtype: of the windows.
+
+    Raises:
+        ValueError: the series is shorter than the window.
+    """
+    if len(values) < window:
+        raise ValueError(f"{len(values)} values do not fill a window of {window}")
+    view = np.lib.stride_tricks.sliding_window_view(values, window, axis=0)
+    gaps_before = np.concatenate([[0], np.cumsum(np.isnan(values).any(axis=1))])
+    start = np.flatnonzero(gaps_before[window:] == gaps_before[:-window])
+    return view[start].transpose(0, 2, 1).astype(dtype), start
+
+
+def points_of_windows(
+    start: Int[np.ndarray, " windows"], window: int, n: int
+) -> Bool[np.ndarray, " n"]:
+    """Which points lie in some window.
+
+    Args:
+        start: the first point of each window.
+        window: points in a window.
+        n: how many points there are.
+    """
+    edges = np.bincount(start, minlength=n + 1) - np.bincount(start + window, minlength=n + 1)
+    return np.cumsum(edges)[:n] > 0
 
 
 def points_in_flagged_windows(

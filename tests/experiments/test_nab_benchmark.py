@@ -5,7 +5,9 @@ import pytest
 
 from experiments import nab_benchmark
 from experiments.nab_benchmark import Config, Corpus, Detector
+from jaxdl.cli.launcher import launch
 from jaxdl.errors import UserError
+from jaxdl.serving import live_export
 from jaxdl.timeseries import nab_score, vus_pr, window_detectors
 
 
@@ -27,6 +29,79 @@ def test_quick_preset(quick_run):
     assert series["artificialWithAnomaly/art_daily_jumpsup"]["found"] == 1
     assert len(thresholds.rows) == 6
     assert (run.folder / "figures" / "streaming_alarms.png").stat().st_size > 10_000
+
+
+def weeks_of_noise(tmp_path, weeks, seed):
+    """A noisy daily wave in steps of an hour, with the odd burst."""
+    rng = np.random.default_rng(seed)
+    n = weeks * 7 * 24
+    value = np.sin(2 * np.pi * np.arange(n) / 24) + 0.2 * rng.standard_t(3, size=n)
+    value[rng.choice(n, n // 60, replace=False)] += 2
+    start = np.datetime64("2020-01-01T00:00")
+    rows = [f"{start + np.timedelta64(i, 'h')},{v:.5f}" for i, v in enumerate(value)]
+    path = tmp_path / "own.csv"
+    path.write_text("\n".join(["timestamp,value", *rows]))
+    return path
+
+
+def test_own_series_keeps_the_alerts_that_were_asked_for(tmp_path, capsys):
+    path = weeks_of_noise(tmp_path, weeks=200, seed=0)
+    folder = tmp_path / "run"
+    argv = ["nab_benchmark", "--series", str(path), "--workdir", str(folder)]
+    results = launch([*argv, "--alerts-per-week", "2"])[0]
+    row = results.tables[0].rows[0]
+    assert row["earlier half, a week"] == pytest.approx(2, rel=0.03)
+    assert row["later half, a week"] == pytest.approx(2, rel=0.2)
+    assert row["rows in a season"] == 24
+    said = capsys.readouterr().out
+    assert "step 3600 s" in said
+    assert "asked: 2 alerts a week" in said
+    assert "realised on the later half" in said
+    assert len((folder / "incidents.csv").read_text().splitlines()) == row["incidents"] + 1
+    assert (folder / "figures" / "incidents.png").stat().st_size > 10_000
+
+    # the run's detector goes on in a live series, with the run's threshold
+    loaded = live_export.load(folder, None)
+    assert loaded.detector.rule.threshold == pytest.approx(row["threshold"])
+    assert loaded.state.memory.rows == row["rows"]
+    assert launch(["--eval", str(folder)])
+
+    results = launch(
+        [*argv[:3], "--workdir", str(tmp_path / "rate"), "--false-alarm-rate", "0.01"]
+    )[0]
+    threshold = results.tables[0].rows[0]["threshold"]
+    own = nab_benchmark.user_series.load(nab_benchmark.Request(), path)
+    history = nab_benchmark.run_over(own, 24)
+    earlier, later = history.score[history.earlier], history.score[history.later]
+    assert (earlier > threshold).mean() == pytest.approx(0.01, rel=0.02)
+    assert (later > threshold).mean() == pytest.approx(0.01, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--alerts-per-week", "0"], "--alerts-per-week 0"),
+        (["--alerts-per-week", "0.1"], "weeks hold 0.1"),
+        (["--alerts-per-week", "1", "--false-alarm-rate", "0.1"], "not both"),
+        (["--false-alarm-rate", "1"], "between 0 and 1"),
+        (["--season-rows", "200"], "less than three seasons of 200"),
+        (["--value", "cpu"], "--value cpu: there is no such column"),
+        (["--source", "simulated"], "leave --source simulated out"),
+    ],
+)
+def test_own_series_refuses_in_one_line(tmp_path, options, words):
+    path = weeks_of_noise(tmp_path, weeks=3, seed=0)
+    with pytest.raises(UserError, match=words) as error:
+        launch(["nab_benchmark", "--series", str(path), "--workdir", str(tmp_path / "r"), *options])
+    assert "\n" not in str(error.value)
+
+
+def test_options_of_a_series_without_one_are_refused(tmp_path):
+    for option in ("--alerts-per-week", "--season-rows"):
+        with pytest.raises(UserError, match=f"{option} is for a file: give --series FILE"):
+            launch(["nab_benchmark", option, "3", "--workdir", str(tmp_path / "r")])
+    with pytest.raises(UserError, match="--time is for a file"):
+        launch(["nab_benchmark", "--time", "t", "--workdir", str(tmp_path / "r")])
 
 
 def test_sizes_that_cannot_work_are_refused():

@@ -1,5 +1,6 @@
 """A live series: every line is answered at once, and no end of the program loses an answer."""
 
+import gzip
 import json
 import math
 import signal
@@ -13,8 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxdl import stamps
 from jaxdl.errors import UserError
 from jaxdl.serving import cells, live, live_clock, live_lines, live_state
+from jaxdl.serving.live_detector import StreamingDetector
 from jaxdl.timeseries import streaming
 from tests.conftest import ROOT
 from tests.series import same, stamped, taxi_values
@@ -35,7 +38,20 @@ def answers(lines, options=HALF_HOUR):
 
 
 def detector_of(program):
-    return program.now.memory.detector
+    """The streaming detector's state of the only column."""
+    (state,) = program.now.memory.detector
+    return state
+
+
+def parsed(line, **options):
+    return live_lines.LineReader(stamps.SeriesColumns(**options)).event(line)
+
+
+def stored(path):
+    """The state in a file of a series of one column, and how many events it has seen."""
+    found = live_state.unpack(path.read_bytes())
+    key = found.about["detector"]
+    return live_state.restore(found, StreamingDetector(tuple(key["columns"]), key["day"]))
 
 
 def errors_of(records):
@@ -126,8 +142,8 @@ def test_the_scorer_and_the_series_read_the_same_numbers():
     ],
 )
 def test_time_stamps(stamp, time):
-    assert live_lines.parse_stamp(stamp) == time
-    assert live_lines.parse_event(f'"{stamp}","7"') == (time, 7.0)
+    assert stamps.parse_stamp(stamp) == time
+    assert parsed(f'"{stamp}","7"') == (time, (7.0,))
 
 
 def test_a_series_of_ten_a_second_keeps_all_its_events():
@@ -136,6 +152,49 @@ def test_a_series_of_ten_a_second_keeps_all_its_events():
     assert records[7]["time"] == "2020-01-01 00:00:00.700000"
     assert int(detector_of(program).day) == 864_000
     assert detector_of(program).day_course.shape == (8640,)  # ten seconds share a slot
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "first"),
+    [
+        (["ds,y,label", "2025-03-20,1.5,0"], {}, ("2025-03-20 00:00:00", {"y": 1.5})),
+        (["cpu,when,disk", "1,2025-03-20,2"], {}, ("2025-03-20 00:00:00", {"cpu": 1, "disk": 2})),
+        (["a,b,c", "2025-03-20,1,2"], {"value": ("c",)}, ("2025-03-20 00:00:00", {"c": 2})),
+        (["a,b,c", "1,2,2025-03-20"], {"time": "c"}, ("2025-03-20 00:00:00", {"a": 1, "b": 2})),
+        (["Zeit;Wert", "20.03.2025 10:00;1,5"], {}, ("2025-03-20 10:00:00", {"Wert": 1.5})),
+        (["2025-03-20\t1\t2"], {}, ("2025-03-20 00:00:00", {"value 1": 1, "value 2": 2})),
+        (["3/4/2025,1"], {}, ("2025-03-04 00:00:00", {"value": 1})),
+        (["3/4/2025,1"], {"day_first": True}, ("2025-04-03 00:00:00", {"value": 1})),
+        (["2025-07-01 09:00,1"], {"timezone": "Asia/Seoul"}, ("2025-07-01 00:00:00", {"value": 1})),
+    ],
+)
+def test_columns_and_stamps_are_found_or_named(lines, options, first):
+    records, program = answers(lines, live.Options(1800, **options))
+    time, values = first
+    (record,) = records
+    assert record["time"] == time
+    found = record["values"] if len(values) > 1 else {program.lines.columns[0]: record["value"]}
+    assert found == values
+
+
+def test_a_header_without_the_column_is_one_line():
+    with pytest.raises(
+        UserError, match="--value cpuu: the header has no such column; did you mean"
+    ):
+        answers(["time,cpu", "2025-03-20,1"], live.Options(1800, value=("cpuu",)))
+
+
+def test_local_times_whose_clocks_are_set_back():
+    local = ["01:30", "02:00", "02:30", "02:00", "02:30", "03:00"]
+    given = [f"2025-10-26 {time},1" for time in local]
+    records, _ = answers(given)
+    assert "--timezone Europe/Berlin" in records[3]["note"]
+    assert sum("error" in record for record in records) == 2
+    records, _ = answers(given, live.Options(1800, timezone="Europe/Berlin"))
+    assert [record["row"] for record in records] == list(range(6))
+    assert records[5]["time"] == "2025-10-26 02:00:00"
+    with pytest.raises(UserError, match="--timezone 'Berlin' is not known here"):
+        live.Live(live.Options(timezone="Berlin"))
 
 
 # ---- the clock -----------------------------------------------------------------------------------
@@ -214,7 +273,7 @@ def test_a_gap_of_any_length_is_a_gap(taxi, days):
 
 
 def test_rows_beyond_their_type_are_shortened_by_whole_weeks(monkeypatch):
-    monkeypatch.setattr(live_clock, "MOST_ROWS", 1000)
+    monkeypatch.setattr(stamps, "MOST_ROWS", 1000)
     times = [datetime(2020, 1, 1) + timedelta(days=days) for days in (0, 1, 21, 22)]
     records, _ = answers([f"{time},1" for time in times])
     assert [record["row"] for record in records] == [0, 48, 48 + 20 * 48 - 2 * 336, 384]
@@ -253,27 +312,6 @@ def test_a_line_without_a_stamp_is_a_step_later():
 # ---- the step ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("seconds", "step_seconds"),
-    [
-        ([300] * 5, 300),
-        ([301, 299.5, 300.2, 298.9, 300.4, 900], 300),  # jitter and a gap
-        ([300, 1, 300, 2, 300], 300),
-        ([3600, 7200, 3600, -60, 3600], 3600),
-        ([7], 7),
-        ([0.1] * 10, 0.1),
-        ([604800], 86400),
-        ([0.001], 0.1),
-    ],
-)
-def test_the_step_is_the_median_of_the_differences(seconds, step_seconds):
-    times = [datetime(2020, 1, 1)]
-    for difference in seconds:
-        times.append(times[-1] + timedelta(seconds=difference))
-    assert live_clock.typical_step(times).total_seconds() == step_seconds
-    assert live_clock.typical_step(times[:1]) is None
-
-
 def test_without_a_given_step_the_stamps_tell(taxi):
     given = stamped(taxi[:80])
     found, program = answers(given, live.Options())
@@ -292,7 +330,7 @@ def test_a_step_that_the_stamps_told_is_kept_at_once(taxi, tmp_path):
     path, given = tmp_path / "state.npz", stamped(taxi[:12])
     _, program = answers(given[:11], live.Options(state=path))
     program.close()
-    assert live_state.unpack(path.read_bytes())[0].step == timedelta(minutes=30)
+    assert stored(path)[0].step == timedelta(minutes=30)
     with pytest.raises(UserError, match="step-seconds 1800, not 300"):
         live.Live(live.Options(300, state=path))
     records, program = answers(given[11:], live.Options(state=path))
@@ -416,8 +454,8 @@ def test_the_state_is_saved_every_so_often(taxi, tmp_path):
     saved = [path.exists() for _ in program.answers([*given[:3], *given[5:]])]
     program.close()
     assert saved == [False] * 4 + [True] * 3  # the state is written when the next line is asked for
-    state, events = live_state.unpack(path.read_bytes())
-    assert (int(state.memory.detector.rows), events) == (6, 4)
+    state, events = stored(path)
+    assert (state.memory.rows, events) == (6, 4)
     assert len(program._file.journal.read_text().splitlines()) == 1 + 3
 
 
@@ -427,8 +465,8 @@ def test_every_flipped_bit_of_the_state_is_noticed(taxi, tmp_path):
     program.save()
     program.close()
     good = path.read_bytes()
-    assert live_state.unpack(good)[1] == 100
-    assert set(np.load(path)) >= {"day_course", "clock"}  # still a plain .npz
+    assert stored(path)[1] == 100
+    assert set(np.load(path)) >= {"0_day_course", "about"}  # still a plain .npz
     bits = [
         *range(8 * 2048),
         *range(8 * 2048, 8 * len(good), 37),
@@ -448,11 +486,11 @@ def test_every_flipped_bit_of_the_state_is_noticed(taxi, tmp_path):
 
 def test_every_flipped_bit_of_the_journal_is_noticed(tmp_path):
     path = tmp_path / "state.npz"
-    events = [live_lines.parse_event(line) for line in stamped([1.5, math.nan, 3])]
+    events = [parsed(line) for line in stamped([1.5, math.nan, 3])]
+    layout = live_lines.Layout(",", 2, 0, (1,), ("value",))
     file = live_state.StateFile(path)
-    file.begin_journal(timedelta(minutes=30))
     for event in events:
-        file.write_down(event)
+        file.write_down(event, timedelta(minutes=30), layout)
     file.close()
     good = file.journal.read_bytes()
 
@@ -460,7 +498,7 @@ def test_every_flipped_bit_of_the_journal_is_noticed(tmp_path):
         file.journal.write_bytes(content)
         again = live_state.StateFile(path)
         try:
-            step, found = again.journaled_step(), list(again.replay())
+            (step, _), found = again.journal_head(), list(again.replay())
         finally:
             again.close()
         return step, repr(found), again.torn
@@ -477,19 +515,34 @@ def test_every_flipped_bit_of_the_journal_is_noticed(tmp_path):
     assert read(good[:9]) == (None, "[]", True)
 
 
-def test_a_file_with_a_right_sum_that_holds_something_else_is_refused(taxi, tmp_path):
-    state = live.Live(HALF_HOUR).now
-    good = live_state.pack(state, 3)
-    assert same(live_state.unpack(good)[0], state)
-    for change in (
-        {"day": jnp.int32(0)},
-        {"mean": jnp.zeros(3)},
-        {"rows": jnp.float32(1)},
-    ):
-        detector = state.memory.detector._replace(**change)
-        bad = live_state.pack(state._replace(memory=state.memory._replace(detector=detector)), 3)
+def test_a_file_with_a_right_sum_that_holds_something_else_is_refused(taxi):
+    _, program = answers(stamped(taxi[:5]))
+    detector, state = program.detector, program.now
+    good = live_state.pack(detector, state, 3)
+    restored, events = live_state.restore(live_state.unpack(good), detector)
+    assert same(restored.memory.detector, state.memory.detector)
+    assert restored == state._replace(memory=restored.memory)
+    assert events == 3
+    for change in ({"day": jnp.int32(0)}, {"mean": jnp.zeros(3)}, {"rows": jnp.float32(1)}):
+        changed = (detector_of(program)._replace(**change),)
+        memory = state.memory._replace(detector=changed)
+        bad = live_state.unpack(live_state.pack(detector, state._replace(memory=memory), 3))
         with pytest.raises(ValueError, match=r"^is not a state of this detector"):
-            live_state.unpack(bad)
+            live_state.restore(bad, detector)
+    found = live_state.unpack(good)
+    for name, value in (
+        ("step", 0),
+        ("events", -1),
+        ("day", 1.5),
+        ("memory", []),
+        ("refused", None),
+    ):
+        bad = found._replace(about={**found.about, name: value})
+        with pytest.raises(ValueError, match=r"^is not a state of this detector"):
+            live_state.restore(bad, detector)
+    for other in (StreamingDetector(("value",), 24), StreamingDetector(("a", "b"), 48)):
+        with pytest.raises(ValueError, match="is a state of another detector"):
+            live_state.restore(found, other)
 
 
 def test_a_journal_without_its_state_is_refused(taxi, tmp_path):
@@ -552,8 +605,25 @@ def test_the_program_answers_at_once_and_saves_when_it_is_stopped(signum, tmp_pa
         assert process.wait(30) == 128 + signum
         assert process.stderr.read() == "1 rows, 0 alarms, 0 lines skipped\n"
     assert (answer["row"], answer["value"], answer["alarm"]) == (0, 5.0, False)
-    state, _ = live_state.unpack((tmp_path / "state.npz").read_bytes())
-    assert int(state.memory.detector.rows) == 1
+    state, _ = stored(tmp_path / "state.npz")
+    assert state.memory.rows == 1
+
+
+def test_a_file_gives_what_its_lines_give(taxi, tmp_path, capsys):
+    lines = ["timestamp,value", *stamped(taxi[:60])]
+    expected, _ = answers(lines, live.Options())
+    path = tmp_path / "own.csv.gz"
+    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    assert live.main(["--series", str(path)]) == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(line) for line in out.splitlines()] == expected
+    assert "time: column timestamp; values: value" in err
+    assert live.main([str(path)]) == 2
+    assert "is not a scorer file" in capsys.readouterr().err
+    assert live.main(["-", str(path)]) == 2
+    assert f"a file is given as --series {path}" in capsys.readouterr().err
+    assert live.main(["--series", str(tmp_path / "absent.csv")]) == 2
+    assert "does not exist" in capsys.readouterr().err
 
 
 def shell(line, given=""):

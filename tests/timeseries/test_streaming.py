@@ -102,37 +102,87 @@ def test_constant_series_is_not_alarming():
     assert not np.asarray(flags).any()
 
 
-def test_an_alarm_needs_more_than_the_threshold_and_the_silence_before():
+def test_an_alarm_needs_more_than_the_threshold_and_calm_before():
     """`begin_alarm`, row by row, and `alarms`: both rules at their edges."""
-    settings = streaming.DEFAULT._replace(threshold=1.0, silence=1.0, calm=0.5)
-    above, below, exactly = 2.0, 0.0, 1.0
+    settings = streaming.DEFAULT._replace(threshold=1.0, calm=0.5, aftermath=1.5, renewed=1.0)
+    above, strong, at, below = 1.5, 3.0, 1.0, 0.0
     cases = {
-        "a score equal to the threshold begins nothing": ([below, exactly, exactly], []),
-        "the first row begins nothing": ([above, below, below], []),
-        "silence ends after a day of four rows": ([below, *[above] + [below] * 3, above], []),
-        "a row later it has ended": ([below, above, *[below] * 4, above], [6]),
-        "an alarm that goes on is the same alarm": ([below, *[above] * 9], []),
-        "half a day of calm ends it": ([below, *[above] * 6, below, below, above], [9]),
+        "a score equal to the threshold begins nothing": ([below, at, at], []),
+        "the first row begins nothing": ([above, below, below, below], []),
+        "nor does what goes on from it": ([above, above, below], []),
+        "an alarm that goes on is the same alarm": ([below, *[above] * 9], [1]),
+        "half a day of calm ends it": ([below, *[above] * 6, at, below, above], [1, 9]),
+        "one row less does not": ([below, *[above] * 6, at, above], [1]),
+        "in the aftermath it takes more": ([below, above, *[below] * 4, above], [1]),
+        "as much more begins nothing": ([below, above, *[below] * 4, 2.0], [1]),
+        "more does, on the same day": ([below, above, *[below] * 2, strong], [1, 4]),
+        "but not without calm": ([below, above, below, strong], [1]),
+        "what grows strong after calm does": ([below, above, *[below] * 2, above, strong], [1, 5]),
+        "the aftermath is over after six rows": ([below, above, *[below] * 5, above], [1]),
+        "a row later it is": ([below, above, *[below] * 6, above], [1, 8]),
     }
-    for name, (scores, later) in cases.items():
-        quiet_until, flags = jnp.int32(0), []
+    for name, (scores, expected) in cases.items():
+        memory, flags = streaming.alarm_memory(streaming.start(4)), []
         for row, score in enumerate(scores):
-            flag, quiet_until = streaming.begin_alarm(
-                jnp.float32(score), jnp.int32(row), quiet_until, jnp.float32(4), settings
+            flag, memory = streaming.begin_alarm(
+                jnp.float32(score), jnp.int32(row), memory, jnp.float32(4), settings
             )
             flags.append(bool(flag))
-        expected = [1, *later] if scores[1] > 1 and scores[0] < 1 else later
         assert np.flatnonzero(flags).tolist() == expected, name
         rows = streaming.alarms(np.array(scores), 1.0, day=4, settings=settings)
         assert np.flatnonzero(rows).tolist() == expected, name
 
 
-def test_an_alarm_is_followed_by_silence():
-    scores = np.zeros(100)
-    scores[[5, 6, 20, 40, 60, 61]] = 9.0
-    assert np.flatnonzero(streaming.alarms(scores, 1.0, day=24)).tolist() == [5, 40]
-    scores[29:40] = 9.0  # still going on when the silence ends: the same alarm
-    assert np.flatnonzero(streaming.alarms(scores, 1.0, day=24)).tolist() == [5, 60]
+def test_both_rules_agree_on_any_scores():
+    rng = np.random.default_rng(0)
+    scores = np.where(rng.random(5000) < 0.1, rng.exponential(1.5, 5000), 0).astype(np.float32)
+
+    def body(memory, row):
+        score, number = row
+        day = jnp.float32(48)
+        flag, memory = streaming.begin_alarm(score, number, memory, day, streaming.DEFAULT)
+        return memory, flag
+
+    memory = streaming.alarm_memory(streaming.start(48))
+    _, flags = jax.lax.scan(body, memory, (jnp.asarray(scores), jnp.arange(5000)))
+    rows = streaming.alarms(scores, streaming.DEFAULT.threshold, 48)
+    assert 20 < rows.sum() < 200
+    assert np.array_equal(flags, rows)
+
+
+def burst_series(days, at, size):
+    """Five-minute values with a daily wave, and an hour of `size` more at each of these rows."""
+    rng = np.random.default_rng(0)
+    values = 50 + 10 * np.sin(2 * np.pi * np.arange(days * 288) / 288)
+    values += rng.normal(0, 1, values.size)
+    for row in at:
+        values[row : row + 12] += size
+    return values.astype(np.float32)
+
+
+def test_a_second_incident_on_the_same_day_is_another():
+    at = [20 * 288 + 60, 20 * 288 + 180]
+    _, _, flags = advance(streaming.start(288), burst_series(28, at, 30.0))
+    rows = np.flatnonzero(flags)
+    for row in at:
+        assert ((rows >= row) & (rows < row + 12)).sum() == 1
+    # and the same scores without the second one
+    _, _, flags = advance(streaming.start(288), burst_series(28, at[:1], 30.0))
+    assert not np.asarray(flags)[at[0] + 12 : at[0] + 288].any()
+
+
+@pytest.mark.parametrize("size", [15.0, 40.0, -25.0])
+def test_a_new_level_is_learnt_within_a_stated_time(size):
+    """Two days after a lasting shift the detector is calm; one half as large again it sees."""
+    shift, burst = 20 * 288, 26 * 288 + 100
+    values = burst_series(34, [burst], 1.5 * size)
+    values[shift:] += size
+    _, scores, flags = advance(streaming.start(288), values)
+    above = np.asarray(scores) > streaming.DEFAULT.threshold
+    assert np.asarray(flags)[shift : shift + 6].sum() == 1
+    learnt = shift + 2 * 288
+    assert above[learnt : burst - 1].mean() < 0.01
+    assert np.asarray(flags)[burst : burst + 12].sum() == 1
 
 
 def run(day, values, state=None):
