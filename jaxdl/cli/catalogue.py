@@ -236,7 +236,7 @@ def described(lab: str, docstring: str) -> str:
     if spoken() == "en" or lesson is None:
         return docstring
     takes = translate(runtime(docstring))
-    return f"{lesson.korean_title}\n\n{lesson.korean}. ({takes})\n\n{docstring}"
+    return f"{lesson.korean_title}\n\n{lesson.korean}.\n걸리는 시간: {takes}\n\n{docstring}"
 
 
 def korean_titles(files: Sequence[Path]) -> dict[str, str]:

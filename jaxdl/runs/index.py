@@ -17,7 +17,7 @@ from jaxdl.runs.stored import StoredRun, option_name, read_run
 
 INDEX = "index.html"
 OURS = "<!-- all runs of this folder, written by python run.py --index -->"
-MOST_RUNS = 2_000  # the newest; a page with more is no overview
+MOST_RUNS = 500  # the newest; a page with more is no overview, and is written after every run
 DEPTH = 2  # runs lie in the folder, or in a folder of it (several labs in one call)
 
 
