@@ -466,7 +466,8 @@ def named_detectors(
     """
     width = known.shape[1]
     if name == "default":
-        share = config.contamination if config.learn_from == "all" else None
+        # rows that labels have chosen hold no anomalies
+        share = config.contamination if config.learn_from == "all" else 0.0
         return [
             default_detector(known, key=jax.random.key(int(seed)), contamination=share)
             for seed in tqdm(run.seeds, "detectors", leave=False)
