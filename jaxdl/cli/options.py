@@ -99,7 +99,7 @@ def readable(options: type) -> Any:
     fields = []
     for field in dataclasses.fields(options):
         told = arg(metavar=_placeholder(hints[field.name]), help_behavior_hint=_default_told)
-        kind = Annotated[hints[field.name], told]
+        kind: Any = Annotated[hints[field.name], told]
         fields.append((field.name, kind, field))
     doc = options.__doc__ or ""
     # dataclass makes one of all fields where there is none
