@@ -639,7 +639,7 @@ def live_state_after(
     ongoing = Ongoing(memory)
     if latest.first >= 0:
         first, last, peak = np.searchsorted(own.tick, latest[:3]).tolist()
-        which = above[:, first : last + 1].any(axis=1)
+        which = above[:, peak]
         ongoing = Ongoing(
             memory,
             (moments[first], moments[last], moments[peak]),

@@ -14,6 +14,11 @@ marathon, Thanksgiving, Christmas, New Year and a snow storm.
 
     python run.py experiments/taxi_isolation_forest.py --seeds 20
     python run.py experiments/taxi_isolation_forest.py --preset quick --source simulated
+    python run.py experiments/taxi_isolation_forest.py --series my.csv
+
+With --series steps 2 and 3 judge the days of a series of your own (an hour or less between rows, at
+least ten weeks, one column) by UTC dates, and leave incidents.csv and incidents.jsonl: runs of
+flagged days. An hour without a row is filled with its weekday's median, and its day is not judged.
 
 Protocol: nothing is trained on labels, but the share of days (step 2) and the fixed level (step 3)
 were set with the sweep of thresholds in view, which knows them; the running threshold was not.
@@ -31,6 +36,7 @@ Runtime on two CPU cores: 12 s, twenty seeds 4 to 8 minutes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
 
@@ -39,18 +45,20 @@ from jaxtyping import Bool, Float, Int, Shaped
 from sklearn.ensemble import IsolationForest
 from tqdm import tqdm
 
-from datasets import nab
+from datasets import nab, user_series
 from jaxdl.anomaly.isolation_forest import from_sklearn, isolation_score
 from jaxdl.anomaly.metrics import average_precision
+from jaxdl.errors import UserError
 from jaxdl.figures.base import Figure, subplots
-from jaxdl.figures.series import ORANGE, RED
+from jaxdl.figures.series import ORANGE, RED, incidents_over_time
 from jaxdl.report import Results, Table
 from jaxdl.report.table import Cell
 from jaxdl.runs import Run
+from jaxdl.timeseries import incidents
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(user_series.SeriesFile):
     trees: int = 500
     """Trees of the lecture's forest and of the day forest."""
     causal_trees: int = 100
@@ -77,6 +85,9 @@ PRESETS = {"quick": Config(trees=100, causal_trees=25)}
 
 
 def main(config: Config, run: Run) -> Results:
+    own = config.load_series(run.source)
+    if own is not None:
+        return own_days(config, run, own)
     series = nab.load(run.source, "realKnownCause/nyc_taxi")
     run.uses(series.provenance)
     taxi = by_hour_and_day(series)
@@ -440,6 +451,125 @@ def running_threshold(
             centre = np.median(past)
             limits[day] = centre + factor * 1.4826 * np.median(np.abs(past - centre))
     return limits
+
+
+# ---- a series of one's own -----------------------------------------------------------------------
+
+LEAST_WEEKS, MOST_DAYS = 10, 20_000
+
+
+class OwnDays(NamedTuple):
+    """The days of a series of one's own.
+
+    Attributes:
+        dates: datetime64[D], one after the other.
+        days: hourly means; hours without a row hold their weekday's median.
+        judged: days in which every hour had a row.
+    """
+
+    dates: Shaped[np.ndarray, " days"]
+    days: Days
+    judged: Bool[np.ndarray, " days"]
+
+
+def own_days(config: Config, run: Run, own: user_series.UserSeries) -> Results:
+    """Which days of a series are unlike the others of their weekday."""
+    run.uses(own.provenance)
+    for remark in own.remarks:
+        run.say(f"series: {remark}")
+    found = whole_days(own)
+    seeds = [int(seed) for seed in run.seeds]
+    forest = residual_forest_detector(found.days, config, seeds)
+    causal = running_threshold_detector(causal_forest_scores(found.days, config, seeds), config)
+
+    rows = day_incidents(causal, found, own.columns[0])
+    left_out = int((~found.judged).sum())
+    notes = [*own.remarks, f"{left_out:,} of {len(found.dates):,} days lack an hour: not judged"]
+    run.say(notes[-1])
+    flagged = {
+        detector.name + f" ({detector.sees})": (detector.flags & found.judged).sum(axis=1)
+        for detector in (forest, causal)
+    }
+    table = [
+        {"detector": name, "days": int(found.judged.sum()), "days flagged": count}
+        for name, count in flagged.items()
+    ]
+    tables = [Table("days flagged (unsupervised)", table)]
+    if rows:
+        tables.append(Table("incidents by the past alone, first seed; dates are UTC", rows, 3))
+    spans = [
+        (np.datetime64(str(row["start"])[:-1]), np.datetime64(str(row["end"])[:-1])) for row in rows
+    ]
+    noon = found.dates + np.timedelta64(12, "h")
+    draw = partial(
+        incidents_over_time,
+        noon,
+        {f"{own.columns[0]}, mean of the day": found.days.mean(axis=1)},
+        causal.scores[0],
+        float(np.median(causal.scores[0][np.isfinite(causal.scores[0])])),
+        spans,
+    )
+    return Results(
+        tables=tables,
+        figures={"incidents": draw},
+        headline={"incidents": len(rows)},
+        notes=notes,
+        files={
+            "incidents.csv": lambda origin: incidents.csv_bytes(rows),
+            "incidents.jsonl": lambda origin: incidents.json_lines(rows),
+        },
+    )
+
+
+def whole_days(own: user_series.UserSeries) -> OwnDays:
+    """Hourly means of whole UTC days.
+
+    Raises:
+        UserError: several columns, a step above an hour, too few weeks, or an hour of the week that
+            never has a row.
+    """
+    if len(own.columns) != 1:
+        raise UserError(
+            f"the days of one column are judged: name it with --value, such as "
+            f"--value {own.columns[0]}"
+        )
+    if own.step > timedelta(hours=1):
+        raise UserError(f"a step of {own.step} is too long: an hour or less is needed")
+    value = own.value[:, 0]
+    known = ~np.isnan(value)
+    hour = own.time[known].astype("datetime64[h]").astype(np.int64)
+    first, last = -(-hour[0] // 24) * 24, (hour[-1] + 1) // 24 * 24
+    if last - first < LEAST_WEEKS * 7 * 24:
+        raise UserError(
+            f"{max(last - first, 0) // 24} whole days are fewer than {LEAST_WEEKS} weeks"
+        )
+    if last - first > MOST_DAYS * 24:
+        raise UserError(f"{(last - first) // 24:,} days are more than {MOST_DAYS:,}")
+    inside = (hour >= first) & (hour < last)
+    size = last - first
+    counts = np.bincount(hour[inside] - first, minlength=size)
+    sums = np.bincount(hour[inside] - first, value[known][inside], minlength=size)
+    with np.errstate(invalid="ignore"):
+        days = (sums / counts).reshape(-1, 24)
+    judged = np.isfinite(days).all(axis=1)
+    for weekday_number in range(7):
+        same = days[weekday_number::7]
+        if np.isnan(same).all(axis=0).any():
+            raise UserError("an hour of the week never has a row, so no day can be judged by it")
+        days[weekday_number::7] = np.where(np.isnan(same), np.nanmedian(same, axis=0), same)
+    dates = np.arange(first // 24, last // 24).astype("datetime64[D]")
+    return OwnDays(dates, days, judged)
+
+
+def day_incidents(detector: DayDetector, found: OwnDays, column: str) -> list[incidents.Row]:
+    """Runs of flagged days of the first seed, from the first hour to the last."""
+    scores = np.where(detector.flags[0] & found.judged, detector.scores[0], -np.inf)
+    runs = incidents.find(scores, incidents.Rule(threshold=0.0, calm=1))
+    midnight = found.dates.astype("datetime64[s]")
+    rows = incidents.table(runs, midnight, [column], scores[None], 0.0)
+    for row, each in zip(rows, runs, strict=True):
+        row["end"] = incidents.stamp(midnight[each.last] + np.timedelta64(86_399, "s"))
+    return rows
 
 
 # ---- against NAB's windows -----------------------------------------------------------------------

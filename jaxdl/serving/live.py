@@ -386,9 +386,9 @@ class Live:
             return Ongoing(memory, (time, time, time), said.above, told=False), True, over
         times, above = ongoing.times, ongoing.above
         if memory.latest.last == row and above:
-            peak = time if memory.latest.peak == row else times[2]
-            times = (times[0], time, peak)
-            above = tuple(a or b for a, b in zip(above, said.above, strict=True))
+            worst = memory.latest.peak == row
+            times = (times[0], time, time if worst else times[2])
+            above = said.above if worst else above
         assert before.first == memory.latest.first
         return Ongoing(memory, times, above, ongoing.told), False, over
 

@@ -29,7 +29,7 @@ class Ongoing(NamedTuple):
     Attributes:
         memory: of the rule of incidents.
         times: of its first, last and worst event; None where an event had no stamp.
-        above: columns that were above the threshold in it.
+        above: columns that were above the threshold when it was worst.
         told: its end was told, or there is none.
     """
 

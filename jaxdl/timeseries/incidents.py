@@ -141,7 +141,7 @@ def involved(
     threshold: float,
     rows: Int[np.ndarray, " n"] | None = None,
 ) -> Bool[np.ndarray, " columns"]:
-    """Which columns have a score of their own above the threshold in some row of an incident.
+    """Which columns have a score of their own above the threshold when an incident is worst.
 
     Args:
         column_scores: of each column.
@@ -149,9 +149,8 @@ def involved(
         threshold: of the incident.
         rows: as `find` was given them.
     """
-    numbers = np.arange(column_scores.shape[1]) if rows is None else rows
-    inside = (numbers >= incident.first) & (numbers <= incident.last)
-    return (column_scores[:, inside] > np.float32(threshold)).any(axis=1)
+    at = incident.peak if rows is None else int(np.searchsorted(rows, incident.peak))
+    return column_scores[:, at] > np.float32(threshold)
 
 
 # ---- a table of incidents ------------------------------------------------------------------------

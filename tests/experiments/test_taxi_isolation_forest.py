@@ -7,6 +7,7 @@ from datasets import nab
 from datasets.source import Request
 from experiments import taxi_isolation_forest as lab
 from jaxdl.cli.launcher import launch
+from jaxdl.errors import UserError
 
 LECTURE = """
 2014-09-06 23:00 29418.5 -0.002328 | 2014-11-23 00:00 26458.5 -0.013776
@@ -123,3 +124,47 @@ def test_contamination_moves_the_threshold_and_not_the_scores():
     flagged = {row["rule"]: row["hours flagged"] for row in rows}
     assert flagged["contamination 0.01"] == 5
     assert flagged["contamination 0.1"] == 48
+
+
+def own_hours(tmp_path, weeks=14, columns=("value",)):
+    """Hourly rows with a weekly course; a day of half as much, and one that lacks three hours."""
+    n = weeks * 7 * 24
+    hour = np.arange(n)
+    value = 100 + 30 * np.sin(2 * np.pi * hour / 24) + 10 * (hour // 24 % 7 >= 5)
+    value += np.random.default_rng(0).normal(size=n)
+    value[80 * 24 : 81 * 24] *= 0.5
+    start = np.datetime64("2024-01-01T00:00")
+    lines = [",".join(["time", *columns])]
+    for i in range(n):
+        if 90 * 24 <= i < 90 * 24 + 3:
+            continue
+        lines.append(f"{start + np.timedelta64(i, 'h')}" + f",{value[i]:.3f}" * len(columns))
+    path = tmp_path / "own.csv"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_own_series_gives_incidents_of_days(tmp_path):
+    folder = tmp_path / "run"
+    argv = ["taxi_isolation_forest", "--series", str(own_hours(tmp_path)), "--workdir", str(folder)]
+    results = launch([*argv, "--preset", "quick"])[0]
+    rows = results.tables[1].rows
+    (odd,) = [row for row in rows if row["start"] == "2024-03-21T00:00:00Z"]
+    assert odd["end"] == "2024-03-21T23:59:59Z"
+    assert not any(row["start"] <= "2024-03-31T12:00:00Z" <= row["end"] for row in rows)
+    assert any("1 of 98 days lack an hour" in note for note in results.notes)
+    assert len((folder / "incidents.jsonl").read_text().splitlines()) == len(rows)
+    assert launch(["--eval", str(folder)])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"weeks": 9}, "63 whole days are fewer than 10 weeks"),
+        ({"columns": ("a", "b")}, "name it with --value, such as --value a"),
+    ],
+)
+def test_own_series_that_cannot_be_judged_by_days(tmp_path, change, words):
+    path = own_hours(tmp_path, **change)
+    with pytest.raises(UserError, match=words):
+        launch(["taxi_isolation_forest", "--series", str(path), "--workdir", str(tmp_path / "r")])
