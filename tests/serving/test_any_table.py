@@ -438,7 +438,8 @@ def write_book(path, rows, header, sheet="Sheet"):
     return path
 
 
-def test_a_sheet_is_scored_as_its_csv_is(made, tmp_path, capsys):
+def test_a_sheet_is_scored_as_its_csv_is(made, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(table_reader, "SHEET_ROWS", 250)  # several blocks
     header = write(tmp_path / "t.csv", shop()).read_text("utf-8").splitlines()[0]
     names = next(csv.reader([header], delimiter=";"))
     rows = []
@@ -455,6 +456,7 @@ def test_a_sheet_is_scored_as_its_csv_is(made, tmp_path, capsys):
     scores = [float(row["score"]) for i, row in enumerate(found) if i != 3]
     np.testing.assert_allclose(scores, made.scores[good], rtol=1e-5)
     assert [row["order"] for row in found] == [row[0] for row in rows]
+    assert [int(row["row"]) for row in found] == list(range(1, 601))
     for options, message in (
         (["--sheet", "May"], "--sheet May: no such sheet; there are notes, March"),
         ([], "sheet notes is empty"),
