@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
@@ -203,3 +204,107 @@ def scores_over_time(
     axes.set(xlabel="days", ylabel="score")
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
+
+
+# ---- what a threshold brings ---------------------------------------------------------------------
+
+
+class SweptPart(NamedTuple):
+    """Scored and labelled rows of a stretch of time.
+
+    Attributes:
+        score: higher is worse.
+        anomaly: whether a row is one.
+        days: time that the rows stand for.
+    """
+
+    score: Float[np.ndarray, " n"]
+    anomaly: Bool[np.ndarray, " n"]
+    days: float
+
+
+class Sweep(NamedTuple):
+    """What flagging all scores above a threshold brings, for each threshold."""
+
+    precision: Float[np.ndarray, " thresholds"]
+    recall: Float[np.ndarray, " thresholds"]
+    alerts_per_day: Float[np.ndarray, " thresholds"]
+
+
+def sweep_thresholds(part: SweptPart, thresholds: Float[np.ndarray, " thresholds"]) -> Sweep:
+    """Precision (NaN without an alert), recall and alerts a day of `score > threshold`.
+
+    >>> part = SweptPart(np.array([1.0, 2.0, 3.0]), np.array([False, True, True]), days=2.0)
+    >>> swept = sweep_thresholds(part, np.array([0.0, 2.0]))
+    >>> [column.round(2).tolist() for column in swept]
+    [[0.67, 1.0], [1.0, 0.5], [1.5, 0.5]]
+    """
+    alerts = _above(part.score, thresholds)
+    caught = _above(part.score[part.anomaly], thresholds)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision, recall = caught / alerts, caught / np.count_nonzero(part.anomaly)
+    return Sweep(precision, recall, alerts / part.days)
+
+
+def _above(
+    scores: Float[np.ndarray, " n"], thresholds: Float[np.ndarray, " thresholds"]
+) -> Int[np.ndarray, " thresholds"]:
+    """How many scores are above each threshold."""
+    return len(scores) - np.searchsorted(np.sort(scores), thresholds, side="right")
+
+
+def precision_recall_alerts(
+    columns: Mapping[str, Mapping[str, SweptPart]],
+    marks: Sequence[Mapping[str, float]],
+    budget: float,
+) -> Figure:
+    """Precision, recall and alerts a day against the threshold, below one another.
+
+    The first part of a column is dotted: what the rows that a threshold was fitted on make one
+    expect. The second is solid: what happened. Where the two part, a promise is broken.
+
+    Args:
+        columns: title -> its two parts, by name.
+        marks: for each column thresholds by name, drawn as vertical lines.
+        budget: alerts a day that were asked for, a horizontal line.
+    """
+    figure, grid = subplots(3, len(columns), width=5, height=2.5)
+    grid = np.reshape(grid, (3, len(columns)))
+    labels = Sweep("precision", "recall", "alerts a day")
+    for axes, (title, parts), limits in zip(grid.T, columns.items(), marks, strict=True):
+        thresholds = _thresholds_to_show([part.score for part in parts.values()])
+        for (name, part), line in zip(parts.items(), (":", "-"), strict=True):
+            swept = sweep_thresholds(part, thresholds)
+            for axis, values in zip(axes, swept, strict=True):
+                axis.plot(thresholds, values, ls=line, color=COLOURS[0], label=name)
+        for colour, (name, value) in zip(COLOURS[1:], limits.items(), strict=False):
+            for axis in axes:
+                axis.axvline(value, color=colour, ls="--", lw=1.2, label=name)
+        axes[2].axhline(budget, color="black", lw=1, label=f"asked for: {budget:g} a day")
+        axes[0].set_title(title)
+        for axis, label in zip(axes, labels, strict=True):
+            axis.set(xscale="log", ylabel=label)
+            axis.grid(alpha=0.3)
+            _label_decades(axis)
+        axes[0].set_ylim(0, 1.02)
+        axes[1].set_ylim(0, 1.02)
+        axes[2].set(yscale="log", xlabel="threshold: flagged above it")
+    grid[2, -1].legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def _label_decades(axis: Axes) -> None:
+    """Plain numbers at 1, 2 and 5 of each decade, also where an axis shows less than one."""
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _thresholds_to_show(scores: Sequence[Float[np.ndarray, " _"]]) -> Float[np.ndarray, " 300"]:
+    """300 of them, evenly on a log axis, from the highest tenth of the scores to their highest."""
+    everything = np.concatenate(scores)
+    low, high = np.quantile(everything, 0.9), everything.max()
+    low = max(low, 1e-6)
+    return np.geomspace(low, max(high, 1.01 * low), 300)

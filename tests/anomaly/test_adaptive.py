@@ -156,7 +156,6 @@ def test_verdicts_keep_the_false_alarms_where_anomalies_are_as_many():
         ({"window": 0}, "must be 1 or more"),
         ({"block": 0}, "must be 1 or more"),
         ({"gain": -1.0}, "gain must be 0 or more"),
-        ({"confirmed": np.zeros(2, bool)}, "a value for each row"),
         ({"window": 2}, "give a window of 4 or more"),
     ],
 )
