@@ -19,6 +19,13 @@ COMMANDS = [
 ]
 
 
+def test_both_languages_have_the_same_programs():
+    korean = (ROOT / "docs" / "how-to" / "watch_a_series.ko.md").read_text("utf-8")
+    blocks = [re.findall(r"```.+?```", page, re.DOTALL) for page in (PAGE, korean)]
+    assert blocks[0] == blocks[1]
+    assert len(blocks[0]) == 4
+
+
 def words_of(start: str) -> list[str]:
     """The arguments of the page's command that begins so."""
     (line,) = [line for line in COMMANDS if line.startswith(start)]
