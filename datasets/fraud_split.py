@@ -75,18 +75,24 @@ def raw_rows(data: Transactions, rows: Int[np.ndarray, " n"]) -> Float64[np.ndar
     return np.column_stack([data.time[rows], data.v[rows], data.amount[rows]])
 
 
-def split_halves(data: Transactions, how: How) -> tuple[TransactionRows, TransactionRows, Scaler]:
-    """Train and test half of the transactions, standardised by the training half.
+def split_in_two(
+    data: Transactions, how: How, test_share: float = 0.5
+) -> tuple[TransactionRows, TransactionRows, Scaler]:
+    """Training and test part of the transactions, standardised by the training part.
 
     Args:
         data: the transactions.
-        how: "random" is the lecture's split (scikit-learn, 50/50, seed 0, not stratified);
-            "temporal" trains on the earlier half of the time and tests on the later.
+        how: "random" is the lecture's split (scikit-learn, seed 0, not stratified); "temporal"
+            trains on the earlier rows and tests on the later.
+        test_share: share of the rows that are tested; the lecture's is a half.
 
     Returns:
-        (train, test, scaler). As in the lab the scaler sees the whole training half.
+        (train, test, scaler). As in the lab the scaler sees the whole training part.
+
+    Raises:
+        DataError: a part would be empty.
     """
-    first, second = _half_rows(data, how)
+    first, second = _training_and_test_rows(data, how, test_share)
     x = columns(data)
     scaler = Scaler(*mean_and_spread(x[first]))
     splits.refuse_shared_rows(first, second)
@@ -102,18 +108,20 @@ class Parts(NamedTuple):
     scaler: Scaler
 
 
-def split_three(data: Transactions, how: How, valid_share: float = 0.25) -> Parts:
-    """`split_halves` with part of the training half set aside for choices and thresholds.
+def split_three(
+    data: Transactions, how: How, test_share: float = 0.5, valid_share: float = 0.25
+) -> Parts:
+    """`split_in_two` with a share of the training part set aside for choices and thresholds.
 
-    The test half is the same. The validation part is drawn at random (seed 0) from the training
-    half under both splits: two days show the time of day but once or twice, so a slice of the
+    The test part is the same. The validation part is drawn at random (seed 0) from the training
+    part under both splits: two days show the time of day but once or twice, so a slice of the
     evening would calibrate for evenings only. The scaler sees the normal rows of the fit part: the
     huge values of frauds, which the lab lets into it, shrink the columns that show fraud best.
 
     Raises:
         DataError: a part without normal rows or without fraud.
     """
-    train, test = _half_rows(data, how)
+    train, test = _training_and_test_rows(data, how, test_share)
     fit, valid = splits.split_at_random(train, valid_share)
     for rows in (fit, valid, test):
         if len(set(data.label[rows].tolist())) < 2:
@@ -126,9 +134,17 @@ def split_three(data: Transactions, how: How, valid_share: float = 0.25) -> Part
     return Parts(*(_part(data, x, scaler, rows) for rows in (fit, valid, test)), scaler)
 
 
-def training_half(parts: Parts) -> TransactionRows:
+def training_part(parts: Parts) -> TransactionRows:
     """Fit and validation part together, for a method that sets rows aside by itself."""
     return joined([parts.fit, parts.valid])
+
+
+def without_labels(
+    train: TransactionRows, test: TransactionRows
+) -> tuple[Float[np.ndarray, "n 30"], Float[np.ndarray, "m 30"]]:
+    """Both parts as somebody has them who knows no label: standardised by all training rows."""
+    scaler = Scaler(*mean_and_spread(train.x.astype(np.float64)))
+    return scaler(train.x), scaler(test.x)
 
 
 class LabelFree(NamedTuple):
@@ -141,20 +157,20 @@ class LabelFree(NamedTuple):
 
 
 def label_free(parts: Parts) -> LabelFree:
-    """The training half as a method without labels uses it.
+    """The training part as a method without labels uses it.
 
     Returns:
         `fit`: normal rows to train candidates on; `valid`: the validation part with the frauds of
         the fit part added, as no candidate has seen them; `normal`: all normal rows of the training
-        half, for the candidate that was chosen.
+        part, for the candidate that was chosen.
     """
-    half = training_half(parts)
+    train = training_part(parts)
     unused = parts.fit.take(parts.fit.label == 1)
     return LabelFree(
         fit=parts.fit.normal,
         valid=joined([parts.valid, unused]),
-        normal=half.normal,
-        normal_rows=half.rows[half.label == 0],
+        normal=train.normal,
+        normal_rows=train.rows[train.label == 0],
     )
 
 
@@ -188,13 +204,12 @@ def resample(
     return part.take(rng.permutation(chosen))
 
 
-def _half_rows(
-    data: Transactions, how: How
+def _training_and_test_rows(
+    data: Transactions, how: How, test_share: float
 ) -> tuple[Int[np.ndarray, " first"], Int[np.ndarray, " second"]]:
-    """Row numbers of the training half and of the test half."""
     if how == "temporal":
-        return splits.split_by_time(data.time)
-    return splits.random_halves(len(data.label))
+        return splits.split_by_time(data.time, test_share)
+    return splits.random_parts(len(data.label), test_share)
 
 
 def _part(

@@ -57,22 +57,23 @@ def split_at_random(
     return rest, chosen
 
 
-def random_halves(
-    rows: int, seed: int = 0
-) -> tuple[Int64[np.ndarray, " first"], Int64[np.ndarray, " second"]]:
-    """Row numbers of two random halves: those of scikit-learn's `train_test_split`, 50/50.
+def random_parts(
+    rows: int, share: float = 0.5, seed: int = 0
+) -> tuple[Int64[np.ndarray, " rest"], Int64[np.ndarray, " chosen"]]:
+    """Row numbers of all but a random `share` of the rows, and of that share.
 
-    The lectures split with it, so with their seed these are their rows.
+    They are those of scikit-learn's `train_test_split`, with which the lectures split.
 
     Raises:
-        DataError: a single row has no halves.
+        DataError: one of the two would be empty.
     """
     from sklearn.model_selection import train_test_split
 
-    if rows < 2:
-        raise DataError(f"{rows} row(s) cannot be split in two halves")
-    first, second = train_test_split(np.arange(rows), test_size=0.5, random_state=seed)
-    return first, second
+    try:
+        rest, chosen = train_test_split(np.arange(rows), test_size=share, random_state=seed)
+    except ValueError as error:
+        raise DataError(f"{rows} row(s) cannot be split in two: one side is empty") from error
+    return rest, chosen
 
 
 def split_by_time(

@@ -10,11 +10,11 @@ gradient is a second score; an alert names the columns that made it and the near
     python run.py experiments/fraud_variants.py --csv sample.csv --prevalence 0.001727 --seeds 10
     python run.py experiments/fraud_variants.py --split temporal
 
-Protocol: the lecture's 50/50 split. A quarter of the training half's normal rows and all of its
+Protocol: the lecture's 50/50 split. A quarter of the training part's normal rows and all of its
 frauds, none of which is ever trained on, are the validation part; their labels choose two variants
 (the largest mean AUPRC, for ranking, and the largest mean F1 at 3 sd, for decisions) and do nothing
-else. Trained again on all normal rows of the training half, whose scores give the thresholds, these
-score the test half. Runtime on two CPU cores: two minutes for ten seeds. Numbers: docs/results.md.
+else. Trained again on all normal rows of the training part, whose scores give the thresholds, these
+score the test part. Runtime on two CPU cores: two minutes for ten seeds. Numbers: docs/results.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,11 +37,13 @@ from datasets.fraud_split import (
     label_free,
     raw_rows,
     split_three,
+    training_part,
+    without_labels,
 )
 from jaxdl import optim
-from jaxdl.anomaly import detectors, explain, metrics, tables, thresholds
-from jaxdl.anomaly.detector import Rows, score_members
-from jaxdl.anomaly.leaks import leak_warnings
+from jaxdl.anomaly import default_detector, detectors, explain, metrics, tables, thresholds
+from jaxdl.anomaly.detector import Detector, Rows, score_members
+from jaxdl.anomaly.leaks import leak_warnings, least_variance_direction, made_up_anomalies
 from jaxdl.anomaly.metrics import Confusion, MemberScores, Scores
 from jaxdl.anomaly.reconstruction import (
     Residuals,
@@ -69,7 +71,9 @@ class Config:
     prevalence: float | None = None
     """True share of fraud, where the file was down-sampled: normal rows are weighted to it."""
     split: Literal["random", "temporal"] = "random"
-    """random: the lecture's 50/50, seed 0; temporal: train on the earlier half."""
+    """random: the lecture's, seed 0; temporal: train on the earlier rows, test on the later."""
+    test_share: float = 0.5
+    """Share of the rows that are tested."""
     steps: int = 6000
     """Optimiser steps of each variant, in whole epochs: the same work on files of any size."""
     batch_size: int = 128
@@ -78,13 +82,15 @@ class Config:
     """Standard deviation of the noise that the denoising variant has to undo."""
     sigmas: tuple[float, ...] = (1.0, 2.0, 3.0)
     """Thresholds: mean + k standard deviations of the scores of normal training rows."""
+    tree_rows: int = 60_000
+    """Normal rows that the trees are taught, at most; a sixth as many frauds are made up."""
     alerts: int = 8
     """How many of the highest alerts are explained."""
     twin_rows: int = fraud.ROWS
     """Rows of the simulated twin, where no real file is found."""
 
 
-PRESETS = {"quick": Config(steps=150, twin_rows=20_000)}
+PRESETS = {"quick": Config(steps=150, tree_rows=2000, twin_rows=20_000)}
 
 Fit = Callable[..., Fitted]  # `Run.fit` with the batch size
 
@@ -98,32 +104,50 @@ def main(config: Config, run: Run) -> Results:
     fit = partial(run.fit, batch_size=config.batch_size)
 
     # 1. train every variant and look at the validation part
-    fits = fit_variants(config, fit, data.half.fit)
+    fits = fit_variants(config, fit, data.label_free.fit)
     choices = [
         validation_row(name, error, fitted, data)
         for name, fitted in fits.items()
         for error in ERRORS
     ]
 
+    no_nets = fit_detectors(config, run.seeds, data.label_free.fit, data)
+    choices_of_others = [
+        validation_row_of_detector(name, members, data) for name, members in no_nets.items()
+    ]
+
     # 2. the best for ranking and the best for decisions (often the same), on all normal rows
     chosen = fit_chosen(config, fit, choices, fits, data)
     final = chosen[-1]  # the one for decisions: exported, and its alerts are explained
 
-    # 3. the test half
+    # 3. the test part
     compared = {}
     for one in chosen:
         compared |= {one.title: one.judged.new, one.vote_title: one.judged.new_vote}
-    compared |= other_scores(config, run, fit, final, data)
+    compared |= other_scores(final, data)
+    best_other = largest(RANKING, choices_of_others)["model"]
+    members = fit_detectors(config, run.seeds, data.label_free.normal, data)[best_other]
+    compared[best_other] = score_members(members, data.x)
+    protocols = {
+        tables.NORMAL_ROWS: compared,
+        tables.ALL_ROWS: scores_without_labels(config, run, fit, final, data),
+        tables.LABELS: scores_with_labels(data),
+        tables.NOTHING: scores_of_nothing(run, fit, final, data),
+    }
 
-    held = tables.tested_on(config.split, data.label, config.prevalence)
+    held = tables.tested_on(config.split, data.label, config.prevalence, config.test_share)
     decisions = [table for one in chosen for table in decision_tables(config, one, data, held)]
-    frauds, rows = data.half.valid.label.sum(), len(data.half.valid.label)
+    decisions.append(decisions_of_detector(config, best_other, members, data, held))
+    frauds, rows = data.label_free.valid.label.sum(), len(data.label_free.valid.label)
     validated = f"{config.split} split, {frauds} of {rows:,} rows are frauds"
     first = compared[chosen[0].title]
     return Results(
         tables=[
-            Table(f"Choice of the variant on the validation part; {validated}", choices),
-            tables.ranking_table(f"Ranking; {held}", compared, data.label, data.weights),
+            Table(
+                f"Choice of the variant on the validation part; {validated}",
+                choices + choices_of_others,
+            ),
+            tables.ranking_by_protocol(f"Ranking; {held}", protocols, data.label, data.weights),
             *decisions,
             explained_alerts(config, final, data),
         ],
@@ -154,25 +178,25 @@ class Data:
     Attributes:
         raw: as they were loaded.
         parts: fit, validation and test part.
-        half: the training half as a method without labels uses it.
+        label_free: the training part as a method without labels uses it.
         valid_weights, weights: how many transactions of the real stream each row of the validation
-            part and of the test half stands for.
+            part and of the test part stands for.
     """
 
     raw: Transactions
     parts: Parts
-    half: LabelFree
+    label_free: LabelFree
     valid_weights: Float[np.ndarray, " m"]
     weights: Float[np.ndarray, " n"]
 
     @property
     def x(self) -> Float[np.ndarray, "n features"]:
-        """The test half."""
+        """The test part."""
         return self.parts.test.x
 
     @property
     def label(self) -> Int[np.ndarray, " n"]:
-        """Of the test half; 1 is fraud."""
+        """Of the test part; 1 is fraud."""
         return self.parts.test.label
 
 
@@ -180,11 +204,11 @@ def load_parts(config: Config, run: Run) -> Data:
     """Load, split and weight."""
     raw = fraud.load(run.source, config.csv, twin_rows=config.twin_rows)
     run.uses(raw.provenance)
-    parts = split_three(raw, config.split)
-    half = label_free(parts)
-    valid_weights = fraud.prevalence_weights(half.valid.label, config.prevalence)
+    parts = split_three(raw, config.split, config.test_share)
+    rows = label_free(parts)
+    valid_weights = fraud.prevalence_weights(rows.valid.label, config.prevalence)
     weights = fraud.prevalence_weights(raw.label, config.prevalence)
-    return Data(raw, parts, half, valid_weights, weights[parts.test.rows])
+    return Data(raw, parts, rows, valid_weights, weights[parts.test.rows])
 
 
 # ---- variants and their training -----------------------------------------------------------------
@@ -272,14 +296,28 @@ def threshold_rule(normal_scores: Scores, k: float, resamples: int = 0) -> Thres
 
 def validation_row(name: str, error: str, fitted: Fitted, data: Data) -> dict[str, Any]:
     """A table row of a variant with one kind of error: ranking metrics, and F1 at mean + 3 sd."""
-    valid, weights = data.half.valid, data.valid_weights
-    judged = judge(fitted, data.half.fit, valid.x, error)
-    limits = tables.thresholds_of_members(threshold_rule, judged.known, (3.0,))
-    counts = metrics.confusion_of_members(judged.new, valid.label, limits, weights)
+    judged = judge(fitted, data.label_free.fit, data.label_free.valid.x, error)
+    return validated(name, error, judged.known, judged.new, data)
+
+
+def validated(
+    name: str, error: str, known: MemberScores, new: MemberScores, data: Data
+) -> dict[str, Any]:
+    """A row of the validation table.
+
+    Args:
+        name, error: its first cells.
+        known: scores of the normal rows that were trained on; they give the threshold.
+        new: scores of the validation part.
+        data: whose labels judge.
+    """
+    valid, weights = data.label_free.valid, data.valid_weights
+    limits = tables.thresholds_of_members(threshold_rule, known, (3.0,))
+    counts = metrics.confusion_of_members(new, valid.label, limits, weights)
     return {
         "model": name,
         "error": error,
-        **metrics.metrics_of(judged.new, valid.label, weights),
+        **metrics.metrics_of(new, valid.label, weights),
         DECISIONS: np.array([one.f_beta()[0] for one in counts]),
     }
 
@@ -292,7 +330,7 @@ class Chosen:
         model, error: names of the net and of the kind of error.
         purpose: what it was the best at.
         fitted: the population.
-        judged: its scores of the test half.
+        judged: its scores of the test part.
     """
 
     model: str
@@ -326,11 +364,11 @@ def fit_chosen(
         fit: `Run.fit` with the batch size.
         choices: rows of the validation table.
         fits: the variants by name.
-        data: the test half is scored, nothing else is done with it.
+        data: the test part is scored, nothing else is done with it.
     """
-    normal, populations, chosen = data.half.normal, {}, []
+    normal, populations, chosen = data.label_free.normal, {}, []
     for purpose in (RANKING, DECISIONS):
-        best = max(choices, key=lambda row, by=purpose: row[by].mean())
+        best = largest(purpose, choices)
         model, error = best["model"], best["error"]
         if any((one.model, one.error) == (model, error) for one in chosen):
             continue
@@ -342,23 +380,108 @@ def fit_chosen(
     return chosen
 
 
+def largest(column: str, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The row with the largest mean over the seeds."""
+    return max(rows, key=lambda row: row[column].mean())
+
+
+# ---- what is no net ------------------------------------------------------------------------------
+
+
+def fit_detectors(
+    config: Config, seeds: Sequence[int], normal: Rows, data: Data
+) -> dict[str, list[Detector]]:
+    """Name -> minor components, and trees that are taught made-up frauds; a member for each seed.
+
+    Args:
+        config, seeds: of the lab.
+        normal: rows to learn from.
+        data: how many frauds were left out of the training part is known to who left them out.
+    """
+    found = {}
+    for number in (1, 2, 3):
+        minor = detectors.minor_components(normal, number)
+        found[minor.name] = [minor]
+    share = float(training_part(data.parts).label.mean())
+    # principal components have mean 0 over all rows, which tells the side of the missing ones
+    origin = data.parts.scaler.mean.copy()
+    origin[[name.startswith("V") for name in COLUMNS]] = 0.0
+    direction = least_variance_direction(normal, data.parts.scaler(origin[None])[0])
+    few = detectors.subsample(normal, config.tree_rows, seed=0)
+    count = len(few) // 6
+    kind = np.repeat([0, 1], [len(few), count])
+    found[MADE_UP] = []
+    for seed in seeds:
+        made_up = made_up_anomalies(normal, direction, share, count, int(seed))
+        x = np.concatenate([few, made_up]).astype(np.float32)
+        found[MADE_UP].append(detectors.extra_trees(x, kind, int(seed)))
+    return found
+
+
+MADE_UP = "extra trees, made-up frauds"
+
+
+def validation_row_of_detector(
+    name: str, members: Sequence[Detector], data: Data
+) -> dict[str, Any]:
+    """`validation_row` of what is no net."""
+    known, new = (score_members(members, x) for x in (data.label_free.fit, data.label_free.valid.x))
+    return validated(name, "", known, new, data)
+
+
+def decisions_of_detector(
+    config: Config, name: str, members: Sequence[Detector], data: Data, held: str
+) -> Table:
+    """Its decisions at mean + k sd of its scores of normal training rows."""
+    known, new = (score_members(members, x) for x in (data.label_free.normal, data.x))
+    limits, counts = decisions_of(config, known, new, data)
+    title = f"Decisions of {name} (no net; chosen by {RANKING}); {held}"
+    return tables.decision_table(title, tables.sigma_names(config.sigmas), limits, counts)
+
+
 # ---- what it is compared with --------------------------------------------------------------------
 
 
-def other_scores(
-    config: Config, run: Run, fit: Fit, final: Chosen, data: Data
-) -> dict[str, MemberScores]:
-    """A second score of the chosen model, the same untrained, PCA and chance."""
-    normal, x = data.half.normal, data.x
-    untrained = fit("untrained", final.fitted.task, {"x": normal}, steps=0)
+def other_scores(final: Chosen, data: Data) -> dict[str, MemberScores]:
+    """A second score of the chosen model, and PCA: all of normal rows."""
+    normal, x = data.label_free.normal, data.x
     narrow, wide = detectors.pca(normal, 12), detectors.pca(normal, 27)
-    chance = [detectors.random(x.shape[1], int(seed)) for seed in run.seeds]
     return {
         f"{final.model}, norm of the gradient": gradient_norms(final.fitted, {"x": x}),
-        f"{final.model}, untrained": np.square(untrained.predict(residual, {"x": x})).mean(-1),
         narrow.name: narrow.score(x)[None],
         wide.name: wide.score(x)[None],
-        "random": score_members(chance, x),
+    }
+
+
+def scores_without_labels(
+    config: Config, run: Run, fit: Fit, final: Chosen, data: Data
+) -> dict[str, MemberScores]:
+    """The chosen net, trained on all training rows, and detectors that learn from these."""
+    x, new = without_labels(training_part(data.parts), data.parts.test)
+    fitted = fit("all-rows", final.fitted.task, {"x": x}, steps=config.steps)
+    default = [default_detector(x, key=jax.random.key(int(seed))) for seed in run.seeds]
+    mahalanobis = detectors.mahalanobis(x)
+    return {
+        final.title: judge(fitted, x, new, final.error).new,
+        mahalanobis.name: mahalanobis.score(new)[None],
+        "default detector": score_members(default, new),
+    }
+
+
+def scores_with_labels(data: Data) -> dict[str, MemberScores]:
+    """Trees that were taught with the labels of the training part."""
+    train = training_part(data.parts)
+    boosting = detectors.gradient_boosting(train.x, train.label)
+    return {boosting.name: boosting.score(data.x)[None]}
+
+
+def scores_of_nothing(run: Run, fit: Fit, final: Chosen, data: Data) -> dict[str, MemberScores]:
+    """The chosen net as it was initialised, and chance."""
+    untrained = fit("untrained", final.fitted.task, {"x": data.label_free.normal}, steps=0)
+    chance = [detectors.random(data.x.shape[1], int(seed)) for seed in run.seeds]
+    return {
+        f"{final.model}, untrained": np.square(untrained.predict(residual, {"x": data.x})).mean(-1),
+        "random": score_members(chance, data.x),
     }
 
 
@@ -402,7 +525,7 @@ def gradient_norms(fitted: Fitted, data: Mapping[str, np.ndarray]) -> MemberScor
 def decisions_of(
     config: Config, known: MemberScores, new: MemberScores, data: Data
 ) -> tuple[Float[np.ndarray, "seeds k"], list[Confusion]]:
-    """Each member's thresholds, and its confusion counts on the test half."""
+    """Each member's thresholds, and its confusion counts on the test part."""
     limits = tables.thresholds_of_members(threshold_rule, known, config.sigmas)
     return limits, metrics.confusion_of_members(new, data.label, limits, data.weights)
 
@@ -441,12 +564,12 @@ def score_figures(
 
 def explained_alerts(config: Config, final: Chosen, data: Data) -> Table:
     """The highest alerts of the vote: which columns made them, which normal row is nearest."""
-    judged, test, half = final.judged, data.parts.test, data.half
+    judged, test, known = final.judged, data.parts.test, data.label_free
     vote = judged.new_vote[0]
     top = np.argsort(-vote, kind="stable")[: config.alerts]
     # distances in units of what is usual for the column, like the scores
     usual_error = np.sqrt(np.square(judged.usual).mean(axis=(0, 1)))
-    nearest = explain.nearest_normal(test.x[top], half.normal, usual_error)
+    nearest = explain.nearest_normal(test.x[top], known.normal, usual_error)
     reasons = explain.top_columns(judged.parts.mean(axis=0)[top], COLUMNS)
     rows = []
     for alert, place in enumerate(top):
@@ -458,7 +581,7 @@ def explained_alerts(config: Config, final: Chosen, data: Data) -> Table:
                 "score": vote[place],
                 "amount": data.raw.amount[row],
                 "columns that made it": reasons[alert],
-                "nearest normal row": half.normal_rows[nearest.row[alert]],
+                "nearest normal row": known.normal_rows[nearest.row[alert]],
                 "its distance": nearest.distance[alert],
             }
         )
@@ -470,7 +593,7 @@ def explained_alerts(config: Config, final: Chosen, data: Data) -> Table:
 
 def export_scorer(config: Config, final: Chosen, data: Data, origin: Mapping[str, Any]) -> bytes:
     """The vote of the seeds with the strictest threshold; `python -m jaxdl.score` applies it."""
-    judged, parts, normal_rows = final.judged, data.parts, data.half.normal_rows
+    judged, parts, normal_rows = final.judged, data.parts, data.label_free.normal_rows
     calm = judged.known_vote[0]
     detector = ensemble_detector(
         final.fitted.task,

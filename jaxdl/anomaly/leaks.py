@@ -85,8 +85,109 @@ def correlation_leak(
     revealed = uncorrelated & (normal > TIMES_CHANCE * chance)
     # the components among the columns: uncorrelated with most of the others
     component = (everything < UNCORRELATED).sum(axis=1) >= 0.5 * (len(everything) - 1)
-    cosine = _cosine(x[:, component], anomaly) if component.sum() > 1 else 0.0
+    cosine = 0.0
+    if component.sum() > 1:
+        least = least_variance_direction(x[np.ix_(~anomaly, component)])
+        cosine = least.cosine_with_mean(x[np.ix_(anomaly, component)])
     return CorrelationLeak(pairs, int(revealed.sum()), cosine)
+
+
+# ---- the direction that the leak points to -------------------------------------------------------
+
+
+class Direction(NamedTuple):
+    """A direction in the space of standardised columns.
+
+    Attributes:
+        mean, spread: of the columns, over the rows that it was made from.
+        vector: of length 1.
+        variance: of those rows along it; 1 is that of an average column.
+    """
+
+    mean: Float[np.ndarray, " columns"]
+    spread: Float[np.ndarray, " columns"]
+    vector: Float[np.ndarray, " columns"]
+    variance: float
+
+    def standardise(
+        self, x: Float[np.ndarray, "rows columns"]
+    ) -> Float[np.ndarray, "rows columns"]:
+        """The rows in units of the columns' spreads."""
+        return (x - self.mean) / self.spread
+
+    def along(self, x: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, " rows"]:
+        """How far each row lies along the direction, in standard deviations."""
+        return self.standardise(x) @ self.vector / np.sqrt(self.variance)
+
+    def across(self, x: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows others"]:
+        """The rows in an orthonormal basis of all that is perpendicular to the direction."""
+        return self.standardise(x) @ _perpendicular(self.vector)
+
+    def cosine_with_mean(self, x: Float[np.ndarray, "rows columns"]) -> float:
+        """Cosine of the angle to the mean of these rows, whatever its sign."""
+        mean = self.standardise(x).mean(axis=0)
+        return float(np.abs(self.vector @ mean) / max(float(np.linalg.norm(mean)), 1e-30))
+
+
+def least_variance_direction(
+    x: Float[np.ndarray, "rows columns"], origin: Float[np.ndarray, " columns"] | None = None
+) -> Direction:
+    """The direction in which the standardised rows vary least: their last principal component.
+
+    Its sign: it points from the rows' mean to the side of `origin`. Where that is the mean of a
+    whole table, of which a few rows were left out, those lie on the same side.
+
+    Args:
+        x: rows of columns that vary; constant ones count as if they had a spread of 1.
+        origin: a point in the units of `x`; None: where all columns are 0.
+    """
+    x = x.astype(np.float64)
+    mean, spread = x.mean(axis=0), x.std(axis=0)
+    spread[spread == 0] = 1.0
+    standard = (x - mean) / spread
+    variances, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
+    vector = vectors[:, 0]
+    towards = ((0.0 if origin is None else origin) - mean) / spread
+    sign = 1.0 if vector @ towards >= 0 else -1.0
+    return Direction(mean, spread, sign * vector, max(float(variances[0]), 1e-30))
+
+
+def made_up_anomalies(
+    normal: Float[np.ndarray, "rows columns"],
+    direction: Direction,
+    share: float,
+    count: int,
+    seed: int = 0,
+) -> Float[np.ndarray, "count columns"]:
+    """Anomalies as the leak describes them, made without having seen one.
+
+    Over all rows each standardised column had variance 1 and no pair was correlated. What is
+    missing in the direction of least variance v, 1 - variance, was that of the share of rows left
+    out, around the mean of the rest: their distance along v is about sqrt((1 - variance) / share).
+    A made-up anomaly is a normal row, twice as far from the mean as it is, pushed so far along v
+    times a severity (Gamma, mean 1, shape 1.5), because anomalies are not all alike.
+
+    Args:
+        normal: the rows that are left.
+        direction: `least_variance_direction` of these.
+        share: of the rows that were left out.
+        count: how many to make.
+        seed: of the draw.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = direction.standardise(normal[rng.choice(len(normal), count)].astype(np.float64))
+    push = np.sqrt(max(1.0 - direction.variance, 0.0) / share) * direction.vector
+    severity = rng.gamma(1.5, 1 / 1.5, (count, 1))
+    return direction.mean + direction.spread * (2.0 * drawn + severity * push)
+
+
+def _perpendicular(vector: Float[np.ndarray, " columns"]) -> Float[np.ndarray, "columns others"]:
+    """An orthonormal basis of the directions perpendicular to one of length 1."""
+    basis, _ = np.linalg.qr(np.column_stack([vector, np.eye(len(vector))]))
+    return basis[:, 1 : len(vector)]
+
+
+# ---- the warning ---------------------------------------------------------------------------------
 
 
 def leak_warnings(
@@ -105,14 +206,3 @@ def _correlations(x: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "co
     """Absolute correlation of each pair of columns."""
     columns = x.shape[1]
     return np.abs(np.corrcoef(x, rowvar=False).reshape(columns, columns))
-
-
-def _cosine(x: Float[np.ndarray, "rows columns"], anomaly: Bool[np.ndarray, " rows"]) -> float:
-    """Of the smallest principal direction of the normal rows with the mean anomaly."""
-    normal = x[~anomaly]
-    spread = normal.std(axis=0)
-    spread[spread == 0] = 1.0
-    standard = (normal - normal.mean(axis=0)) / spread
-    _, directions = np.linalg.eigh(standard.T @ standard)
-    mean = ((x[anomaly] - normal.mean(axis=0)) / spread).mean(axis=0)
-    return float(np.abs(directions[:, 0] @ mean) / max(float(np.linalg.norm(mean)), 1e-30))

@@ -14,16 +14,32 @@ from jaxdl.figures import decisions
 from jaxdl.report import Table
 
 
-def tested_on(split: str, labels: Int[np.ndarray, " n"], prevalence: float | None) -> str:
+def tested_on(
+    split: str,
+    labels: Int[np.ndarray, " n"],
+    prevalence: float | None,
+    test_share: float,
+) -> str:
     """The part of a title that says what the numbers are of.
 
-    >>> tested_on("random", np.array([0, 0, 1]), prevalence=0.01)
-    'random 50/50 split; test half 3 rows, 1 frauds; normal rows weighted to prevalence 0.01'
+    >>> tested_on("random", np.array([0, 0, 1]), prevalence=0.01, test_share=0.5)
+    'random 50/50 split; test part 3 rows, 1 frauds; normal rows weighted to prevalence 0.01'
+    >>> tested_on("temporal", np.array([0, 0, 1]), prevalence=None, test_share=0.2)
+    'temporal 80/20 split; test part 3 rows, 1 frauds'
     """
-    held = f"{split} 50/50 split; test half {len(labels):,} rows, {labels.sum()} frauds"
+    shares = f"{100 * (1 - test_share):.0f}/{100 * test_share:.0f}"
+    held = f"{split} {shares} split; test part {len(labels):,} rows, {labels.sum()} frauds"
     if prevalence is None:
         return held
     return f"{held}; normal rows weighted to prevalence {prevalence}"
+
+
+# What a detector learns from, its protocol. "Trained on normal rows" is not "without labels":
+# somebody has to say which rows are normal.
+ALL_ROWS = "all rows, no labels"
+NORMAL_ROWS = "normal rows, chosen by labels"
+LABELS = "all rows and their labels"
+NOTHING = "nothing"
 
 
 # ---- the ranking ---------------------------------------------------------------------------------
@@ -42,6 +58,42 @@ def ranking_table(
         interval = {"AUPRC, 95 % of first seed": f"{low:.3f} .. {high:.3f}"}
         rows.append({"detector": name, **cells, **interval})
     return Table(title, rows)
+
+
+def ranking_by_protocol(
+    title: str,
+    protocols: Mapping[str, Mapping[str, MemberScores]],
+    labels: LabelsLike,
+    weights: WeightsLike,
+) -> Table:
+    """`ranking_table` of several protocols, one below the other, told apart by a first column.
+
+    Args:
+        title: of the table.
+        protocols: what was learnt from (`ALL_ROWS`, `NORMAL_ROWS`, `LABELS` or `NOTHING`) ->
+            detectors and their scores.
+        labels, weights: of the rows that were scored.
+    """
+    rows = []
+    for source, detectors in protocols.items():
+        ranked = ranking_table(title, detectors, labels, weights)
+        rows += [{"learns from": source, **row} for row in ranked.rows]
+    return Table(title, rows)
+
+
+def with_protocol(
+    protocols: Mapping[str, Mapping[str, MemberScores]],
+) -> dict[str, MemberScores]:
+    """The detectors of all protocols, what each learns from in its name.
+
+    >>> list(with_protocol({"all rows": {"kNN": np.zeros((1, 2))}}))
+    ['kNN (all rows)']
+    """
+    return {
+        f"{name} ({source})": scores
+        for source, detectors in protocols.items()
+        for name, scores in detectors.items()
+    }
 
 
 def alerts_within(scores: MemberScores, budget: int) -> Bool[np.ndarray, "seeds n"]:

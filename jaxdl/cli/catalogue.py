@@ -192,6 +192,11 @@ CHAPTERS = (
                 "비정상 탐지 기법 비교",
                 "모든 탐지기를 표 하나에, 그리고 과표집으로 인한 데이터 누출",
             ),
+            "fraud_leak": Lesson(
+                "who learns from normal rows only has used the labels, shown and taken away",
+                "데이터 누설",
+                "정상 거래만으로 학습해도 라벨을 쓴 것이다: 누설을 보이고 없애 보기",
+            ),
             "fraud_rules": Lesson(
                 "what written rules catch, and what they cannot know",
                 "규칙 기반 탐지",

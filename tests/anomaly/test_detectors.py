@@ -1,6 +1,6 @@
 """The contract of every detector, and what only some of them promise."""
 
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -104,6 +104,7 @@ MAKERS = {
     "vote of whitened errors": whitened_vote,
     "logistic regression": labelled(detectors.logistic_regression),
     "gradient boosting": labelled(detectors.gradient_boosting),
+    "extra trees": labelled(partial(detectors.extra_trees, trees=30)),
 }
 NOT_EXPORTED = (
     "LOF",
@@ -112,6 +113,7 @@ NOT_EXPORTED = (
     "random",
     "logistic regression",
     "gradient boosting",
+    "extra trees",
 )
 POPULATIONS = (
     "autoencoders",
@@ -120,8 +122,8 @@ POPULATIONS = (
     "vote of whitened errors",
 )
 DRAWN = ("isolation forest", "random", *POPULATIONS)
-FEW_VALUES = ("usual range", "gradient boosting")  # a count; leaves of shallow trees
-WITH_LABELS = ("logistic regression", "gradient boosting")
+FEW_VALUES = ("usual range", "gradient boosting", "extra trees")  # a count; leaves of trees
+WITH_LABELS = ("logistic regression", "gradient boosting", "extra trees")
 
 normal = correlated_rows()
 unseen = correlated_rows(50, seed=1)
@@ -406,6 +408,31 @@ def test_supervised_detectors_give_log_odds_and_may_weight_the_classes():
         plain, balanced = (make(x, label, flag).score(x) for flag in (False, True))
         assert plain[label == 0].mean() < 0 < plain[label == 1].mean()
         assert balanced.mean() > plain.mean()
+
+
+def test_votes_of_trees_are_log_odds_and_never_infinite():
+    x = np.concatenate([normal, normal[:40] + np.float32([9, 0, 0, 0, 0])])
+    label = np.repeat([0, 1], [600, 40])
+    score = detectors.extra_trees(x, label, seed=3, trees=20).score(x)
+    assert score.max() == pytest.approx(np.log(0.99995 / 0.00005))  # all trees agree
+    assert score.min() == pytest.approx(-np.log(0.99995 / 0.00005))
+    assert score[label == 0].max() < score[label == 1].min()
+    other = detectors.extra_trees(x, label, seed=4, trees=20).score(unseen)
+    assert not np.array_equal(other, detectors.extra_trees(x, label, 3, trees=20).score(unseen))
+
+
+def test_the_number_of_minor_components_is_chosen_on_labelled_rows():
+    """Anomalies in the last but two direction: fewer components do not see them."""
+    rng = np.random.default_rng(8)
+    sd = np.array([5.0, 4.0, 0.3, 0.2, 0.1])
+    x = (rng.normal(size=(2000, 5)) * sd).astype(np.float32)
+    odd = (rng.normal(size=(50, 5)) * sd + [0, 0, 3, 0, 0]).astype(np.float32)
+    label = np.repeat([0, 1], [2000, 50])
+    chosen = detectors.best_minor_components(x, np.concatenate([x, odd]), label, (1, 2, 3, 5))
+    assert chosen.name == "minor components of PCA, 3"
+    last = (rng.normal(size=(50, 5)) * sd + [0, 0, 0, 0, 1]).astype(np.float32)
+    chosen = detectors.best_minor_components(x, np.concatenate([x, last]), label, (1, 2, 3, 5))
+    assert chosen.name == "minor components of PCA, 1"
 
 
 def test_a_standardised_ensemble_has_its_own_error_scale():

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from jaxdl.anomaly.leaks import CorrelationLeak, correlation_leak
+from jaxdl.anomaly.leaks import (
+    CorrelationLeak,
+    correlation_leak,
+    least_variance_direction,
+    made_up_anomalies,
+)
 
 ROWS, COLUMNS, ANOMALIES = 4000, 10, 40
 
@@ -64,3 +69,50 @@ def test_a_constant_column_is_left_out_and_few_pairs_are_no_evidence(rows):
 def test_without_both_kinds_there_is_nothing_to_compare():
     with pytest.raises(ValueError, match="only where there are anomalies"):
         correlation_leak(np.zeros((5, 2)), np.zeros(5, bool))
+
+
+def test_the_direction_of_least_variance_by_hand():
+    """Columns x and y with y = x + little: the direction is (1, -1) / sqrt(2)."""
+    rng = np.random.default_rng(3)
+    shared, little = rng.normal(size=5000), 0.1 * rng.normal(size=5000)
+    x = np.column_stack([10 * shared + 7, shared + little])
+    found = least_variance_direction(x, origin=np.array([17.0, 0.0]))
+    np.testing.assert_allclose(found.vector, [np.sqrt(0.5), -np.sqrt(0.5)], atol=0.01)
+    assert found.variance == pytest.approx(1 - np.corrcoef(x.T)[0, 1], rel=1e-6)
+    assert found.along(x).std() == pytest.approx(1.0, rel=1e-6)
+    # the other side of the rows: the sign turns, nothing else does
+    turned = least_variance_direction(x, origin=np.array([-3.0, 0.0]))
+    np.testing.assert_allclose(turned.vector, -found.vector)
+    # what lies across has no part of it
+    across = found.across(x)
+    assert across.shape == (5000, 1)
+    assert np.corrcoef(across[:, 0], found.along(x))[0, 1] == pytest.approx(0.0, abs=0.01)
+
+
+def test_without_the_anomalies_the_direction_is_theirs_and_points_to_them(rows):
+    x, anomaly = rows
+    components = components_of(x, np.ones(ROWS, bool))
+    components /= components.std(axis=0)
+    everything = least_variance_direction(components)
+    normal = least_variance_direction(components[~anomaly])
+    assert normal.cosine_with_mean(components[anomaly]) > 0.85
+    assert normal.cosine_with_mean(components[anomaly]) > everything.cosine_with_mean(
+        components[anomaly]
+    )
+    assert normal.along(components[anomaly]).mean() > 5  # on the positive side
+
+
+def test_made_up_anomalies_lie_where_the_real_ones_do(rows):
+    x, anomaly = rows
+    components = components_of(x, np.ones(ROWS, bool))
+    components /= components.std(axis=0)
+    normal = components[~anomaly]
+    direction = least_variance_direction(normal)
+    made_up = made_up_anomalies(normal, direction, ANOMALIES / ROWS, 3000, seed=5)
+    real = components[anomaly].mean(axis=0)
+    found = made_up.mean(axis=0)
+    cosine = found @ real / np.linalg.norm(found) / np.linalg.norm(real)
+    assert cosine > 0.85
+    assert np.linalg.norm(found) == pytest.approx(np.linalg.norm(real), rel=0.25)
+    again = made_up_anomalies(normal, direction, ANOMALIES / ROWS, 3000, seed=5)
+    np.testing.assert_array_equal(made_up, again)

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from datasets import fraud
-from datasets.fraud_split import label_free, resample, split_halves, split_three
+from datasets.fraud_split import (
+    label_free,
+    resample,
+    split_in_two,
+    split_three,
+    without_labels,
+)
 from datasets.source import DataError, Request
 from datasets.splits import refuse_shared_rows
 
@@ -21,7 +27,7 @@ def test_three_parts_share_no_row_and_keep_the_lectures_test_half(data):
         parts = split_three(data, how)
         rows = np.concatenate([p.rows for p in parts[:3]])
         assert len(np.unique(rows)) == len(rows) == len(data.label)
-        np.testing.assert_array_equal(parts.test.rows, split_halves(data, how)[1].rows)
+        np.testing.assert_array_equal(parts.test.rows, split_in_two(data, how)[1].rows)
         np.testing.assert_allclose(parts.fit.normal.mean(axis=0), 0, atol=1e-4)
         np.testing.assert_allclose(parts.fit.normal.std(axis=0), 1, atol=1e-3)
         np.testing.assert_array_equal(parts.valid.label, data.label[parts.valid.rows])
@@ -40,14 +46,14 @@ def test_label_free_training_sees_no_fraud_and_validation_sees_all_of_them(data)
 
 
 def test_a_row_in_two_parts_raises_the_alarm(data):
-    train, test, _ = split_halves(data, "random")
+    train, test, _ = split_in_two(data, "random")
     refuse_shared_rows(train.rows, test.rows, np.array([10**6, 10**6]))
     with pytest.raises(DataError, match=r"1 rows stand in more than one part.*split first"):
         refuse_shared_rows(train.rows, np.append(test.rows, train.rows[0]))
 
 
 def test_resampling_after_the_split_passes_and_before_it_is_refused(data):
-    train, test, _ = split_halves(data, "random")
+    train, test, _ = split_in_two(data, "random")
     for how in ("over", "under"):
         part = resample(train, how, 0.1, seed=0)
         np.testing.assert_allclose(part.label.mean(), 0.1, atol=0.005)
@@ -68,7 +74,29 @@ def test_row_weights_make_the_prevalence(data):
 def test_a_column_that_never_changes_is_not_divided_by_its_rounding(data):
     """Every amount is 9.99: the deviation of its logarithm is some 1e-16, not 0."""
     same = dataclasses.replace(data, amount=np.full(len(data.amount), 9.99))
-    train, test, _ = split_halves(same, "random")
+    train, test, _ = split_in_two(same, "random")
     parts = split_three(same, "random")
     for part in (train, test, *parts[:3]):
         assert np.abs(part.x[:, -1]).max() < 1e-6
+
+
+def test_the_later_fifth_is_tested():
+    data = fraud.load(Request("simulated"), twin_rows=20_000)
+    train, test, _ = split_in_two(data, "temporal", 0.2)
+    assert (len(train.rows), len(test.rows)) == (16_000, 4_000)
+    assert data.time[train.rows].max() <= data.time[test.rows].min()
+    parts = split_three(data, "temporal", 0.2)
+    np.testing.assert_array_equal(parts.test.rows, test.rows)
+    assert len(parts.valid.rows) == 4_000
+
+
+def test_who_knows_no_label_standardises_by_all_rows():
+    data = fraud.load(Request("simulated"), twin_rows=20_000)
+    fit, _, test, _ = split_three(data, "random")
+    x, new = without_labels(fit, test)
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(x.std(axis=0), 1, rtol=1e-3)
+    assert fit.x.std(axis=0).max() > 1.02  # by its normal rows, the frauds stick out
+    # the same affine map for both parts
+    slope = (x[1] - x[0]) / (fit.x[1] - fit.x[0])
+    np.testing.assert_allclose((new[1] - new[0]) / (test.x[1] - test.x[0]), slope, rtol=1e-2)

@@ -33,11 +33,17 @@ def test_a_random_share_of_given_rows():
 
 
 def test_the_lectures_halves():
-    first, second = splits.random_halves(7)
+    first, second = splits.random_parts(7)
     assert sorted([*first, *second]) == list(range(7))
     # what train_test_split(range(7), test_size=0.5, random_state=0) has always given
     order = np.random.RandomState(0).permutation(7)
     assert (first.tolist(), second.tolist()) == (order[4:].tolist(), order[:4].tolist())
+
+
+def test_a_random_part_of_another_size():
+    rest, chosen = splits.random_parts(10, 0.2)
+    assert (len(rest), len(chosen)) == (8, 2)
+    assert sorted([*rest, *chosen]) == list(range(10))
 
 
 def test_no_row_of_the_later_part_is_earlier():
@@ -70,7 +76,7 @@ def test_films_stay_on_one_side():
 
 
 def test_a_single_row_has_no_parts():
-    with pytest.raises(DataError, match=r"1 row\(s\) cannot be split in two halves"):
-        splits.random_halves(1)
+    with pytest.raises(DataError, match=r"1 row\(s\) cannot be split in two: one side is empty"):
+        splits.random_parts(1)
     with pytest.raises(DataError, match=r"1 row\(s\) cannot be split by time: one side is empty"):
         splits.split_by_time(np.zeros(1))

@@ -7,6 +7,7 @@ import pytest
 
 from datasets import fraud
 from experiments import fraud_variants
+from jaxdl.anomaly import tables
 from jaxdl.cli import launcher
 from jaxdl.serving import scorer_file
 from jaxdl.training import fit
@@ -33,12 +34,20 @@ def test_lab_chooses_on_validation_and_shows_the_weak_baselines(tmp_path):
     folder = ["--workdir", str(tmp_path / "run")]
     (results,) = launcher.launch(["experiments/fraud_variants.py", *options, *folder])
     choice, ranking, *decisions, alerts = results.tables
-    best = max(choice.rows, key=lambda row: row["AUPRC"].mean())
+    nets = [row for row in choice.rows if row["error"]]
+    others = [row for row in choice.rows if not row["error"]]
+    assert {row["model"] for row in others} >= {fraud_variants.MADE_UP}
+    best = max(nets, key=lambda row: row["AUPRC"].mean())
+    best_other = max(others, key=lambda row: row["AUPRC"].mean())
     assert f"{best['model']}, {best['error']} error" == ranking.rows[0]["detector"]
     area = {row["detector"]: row["AUPRC"].mean() for row in ranking.rows}
     assert {"random", "PCA, 12 components"} < set(area)
     assert area[ranking.rows[0]["detector"]] > 20 * area["random"]
     assert any(name.endswith("untrained") for name in area)
+    sources = {row["detector"]: row["learns from"] for row in ranking.rows}
+    assert sources[best_other["model"]] == tables.NORMAL_ROWS
+    assert sources["default detector"] == tables.ALL_ROWS
+    assert best_other["model"] in decisions[-1].title
     for table in decisions:
         recall = [row["recall"].mean() for row in table.rows]
         assert recall == sorted(recall, reverse=True)
@@ -50,7 +59,7 @@ def test_lab_chooses_on_validation_and_shows_the_weak_baselines(tmp_path):
     assert made.metadata["detector"].endswith("error, mean of 2 members")
     assert made.metadata["equal_to_trainer"]["largest_difference"] < 1e-4
     assert made.exact  # whatever the trainer's order of sums: a row has one score
-    assert made.threshold["value"] == decisions[-2].rows[-1]["value"][0]
+    assert made.threshold["value"] == decisions[-3].rows[-1]["value"][0]  # of the vote
     table = fraud.simulate(20_000)
     raw = np.column_stack([table["time"], table["v"], table["amount"]])
     top = [row["row"] for row in alerts.rows]

@@ -1,0 +1,50 @@
+"""The lab of the leak: what is removed, what the direction is worth, what is left without it."""
+
+import numpy as np
+
+from experiments import fraud_leak
+from jaxdl.anomaly import tables
+
+
+def test_as_many_random_rows_are_left_out_as_frauds():
+    label = np.repeat([0, 1], [190, 10])
+    for share, count in ((1.0, 10), (0.5, 5), (0.0, 0)):
+        without_frauds, without_random = fraud_leak.rows_left_out(label, 3, share)
+        assert (~without_frauds).sum() == (~without_random).sum() == count
+        assert (label[~without_frauds] == 1).all()
+    other, _ = fraud_leak.rows_left_out(label, 4, 0.5)
+    assert not np.array_equal(other, fraud_leak.rows_left_out(label, 3, 0.5)[0])
+
+
+def test_only_leaving_the_frauds_out_points_at_them(quick_run):
+    kept, *_ = quick_run("fraud_leak").results.tables
+    for split in ("random", "temporal"):
+        rows = {row["kept"]: row for row in kept.rows if row["split"] == split}
+        column = "cosine with the mean fraud"
+        assert rows[fraud_leak.WITHOUT_FRAUDS][column].mean() > 0.95
+        assert rows[fraud_leak.ALL][column].mean() < 0.8
+        area = {name: row["AUPRC"].mean() for name, row in rows.items()}
+        assert area[fraud_leak.WITHOUT_FRAUDS] > 0.5
+        assert area[fraud_leak.ALL] < 0.2
+        assert abs(area[fraud_leak.WITHOUT_RANDOM] - area[fraud_leak.ALL]) < 0.1
+
+
+def test_the_leak_fades_to_the_direction_of_all_rows(quick_run):
+    kept, fading, *_ = quick_run("fraud_leak").results.tables
+    first = [row for row in fading.rows if row["split"] == "random"]
+    assert [row["frauds removed"] for row in first] == ["0%", "20%", "100%"]
+    ends = {row["kept"]: row["AUPRC"].mean() for row in kept.rows if row["split"] == "random"}
+    assert first[0]["AUPRC"].mean() == ends[fraud_leak.ALL]
+    assert first[-1]["AUPRC"].mean() == ends[fraud_leak.WITHOUT_FRAUDS]
+
+
+def test_detectors_lose_what_the_direction_gave_them(quick_run):
+    _, _, random, _ = quick_run("fraud_leak").results.tables
+    rows = {(row["learns from"], row["detector"]): row for row in random.rows}
+    smallest = rows[tables.NORMAL_ROWS, "minor components of PCA, 1"]
+    assert smallest["AUPRC"].mean() > 0.5 > 0.2 > smallest["without the direction"].mean()
+    lecture = rows[tables.NORMAL_ROWS, fraud_leak.LECTURE]
+    assert lecture["error along it, frauds"].mean() > 10 * lecture["error along it, normal"].mean()
+    assert "error along it, frauds" not in rows[tables.ALL_ROWS, fraud_leak.LECTURE]
+    made_up = rows[tables.NORMAL_ROWS, "extra trees, made-up frauds"]["AUPRC"].mean()
+    assert made_up > 0.5  # a classifier that never saw a fraud
