@@ -316,6 +316,18 @@ class Live:
         self._unsaved = self.options.save_every  # so that the step is kept from now on
         return self._score(latest)
 
+    def take_step_of(self, times: Sequence[datetime]) -> list[str]:
+        """Take the step of a whole file, where it is not known; what is to be said of it."""
+        if self._step is not None or self._early:
+            return []
+        self._step = typical_step(times)
+        if self._step is None:
+            return []
+        return [
+            f"the step is {self._step.total_seconds():g} s (the median of the differences); "
+            "--step-seconds sets it"
+        ]
+
     def _begin(self, step: timedelta, columns: int) -> None:
         """A series before its first event."""
         self._step = step
@@ -596,7 +608,7 @@ def of_file(live: Live, lines: _Lines) -> Iterator[dict[str, Any]]:
             f"{', '.join(known)}: name them with --value"
         )
     live.lines.columns = known or rows.columns
-    for remark in rows.remarks:
+    for remark in [*rows.remarks, *live.take_step_of(rows.times)]:
         _say(f"note: {remark}")
     for time, values in zip(rows.times, rows.values.tolist(), strict=True):
         if lines.signum:

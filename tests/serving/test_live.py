@@ -611,13 +611,14 @@ def test_the_program_answers_at_once_and_saves_when_it_is_stopped(signum, tmp_pa
 
 def test_a_file_gives_what_its_lines_give(taxi, tmp_path, capsys):
     lines = ["timestamp,value", *stamped(taxi[:60])]
-    expected, _ = answers(lines, live.Options())
+    expected, _ = answers(lines)
     path = tmp_path / "own.csv.gz"
     path.write_bytes(gzip.compress("\n".join(lines).encode()))
     assert live.main(["--series", str(path)]) == 0
     out, err = capsys.readouterr()
     assert [json.loads(line) for line in out.splitlines()] == expected
     assert "time: column timestamp; values: value" in err
+    assert "the step is 1800 s (the median of the differences)" in err
     assert live.main([str(path)]) == 2
     assert "is not a scorer file" in capsys.readouterr().err
     assert live.main(["-", str(path)]) == 2
