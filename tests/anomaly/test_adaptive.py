@@ -57,10 +57,13 @@ def test_a_confirmed_anomaly_costs_nothing_and_leaves_the_window():
 
 
 def test_verdicts_on_rows_that_were_not_flagged_are_unknown():
-    later = np.array([0.5, 3.5])
-    told = paced(FOUR, later, 0.4, confirmed=np.array([True, False]), **ONE_BY_ONE)
-    untold = paced(FOUR, later, 0.4, **ONE_BY_ONE)
-    assert told.bars.tolist() == untold.bars.tolist()
+    later, gain = np.array([3.9, 3.5]), np.log(2) / 0.2
+    told = paced(FOUR, later, 0.2, confirmed=np.array([True, False]), gain=gain, **ONE_BY_ONE)
+    assert told.bars.tolist() == [4.0, 3.9]  # 3.9 is in the window
+
+
+def test_a_score_equal_to_the_bar_passes():
+    assert not paced(FOUR, np.array([3.0]), 0.4).flags.any()
 
 
 def test_a_block_is_held_to_one_bar():
@@ -87,16 +90,19 @@ def test_allowance_by_the_row_and_by_the_clock():
 
 
 @pytest.mark.parametrize("block", [1, 7, 100])
-def test_later_scores_and_verdicts_never_change_an_earlier_decision(block):
+def test_later_scores_verdicts_and_allowances_never_change_an_earlier_decision(block):
     rng = np.random.default_rng(0)
     past, later = rng.exponential(size=500), rng.exponential(size=900)
     yes = rng.random(900) < 0.01
-    first = paced(past, later, 0.05, confirmed=yes, block=block, window=300)
+    before, allowance = np.full(500, 0.05), np.full(900, 0.05)
+    pace = {"block": block, "window": 300}
+    first = paced_alerts(past, later, before, allowance, confirmed=yes, **pace)
     for cut in (1, 250, 640):
-        changed, other = later.copy(), yes.copy()
+        changed, other, wealth = later.copy(), yes.copy(), allowance.copy()
         changed[cut:] = 100 * rng.exponential(size=900 - cut)
         other[cut:] = rng.random(900 - cut) < 0.5
-        again = paced(past, changed, 0.05, confirmed=other, block=block, window=300)
+        wealth[cut:] = 0.2
+        again = paced_alerts(past, changed, before, wealth, confirmed=other, **pace)
         assert (first.flags[:cut] == again.flags[:cut]).all()
         assert (first.bars[:cut] == again.bars[:cut]).all()
         assert (first.bars[-100:] != again.bars[-100:]).any()
