@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from datasets.source import Request
 from experiments import nab_benchmark
 from jaxdl.errors import UserError
 from jaxdl.serving import live, live_detector, live_export, live_state
+from jaxdl.serving.live_clock import Ongoing
 from jaxdl.serving.live_detector import StreamingDetector, WindowDetector
 from jaxdl.timeseries import incidents
 from tests.conftest import ROOT
@@ -236,6 +238,39 @@ def test_the_columns_that_made_a_score_are_named():
     ]
 
 
+class Spoken:
+    """A detector whose scores are the values."""
+
+    columns, day, rule = ("a", "b"), 24, incidents.Rule(1.0, calm=2)
+
+    def start(self):
+        return ()
+
+    def advance(self, memory, values, missing):
+        return memory, live_detector.Said(max(values), tuple(value > 1 for value in values))
+
+
+def test_an_incident_is_told_when_it_is_over_with_the_columns_of_its_peak():
+    program = live.Live(live.Options(1800))
+    program.detector = Spoken()
+    first = [(0, 0), (2, 0), (1, 5), (3, 0), (0, 0), (0, 0), (0, 0)]
+    values = [*first, (0, 3), (0, 0), (0, 0), (0, 0)]
+    times = [START + np.timedelta64(30 * i, "m") for i in range(len(values))]
+    lines = [f"{time},{a},{b}" for time, (a, b) in zip(times, values, strict=True)]
+    records = list(program.answers(lines))
+    assert [i for i, record in enumerate(records) if record["alarm"]] == [1, 7]
+    told = {i: record["incident"] for i, record in enumerate(records) if "incident" in record}
+    assert list(told) == [6, 10]
+    assert told[6] == {
+        "start": "2025-01-01 00:30:00",
+        "end": "2025-01-01 01:30:00",
+        "peak_time": "2025-01-01 01:00:00",
+        "peak_score": 5.0,
+        "columns": ["b"],
+    }
+    assert told[10]["columns"] == ["b"]
+
+
 def test_the_memory_of_windows_goes_through_a_file():
     detector = window_detector(("a", "b"))
     _, memory = scores_of(detector, [((1.0, 2.0), 0), ((3.0, float("nan")), 0)])
@@ -248,8 +283,15 @@ def test_the_memory_of_windows_goes_through_a_file():
     with pytest.raises(ValueError, match="not the arrays"):
         detector.from_arrays({})
     other = replace(detector, columns=("a", "c"))
-    state = live.LiveState(live.USUAL_STEP, 24, live.Memory(memory, 2, None))
+    # with an incident whose end was not told
+    begun, _ = incidents.advance(incidents.START, 7, 9.5, detector.rule)
+    time = datetime(2025, 1, 1, 0, 0, 1, 5)
+    ongoing = Ongoing(begun, (time, None, time), (False, True), told=False)
+    state = live.LiveState(live.USUAL_STEP, 24, live.Memory(memory, 2, time, ongoing))
     stored = live_state.unpack(live_state.pack(detector, state, 2))
-    assert live_state.restore(stored, detector)[1] == 2
+    restored, events = live_state.restore(stored, detector)
+    assert events == 2
+    assert restored._replace(memory=None) == state._replace(memory=None)
+    assert restored.memory[1:] == state.memory[1:]
     with pytest.raises(ValueError, match="of another detector"):
         live_state.restore(stored, other)
