@@ -155,7 +155,7 @@ def allowance_of(
         per_row: share of rows, or false-alarm rate.
         per_day: alerts a day.
 
-    >>> allowance_of(np.array([0.5, 0.75]), 0.0, per_row=0.01, per_day=4).tolist()
+    >>> allowance_of(np.array([0.5, 0.75]), 0.0, per_row=0.01, per_day=4.0).tolist()
     [2.01, 1.01]
     """
     return per_row + per_day * np.diff(days, prepend=start)
