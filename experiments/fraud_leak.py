@@ -54,9 +54,9 @@ class Config:
     """Optimiser steps of each autoencoder, in whole epochs."""
     batch_size: int = 128
     """Rows in a step."""
-    normal_rows: int = 60_000
+    normal_rows: int = 200_000
     """Normal rows that the classifier of made-up frauds is taught, at most."""
-    made_up: int = 10_000
+    made_up: int = 20_000
     """Frauds that are made up for it."""
     twin_rows: int = fraud.ROWS
     """Rows of the simulated twin, where no real file is found."""

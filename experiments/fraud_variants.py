@@ -82,8 +82,8 @@ class Config:
     """Standard deviation of the noise that the denoising variant has to undo."""
     sigmas: tuple[float, ...] = (1.0, 2.0, 3.0)
     """Thresholds: mean + k standard deviations of the scores of normal training rows."""
-    tree_rows: int = 60_000
-    """Normal rows that the trees are taught, at most; a sixth as many frauds are made up."""
+    tree_rows: int = 200_000
+    """Normal rows that the trees are taught, at most; a seventh as many frauds are made up."""
     alerts: int = 8
     """How many of the highest alerts are explained."""
     twin_rows: int = fraud.ROWS
@@ -408,7 +408,7 @@ def fit_detectors(
     origin[[name.startswith("V") for name in COLUMNS]] = 0.0
     direction = least_variance_direction(normal, data.parts.scaler(origin[None])[0])
     few = detectors.subsample(normal, config.tree_rows, seed=0)
-    count = len(few) // 6
+    count = len(few) // 7
     kind = np.repeat([0, 1], [len(few), count])
     found[MADE_UP] = []
     for seed in seeds:

@@ -92,8 +92,8 @@ def minor_components(normal: Rows, components: int = 1) -> Detector:
 
 def best_minor_components(
     normal: Rows,
-    x: Rows,
-    label: Int[np.ndarray, " n"],
+    x: Float[np.ndarray, "m features"],
+    label: Int[np.ndarray, " m"],
     candidates: Sequence[int] = (1, 2, 3, 5, 10),
 ) -> Detector:
     """`minor_components`, their number chosen by average precision on labelled rows.

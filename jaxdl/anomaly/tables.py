@@ -86,11 +86,11 @@ def with_protocol(
 ) -> dict[str, MemberScores]:
     """The detectors of all protocols, what each learns from in its name.
 
-    >>> list(with_protocol({"all rows": {"kNN": np.zeros((1, 2))}}))
+    >>> list(with_protocol({ALL_ROWS: {"kNN": np.zeros((1, 2))}}))
     ['kNN (all rows)']
     """
     return {
-        f"{name} ({source})": scores
+        f"{name} ({source.split(',')[0]})": scores
         for source, detectors in protocols.items()
         for name, scores in detectors.items()
     }

@@ -128,12 +128,14 @@ def precision_recall(
         curves: detector -> (recall, precision).
         base_rate: precision of flagging everything.
     """
-    figure, axes = subplots(width=6)
-    for colour, (label, (recall, precision)) in zip(COLOURS, curves.items(), strict=False):
-        axes.plot(recall, precision, color=colour, label=label)
+    figure, axes = subplots(width=6, height=3.8 + 0.17 * len(curves))
+    for number, (label, (recall, precision)) in enumerate(curves.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        dashes = ("-", "--", "-.")[number // len(COLOURS) % 3]
+        axes.plot(recall, precision, color=colour, ls=dashes, label=label)
     axes.axhline(base_rate, color="black", ls=":", label=f"base rate {base_rate:.4f}")
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
-    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    figure.legend(fontsize=8, loc="outside lower center")
     axes.grid(alpha=0.3)
     return figure
 
