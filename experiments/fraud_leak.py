@@ -1,4 +1,4 @@
-"""A leak in the fraud data (데이터 누설): who trains on normal rows only has used the labels
+"""A leak in the fraud data (데이터 누출): who trains on normal rows only has used the labels
 
 V1..V28 of the credit-card transactions are principal components, computed on all rows, frauds among
 them. So over all rows no two of them are correlated. Take the frauds out, as "trained on normal
@@ -93,7 +93,7 @@ def main(config: Config, run: Run) -> Results:
         figures[f"directions_{split}"] = partial(draw_directions, train, int(run.seeds[0]))
         figures[f"fading_{split}"] = partial(draw_fading, fading)
 
-    fullest = [row for row in kept_rows if row["kept"] == WITHOUT_FRAUDS]
+    fullest = [row for row in kept_rows if row["rows kept"] == WITHOUT_FRAUDS]
     return Results(
         tables=[
             Table("The direction of least variance, by the rows that are kept", kept_rows),
@@ -156,7 +156,7 @@ def table_of_kept(
         WITHOUT_FRAUDS: [measure(train.normal, train, test)],
         WITHOUT_RANDOM: [measure(train.x[random], train, test) for _, random in masks],
     }
-    return [{"split": split, "kept": kept, **over_seeds(rows)} for kept, rows in found.items()]
+    return [{"split": split, "rows kept": kept, **over_seeds(rows)} for kept, rows in found.items()]
 
 
 def over_seeds(rows: Sequence[dict[str, float]]) -> dict[str, Float[np.ndarray, " seeds"]]:

@@ -194,8 +194,8 @@ CHAPTERS = (
             ),
             "fraud_leak": Lesson(
                 "who learns from normal rows only has used the labels, shown and taken away",
-                "데이터 누설",
-                "정상 거래만으로 학습해도 라벨을 쓴 것이다: 누설을 보이고 없애 보기",
+                "데이터 누출",
+                "정상 거래만으로 학습해도 라벨을 쓴 것이다: 누출을 보이고 없애 보기",
             ),
             "fraud_rules": Lesson(
                 "what written rules catch, and what they cannot know",

@@ -9,6 +9,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from jaxdl.anomaly import detectors, thresholds
 from jaxdl.anomaly.costs import FixedCost, expected_cost
 from jaxdl.anomaly.default import default_detector
+from jaxdl.anomaly.leaks import correlation_leak, least_variance_direction
 from jaxdl.anomaly.metrics import roc_auc
 from jaxdl.timeseries.windows import lecture_points, points_in_flagged_windows, sliding
 
@@ -45,6 +46,34 @@ def test_160_3_precision_falls_with_the_share_of_fraud():
     # the same detector, on a balanced sample and on the real stream
     assert precision(0.6, 0.01, share=0.5) == pytest.approx(0.984, abs=1e-3)
     assert precision(0.6, 0.01, share=1 / 580) == pytest.approx(0.094, abs=1e-3)
+
+
+# ---- the leak ------------------------------------------------------------------------------------
+
+
+def moved_rows():
+    """4,000 correlated rows of which the first 40 are moved along one direction."""
+    x = RNG(0).normal(size=(4000, 8)) @ RNG(1).normal(size=(8, 8))
+    x[:40] += 6 * x.std(axis=0) * RNG(2).choice([-1.0, 1.0], 8)
+    return x, np.arange(4000) < 40
+
+
+def components(x, fitted_on):
+    centred = x - x[fitted_on].mean(axis=0)
+    return centred @ np.linalg.svd(centred[fitted_on], full_matrices=False)[2].T
+
+
+def test_leak_1_the_rest_varies_least_towards_the_rows_that_were_left_out():
+    x, moved = moved_rows()
+    of_all = components(x, np.ones(4000, bool))
+    rest = least_variance_direction(of_all[~moved])
+    assert rest.cosine_with_mean(of_all[moved]) > 0.9
+    assert correlation_leak(of_all, moved).found
+
+
+def test_leak_2_components_of_the_rest_tell_nothing():
+    x, moved = moved_rows()
+    assert not correlation_leak(components(x, ~moved), moved).found
 
 
 # ---- thresholds, detectors, rules ---------------------------------------------------------------

@@ -19,7 +19,7 @@ def test_as_many_random_rows_are_left_out_as_frauds():
 def test_only_leaving_the_frauds_out_points_at_them(quick_run):
     kept, *_ = quick_run("fraud_leak").results.tables
     for split in ("random", "temporal"):
-        rows = {row["kept"]: row for row in kept.rows if row["split"] == split}
+        rows = {row["rows kept"]: row for row in kept.rows if row["split"] == split}
         column = "cosine with the mean fraud"
         assert rows[fraud_leak.WITHOUT_FRAUDS][column].mean() > 0.95
         assert rows[fraud_leak.ALL][column].mean() < 0.8
@@ -33,7 +33,7 @@ def test_the_leak_fades_to_the_direction_of_all_rows(quick_run):
     kept, fading, *_ = quick_run("fraud_leak").results.tables
     first = [row for row in fading.rows if row["split"] == "random"]
     assert [row["frauds removed"] for row in first] == ["0%", "20%", "100%"]
-    ends = {row["kept"]: row["AUPRC"].mean() for row in kept.rows if row["split"] == "random"}
+    ends = {row["rows kept"]: row["AUPRC"].mean() for row in kept.rows if row["split"] == "random"}
     assert first[0]["AUPRC"].mean() == ends[fraud_leak.ALL]
     assert first[-1]["AUPRC"].mean() == ends[fraud_leak.WITHOUT_FRAUDS]
 
