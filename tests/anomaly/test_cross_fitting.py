@@ -4,12 +4,13 @@ from functools import partial
 
 import numpy as np
 import pytest
+from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from datasets.fraud import prevalence_weights
-from jaxdl.anomaly import cross_fitting
-from jaxdl.anomaly.cross_fitting import CrossFitted, draw_budget
+from jaxdl.anomaly import cross_fitting, metrics
+from jaxdl.anomaly.cross_fitting import CrossFitted, LabelBudget, draw_budget
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +96,55 @@ def test_the_vote_gives_classifiers_of_other_units_the_same_say(blobs):
     both = cross_fitting.vote([made, large, large], budget, weigh)
     np.testing.assert_allclose(one.held_out, both.held_out, rtol=1e-6)
     np.testing.assert_allclose(one.new, both.new, rtol=1e-6)
-    mean_chance = np.average(one.held_out[0], weights=weigh(label))
+    mean_chance = np.average(1 / (1 + np.exp(-one.held_out[0])), weights=weigh(label))
     np.testing.assert_allclose(mean_chance, 0.02, rtol=1e-2)
+
+
+def test_the_vote_is_the_mean_of_log_odds(blobs):
+    (x, label), (new, _) = blobs
+    weigh = partial(prevalence_weights, prevalence=0.02)
+    budget = draw_budget(label, 40, 4, [0])
+    kinds = [
+        cross_fitting.cross_fit(classifier, every_column, x, new, budget)
+        for classifier in (LogisticRegression(), KNeighborsClassifier(4))
+    ]
+    each = [cross_fitting.calibrated(scores, budget, weigh) for scores in kinds]
+    found = cross_fitting.vote(kinds, budget, weigh)
+    np.testing.assert_allclose(found.new, (each[0].new + each[1].new) / 2)
+    np.testing.assert_allclose(found.held_out, (each[0].held_out + each[1].held_out) / 2)
+
+
+def test_the_f1_threshold_lies_where_the_chance_of_an_anomaly_is_half_the_best_f1():
+    rng = np.random.default_rng(0)
+    label = (np.arange(200_000) < 20_000).astype(int)
+    known = rng.normal(size=200_000) + 2.0 * label  # log-odds are linear in the score
+    found = cross_fitting.f1_threshold(known, label, np.ones(200_000))
+    counted = metrics.sweep(known, label).confusion().f_beta()
+    chance = 1 / (1 + np.exp(-(2 * found - 2 + np.log(0.1 / 0.9))))
+    assert chance == pytest.approx(counted.max() / 2, abs=0.01)
+    reached = metrics.confusion(known, label, found).f_beta()
+    assert reached == pytest.approx(counted.max(), abs=0.002)
+
+
+def test_the_f1_threshold_counts_weights_and_flags_the_whole_of_a_tie():
+    label = np.repeat([0, 0, 1, 1], [500, 10, 10, 30])
+    known = np.repeat([0.0, 1.0, 1.0, 2.0], [500, 10, 10, 30])
+    few = cross_fitting.f1_threshold(known, label, np.ones(550))
+    many = cross_fitting.f1_threshold(known, label, np.where(label, 1.0, 50.0))
+    assert 0 < few < 1 <= many < 2
+    assert few == np.nextafter(1.0, -np.inf)
+
+
+def test_members_draw_differently_and_again_the_same(blobs):
+    (x, label), (new, _) = blobs
+    budget = draw_budget(label, 40, 2, [0])
+    same = LabelBudget(label, np.stack([budget.fold[0]] * 2), 2)
+    forest = ExtraTreesClassifier(5)
+    first, again = (
+        cross_fitting.cross_fit(forest, every_column, x, new, same).new for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first[0] != first[1]).any()  # the same labels, another draw
 
 
 def test_random_scores_are_a_member_for_each_seed_and_know_the_budget():
