@@ -8,6 +8,7 @@ anew for every image of every step the two stay together.
     python run.py experiments/cifar_cnn.py --seeds 3
     python run.py experiments/cifar_cnn.py --protocol lecture --augmentations none --seeds 3
     python run.py experiments/cifar_cnn.py --nets slide --augmentations lecture deck
+    python run.py experiments/cifar_cnn.py --images my_pictures
 
 Protocol "validation": a tenth of each training class is set aside, the weights of the epoch with
 the lowest loss on it are kept, the test images are read once. Protocol "lecture" is the notebook's:
@@ -20,8 +21,9 @@ machine: docs/results.md. Runtime: about one minute an epoch on one CPU core (no
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -29,7 +31,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from datasets import cifar10, splits
+from datasets import cifar10, splits, user_images
+from datasets.labelled_images import Images
 from datasets.splits import Rows
 from jaxdl import optim
 from jaxdl.figures.curves import loss_curves
@@ -78,6 +81,12 @@ class Config:
     """Part of each training class that is set aside (protocol "validation")."""
     twin_rows: tuple[int, int] = (50_000, 10_000)
     """Training and test images of the simulated twin, where no real file is found."""
+    images: Path | None = None
+    """A folder of one's own pictures, a sub-folder for each class, in place of CIFAR-10."""
+    test_share: float = 0.2
+    """Part of each class to test on (--images, where there are no folders train and test)."""
+    split_seed: int = field(default=0, metadata={"least": 0})
+    """Seed of that choice."""
 
 
 PRESETS = {"quick": Config(nets=("notebook",), epochs=2, twin_rows=(480, 160))}
@@ -86,11 +95,12 @@ PRESETS = {"quick": Config(nets=("notebook",), epochs=2, twin_rows=(480, 160))}
 def main(config: Config, run: Run) -> Results:
     data = load_images(config, run)
 
-    linear = train(config, run, data, "linear", classifier(MLP((10,)), config))
+    linear = train(config, run, data, "linear", classifier(MLP((len(data.classes),)), config))
     rows = [result_row("linear, on pixels", "none", linear, data)]
-    headline, notes, figures = {}, [], example_figures(config, data)
+    rows += data.baseline_rows
+    headline, notes, figures = {}, [*data.remarks], example_figures(config, data)
     for net in config.nets:
-        model = NETS[net]()
+        model = NETS[net]().clone(classes=len(data.classes))
         fits = {}
         for name in config.augmentations:
             task = classifier(model, config, RANGES[name])
@@ -105,8 +115,8 @@ def main(config: Config, run: Run) -> Results:
         figures |= net_figures(net, fits, data)
 
     size = f"{len(data.train['y']):,} training, {len(data.valid['y']):,} {data.held_out} images"
-    title = f"CIFAR-10, protocol {config.protocol}: {size}, {config.epochs} epochs"
-    return Results([Table(title, rows, digits=4)], figures, headline, notes)
+    title = f"{data.title}, protocol {config.protocol}: {size}, {config.epochs} epochs"
+    return Results([Table(title, rows, digits=4), *data.tables], figures, headline, notes)
 
 
 # ---- data ----------------------------------------------------------------------------------------
@@ -119,8 +129,11 @@ class Photographs(NamedTuple):
         train, valid, test: no image is in two of them, but for the lecture's protocol, whose
             validation rows are the test rows.
         held_out: what the validation rows are called, "validation" or "test".
-        classes: names of the ten classes.
+        classes: names of the ten classes, or of one's own.
         simulated: the pictures are those of the simulated twin.
+        title: of the data set.
+        remarks, baseline_rows, tables: on one's own pictures: how they were read and split, a line
+            of the result table for naming the largest class always, how many of each there are.
     """
 
     train: Rows
@@ -129,21 +142,60 @@ class Photographs(NamedTuple):
     held_out: str
     classes: Sequence[str]
     simulated: bool
+    title: str = cifar10.NAME
+    remarks: Sequence[str] = ()
+    baseline_rows: Sequence[Mapping[str, Any]] = ()
+    tables: Sequence[Table] = ()
 
 
 def load_images(config: Config, run: Run) -> Photographs:
-    """CIFAR-10, split as the protocol says."""
-    data = cifar10.load(run.source, config.twin_rows)
-    run.uses(data.provenance)
+    """CIFAR-10 or one's own pictures, split as the protocol says."""
+    if config.images is None:
+        data, own = cifar10.load(run.source, config.twin_rows), {}
+        run.uses(data.provenance)
+    else:
+        data, own = own_images(config, run)
     train = {"x": data.train.image, "y": data.train.label}
     test = {"x": data.test.image, "y": data.test.label}
     valid, held_out = test, "test"
     if config.protocol == "validation":
-        rest, chosen = splits.split_by_class(train["y"], config.validation_share)
+        rest, chosen = splits.split_by_class(train["y"], validation_share(config, train["y"]))
         valid, held_out = {name: values[chosen] for name, values in train.items()}, "validation"
         train = {name: values[rest] for name, values in train.items()}
     simulated = data.provenance.kind == "simulated"
-    return Photographs(train, valid, test, held_out, data.classes, simulated)
+    return Photographs(train, valid, test, held_out, data.classes, simulated, **own)
+
+
+def own_images(config: Config, run: Run) -> tuple[Images, dict[str, Any]]:
+    """Pictures of `--images`, and what `Photographs` says of such ones."""
+    found = user_images.load(
+        run.source,
+        config.images,
+        cifar10.SIZE,
+        colour=True,
+        test_share=config.test_share,
+        seed=config.split_seed,
+    )
+    data = found.images
+    run.uses(data.provenance)
+    baseline = {
+        "model": "the largest class, always",
+        "augmentation": "-",
+        "test accuracy": user_images.largest_class_share(data),
+    }
+    return data, {
+        "title": data.provenance.name,
+        "remarks": found.remarks,
+        "baseline_rows": [baseline],
+        "tables": [Table("Pictures of each class", user_images.class_rows(data))],
+    }
+
+
+def validation_share(config: Config, label: Int[np.ndarray, " rows"]) -> float:
+    """The share asked for; of few pictures of one's own as much as gives one of each class."""
+    if config.images is None:
+        return config.validation_share
+    return user_images.share_with_every_class(label, config.validation_share)
 
 
 # ---- training ------------------------------------------------------------------------------------
@@ -153,7 +205,7 @@ def classifier(model: VGG | MLP, config: Config, ranges: Augmentation = NO_AUGME
     """Cross-entropy and Keras's Adam; in training steps every image is warped anew.
 
     Args:
-        model: gives ten logits.
+        model: gives a logit for each class.
         config: the learning rate.
         ranges: what the warps are drawn from.
     """
@@ -227,7 +279,7 @@ def stored_run_note(
 ) -> list[str]:
     """A sentence on the stored run's accuracy, where there is one and the photographs are real."""
     stored = STORED_ACCURACY.get((net, ranges))
-    if stored is None or data.simulated:
+    if stored is None or data.simulated or data.title != cifar10.NAME:
         return []
     ours = accuracy.mean()
     verdict = "reached" if ours >= stored else "missed"

@@ -8,6 +8,7 @@ used once. PCA with as many numbers, an untrained net and the mean image stand b
 
     python run.py experiments/mnist_autoencoder.py --seeds 3
     python run.py experiments/mnist_autoencoder.py --data mnist --seeds 3
+    python run.py experiments/mnist_autoencoder.py --images my_pictures
     python run.py experiments/mnist_autoencoder.py --models convolutional --better-epochs 12
 
 Reference: the lecture's stored run (Fashion-MNIST, stacked, test): BCE 0.2765; it has no squared
@@ -17,18 +18,21 @@ Runtime on one CPU core: about 1 s per epoch and seed for the lecture's nets, 6 
 20 s for the convolutional one.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import jax
 import numpy as np
 from jaxtyping import Array, UInt8
 
-from datasets import labelled_images, mnist, splits
+from datasets import labelled_images, mnist, splits, user_images
+from datasets.labelled_images import Images
 from datasets.splits import Rows
 from jaxdl import optim, pca
+from jaxdl.errors import UserError
 from jaxdl.figures.base import Figure
 from jaxdl.figures.curves import loss_curves
 from jaxdl.figures.images import image_rows
@@ -54,6 +58,8 @@ ModelName = Literal[
 BETTER = ("stacked-mse", "stacked-wide", "convolutional")  # trained by the better protocol
 GOALS = {"stacked-wide": 0.0105, "convolutional": 0.0085}  # test MSE on Fashion-MNIST, at most
 PIXELS = mnist.SIDE**2
+MOST_COMPONENTS = 64  # of PCA
+FEWEST_IMAGES = 80  # of one's own to train on; PCA needs more than it has components
 CODE = 32  # numbers in the code of all nets but simple-64
 
 
@@ -82,6 +88,12 @@ class Config:
     """Of the convolutional net, which cuts the image into 7 x 7 patches."""
     twin_rows: int = mnist.ROWS
     """Training images of the simulated twin, where no real files are found."""
+    images: Path | None = None
+    """A folder of one's own pictures, a sub-folder for each class, in place of MNIST."""
+    test_share: float = 0.2
+    """Part of each class to test on (--images, where there are no folders train and test)."""
+    split_seed: int = field(default=0, metadata={"least": 0})
+    """Seed of that choice."""
 
 
 PRESETS = {
@@ -101,11 +113,10 @@ PRESETS = {
 
 
 def main(config: Config, run: Run) -> Results:
-    data = mnist.load(run.source, config.data, config.twin_rows)
-    run.uses(data.provenance)
+    data, valid_rows, remarks = load_images(config, run)
     train = {"x": labelled_images.flat(data.train.image)}
     test = {"x": labelled_images.flat(data.test.image)}
-    kept, held_out = splits.split_last(train, config.valid_rows)
+    kept, held_out = splits.split_last(train, valid_rows)
 
     fits, rows = {}, []
     for name in config.models:
@@ -121,10 +132,15 @@ def main(config: Config, run: Run) -> Results:
     rows += pca_rows(train["x"], test["x"])
 
     title = f"{data.provenance.name}, {len(test['x']):,} test images; better protocol: "
-    title += f"{len(kept['x']):,} to train on, {config.valid_rows:,} to choose the epoch"
+    title += f"{len(kept['x']):,} to train on, {valid_rows:,} to choose the epoch"
     errors = {row["model"]: row["test MSE"] for row in rows}
     notes = ["BCE has a floor that no copy reaches: grey pixels carry entropy of their own."]
-    if config.data == "fashion_mnist" and data.provenance.kind != "simulated":
+    notes += remarks
+    if (
+        config.images is None
+        and config.data == "fashion_mnist"
+        and data.provenance.kind != "simulated"
+    ):
         for name in fits:
             if name in GOALS:
                 notes.append(table.goal_line(f"{name}, test MSE", errors[name], GOALS[name]))
@@ -135,6 +151,39 @@ def main(config: Config, run: Run) -> Results:
         headline={f"test MSE, {last}": errors[last]},
         notes=notes,
     )
+
+
+# ---- data ----------------------------------------------------------------------------------------
+
+
+def load_images(config: Config, run: Run) -> tuple[Images, int, Sequence[str]]:
+    """Images, how many of the last training ones choose the epoch, and remarks on one's own.
+
+    Of pictures of one's own a fifth of the training ones choose it, if that is fewer.
+
+    Raises:
+        UserError: too few pictures of one's own.
+    """
+    if config.images is None:
+        data = mnist.load(run.source, config.data, config.twin_rows)
+        run.uses(data.provenance)
+        return data, config.valid_rows, ()
+    found = user_images.load(
+        run.source,
+        config.images,
+        mnist.SIDE,
+        colour=False,
+        fewest_classes=1,
+        test_share=config.test_share,
+        seed=config.split_seed,
+    )
+    data = user_images.shuffled(found.images, config.split_seed)
+    rows = len(data.train.label)
+    if rows < FEWEST_IMAGES:
+        problem = f"{rows} pictures to train on, at least {FEWEST_IMAGES} are needed"
+        raise UserError(f"{config.images} has {problem}")
+    run.uses(data.provenance)
+    return data, min(config.valid_rows, rows // 5), found.remarks
 
 
 # ---- models --------------------------------------------------------------------------------------
@@ -206,9 +255,9 @@ def pca_rows(
     train: UInt8[np.ndarray, "rows pixels"], test: UInt8[np.ndarray, "others pixels"]
 ) -> list[dict[str, Any]]:
     """The lines of PCA with as many components as the codes have numbers, and with none."""
-    errors = pca.pca_errors(unit_range(train), unit_range(test), most=64)
+    errors = pca.pca_errors(unit_range(train), unit_range(test), most=MOST_COMPONENTS)
     rows = []
-    for components in (64, 32, 0):
+    for components in (MOST_COMPONENTS, 32, 0):
         rows.append(
             {
                 "model": f"PCA, {components} components" if components else "mean image",

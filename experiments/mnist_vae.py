@@ -17,6 +17,7 @@ independent pixels stand beside it, and a model with 2 dimensions for the pictur
     python run.py experiments/mnist_vae.py --seeds 3
     python run.py experiments/mnist_vae.py --binarisation dynamic --seeds 3
     python run.py experiments/mnist_vae.py --beta 4 --binarisation threshold
+    python run.py experiments/mnist_vae.py --images my_digits
 
 Protocol: 55,000 training images, the last 5,000 choose the epoch by their evidence bound, test
 images are used once: all of them for the evidence bound, the first `bound_rows` for K draws. Pixels
@@ -30,6 +31,7 @@ Runtime on one CPU core: 3 s per epoch and seed, half a minute per seed for the 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -39,10 +41,11 @@ import optax
 from jaxtyping import Array, Float, Int, UInt8
 from scipy.stats import norm
 
-from datasets import labelled_images, mnist, splits
+from datasets import labelled_images, mnist, splits, user_images
 from datasets.labelled_images import Images
 from datasets.splits import Rows
 from jaxdl import losses, optim
+from jaxdl.errors import UserError
 from jaxdl.figures.base import Figure
 from jaxdl.figures.curves import curves_over_seeds, loss_curves
 from jaxdl.figures.images import image_rows, mosaic
@@ -70,6 +73,7 @@ USED_VARIANCE = 0.01  # of the posterior mean over images, from which a dimensio
 ELBO_DRAWS = 20  # codes over which the reconstruction term of a test image is averaged
 CHUNK = 25  # codes that an importance-weighted bound takes at once
 BOUND_BATCH = 40  # images that a bound takes at once; small, so that logits stay in a core's cache
+FEWEST_IMAGES = 80  # of one's own to train on
 MAP_ROWS = 5000  # points of the map of codes
 
 
@@ -103,6 +107,12 @@ class Config:
     """Test images, the first ones, for these bounds; all 10,000 take ten times as long."""
     twin_rows: int = mnist.ROWS
     """Training images of the simulated twin, where no real files are found."""
+    images: Path | None = None
+    """A folder of one's own pictures, a sub-folder for each class, in place of MNIST."""
+    test_share: float = 0.2
+    """Part of each class to test on (--images, where there are no folders train and test)."""
+    split_seed: int = field(default=0, metadata={"least": 0})
+    """Seed of that choice."""
 
 
 PRESETS = {
@@ -123,9 +133,8 @@ PRESETS = {
 
 
 def main(config: Config, run: Run) -> Results:
-    data = mnist.load(run.source, config.data, config.twin_rows)
-    run.uses(data.provenance)
-    images = binary_images(config, data)
+    data, valid_rows, remarks = load_images(config, run)
+    images = binary_images(config, data, valid_rows)
 
     model, plane_model = vae(config, config.latent), vae(config, latent=2)
     trained = fit(config, run, "vae", model, images, config.epochs, patience=config.epochs)
@@ -162,11 +171,41 @@ def main(config: Config, run: Run) -> Results:
             "latent_map": partial(latent_map, plane, images.test, label, classes),
         },
         headline={"-ELBO": rows[0]["-ELBO"]},
-        notes=goal_notes(config, data, rows[0]),
+        notes=[*goal_notes(config, data, rows[0]), *remarks],
     )
 
 
 # ---- data ----------------------------------------------------------------------------------------
+
+
+def load_images(config: Config, run: Run) -> tuple[Images, int, Sequence[str]]:
+    """Images, how many of the last training ones choose the epoch, and remarks on one's own.
+
+    Of pictures of one's own a fifth of the training ones choose it, if that is fewer.
+
+    Raises:
+        UserError: too few pictures of one's own.
+    """
+    if config.images is None:
+        data = mnist.load(run.source, config.data, config.twin_rows)
+        run.uses(data.provenance)
+        return data, config.valid_rows, ()
+    found = user_images.load(
+        run.source,
+        config.images,
+        mnist.SIDE,
+        colour=False,
+        fewest_classes=1,
+        test_share=config.test_share,
+        seed=config.split_seed,
+    )
+    data = user_images.shuffled(found.images, config.split_seed)
+    rows = len(data.train.label)
+    if rows < FEWEST_IMAGES:
+        problem = f"{rows} pictures to train on, at least {FEWEST_IMAGES} are needed"
+        raise UserError(f"{config.images} has {problem}")
+    run.uses(data.provenance)
+    return data, min(config.valid_rows, rows // 5), found.remarks
 
 
 class BinaryImages(NamedTuple):
@@ -185,13 +224,13 @@ class BinaryImages(NamedTuple):
     test: BinaryRows
 
 
-def binary_images(config: Config, data: Images) -> BinaryImages:
+def binary_images(config: Config, data: Images, valid_rows: int) -> BinaryImages:
     """Set validation images aside and make all pixels binary.
 
     Validation and test images are never drawn anew, whatever the training images are.
     """
     grey = {"x": labelled_images.flat(data.train.image)}
-    train, valid = splits.split_last(grey, config.valid_rows)
+    train, valid = splits.split_last(grey, valid_rows)
     how = config.binarisation
     train_once = binary(train["x"], how, seed=0)
     return BinaryImages(
@@ -467,7 +506,8 @@ def independent_row(images: BinaryImages, first: int, columns: Sequence[str]) ->
 
 def goal_notes(config: Config, data: Images, row: Mapping[str, Any]) -> list[str]:
     """Whether the goals are met; they are for published, statically binarised MNIST."""
-    if data.provenance.kind == "simulated" or config.data != "mnist":
+    published = config.data == "mnist" and config.images is None
+    if data.provenance.kind == "simulated" or not published:
         return []
     if config.binarisation != "static" or config.beta != 1.0:
         return []

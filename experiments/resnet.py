@@ -8,6 +8,7 @@ to train all the same, and the more so the deeper it is.
     python run.py experiments/resnet.py --shortcut false --depths 56
     python run.py experiments/resnet.py --shortcut projection false --depths 20 56
     python run.py experiments/resnet.py --preset full --depths 20
+    python run.py experiments/resnet.py --images my_pictures
 
 Protocol: 4,992 training images halved to 16x16 pixels, six passes in batches of 32: enough to see
 56 plain layers stay behind a linear model and 56 residual ones pass it, not enough for good
@@ -22,18 +23,20 @@ Reference: test errors of the paper (He et al. 2015, table 6): ResNet-20 8.75 %,
 Runtime: 8 minutes a seed on one CPU core.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
-from datasets import cifar10, splits
+from datasets import cifar10, splits, user_images
+from datasets.labelled_images import Images
 from datasets.splits import Rows
 from jaxdl import optim
 from jaxdl.diagnostics.probes import norms_by_layer
@@ -78,6 +81,12 @@ class Config:
     """Of all weights, before momentum."""
     twin_rows: tuple[int, int] = (50_000, 10_000)
     """Training and test images of the simulated twin, where no real file is found."""
+    images: Path | None = None
+    """A folder of one's own pictures, a sub-folder for each class, in place of CIFAR-10."""
+    test_share: float = 0.2
+    """Part of each class to test on (--images, where there are no folders train and test)."""
+    split_seed: int = field(default=0, metadata={"least": 0})
+    """Seed of that choice."""
 
 
 PRESETS = {
@@ -98,7 +107,7 @@ def main(config: Config, run: Run) -> Results:
     one_batch = {name: values[: config.batch_size] for name, values in data.train.items()}
 
     linear = fit("linear", linear_model(config, data), valid=data.valid, steps=config.steps)
-    rows = [{"net": "linear, on pixels"} | result_columns(linear, data.test)]
+    rows = [{"net": "linear, on pixels"} | result_columns(linear, data.test), *data.baseline_rows]
     histories, at_start, after_training, headline = {}, {}, {}, {}
     for depth in config.depths:
         for shortcut in config.shortcut:
@@ -118,18 +127,19 @@ def main(config: Config, run: Run) -> Results:
     side = data.train["x"].shape[1] // config.shrink
     epochs = len(linear.history["train_loss"])
     steps = epochs * steps_per_epoch(len(data.train["y"]), config.batch_size)
-    title = f"CIFAR-10 at {side}x{side}: {len(data.train['y']):,} training, "
+    title = f"{data.title} at {side}x{side}: {len(data.train['y']):,} training, "
     title += f"{len(data.valid['y']):,} validation, {len(data.test['y']):,} test images, "
     title += f"{steps:,} steps"
     gradients = {"at the start": at_start, "after training": after_training}
     return Results(
-        tables=[Table(title, rows)],
+        tables=[Table(title, rows), *data.tables],
         figures={
             "loss": partial(loss_curves, histories, ylabel="cross-entropy"),
             "accuracy": partial(loss_curves, histories, "accuracy", "accuracy"),
             "gradients": partial(gradients_by_layer, gradients),
         },
         headline=headline,
+        notes=data.remarks,
     )
 
 
@@ -139,32 +149,79 @@ def main(config: Config, run: Run) -> Results:
 class Photographs(NamedTuple):
     """Rows {"x": bytes [rows, 32, 32, 3], "y": classes}; no image is in two of them.
 
-    `mean` is the mean training image, 0..1.
+    Attributes:
+        mean: the mean training image, 0..1.
+        classes: how many there are.
+        title: of the data set.
+        remarks, baseline_rows, tables: on one's own pictures: how they were read and split, a line
+            of the result table for naming the largest class always, how many of each there are.
     """
 
     train: Rows
     valid: Rows
     test: Rows
     mean: Float[np.ndarray, "32 32 3"]
+    classes: int
+    title: str = cifar10.NAME
+    remarks: Sequence[str] = ()
+    baseline_rows: Sequence[Mapping[str, Any]] = ()
+    tables: Sequence[Table] = ()
 
 
 def load_images(config: Config, run: Run) -> Photographs:
-    """CIFAR-10: some training images of each class, some set aside, the published test images."""
-    data = cifar10.load(run.source, config.twin_rows)
-    run.uses(data.provenance)
+    """CIFAR-10: some training images of each class, some set aside, the published test images.
+
+    Or pictures of one's own, split in the same way.
+    """
+    if config.images is None:
+        data, own = cifar10.load(run.source, config.twin_rows), {}
+        run.uses(data.provenance)
+    else:
+        data, own = own_images(config, run)
     image, label = data.train.image, data.train.label
-    rest, held_out = splits.split_by_class(label, config.validation_share)
+    rest, held_out = splits.split_by_class(label, validation_share(config, label))
     if config.train_rows < len(rest):
         share = config.train_rows / len(rest)
         _, chosen = splits.split_by_class(label[rest], share, seed=1)
         rest = rest[chosen]
-    rest = rest[: len(rest) // config.batch_size * config.batch_size]
+    if len(rest) >= config.batch_size:
+        rest = rest[: len(rest) // config.batch_size * config.batch_size]
     return Photographs(
         train={"x": image[rest], "y": label[rest]},
         valid={"x": image[held_out], "y": label[held_out]},
         test={"x": data.test.image, "y": data.test.label},
         mean=image[rest].mean(axis=0, dtype=np.float64).astype(np.float32) / 255,
+        classes=len(data.classes),
+        **own,
     )
+
+
+def own_images(config: Config, run: Run) -> tuple[Images, dict[str, Any]]:
+    """Pictures of `--images`, and what `Photographs` says of such ones."""
+    found = user_images.load(
+        run.source,
+        config.images,
+        cifar10.SIZE,
+        colour=True,
+        test_share=config.test_share,
+        seed=config.split_seed,
+    )
+    data = found.images
+    run.uses(data.provenance)
+    accuracy = user_images.largest_class_share(data)
+    return data, {
+        "title": data.provenance.name,
+        "remarks": found.remarks,
+        "baseline_rows": [{"net": "the largest class, always", "test accuracy": accuracy}],
+        "tables": [Table("Pictures of each class", user_images.class_rows(data))],
+    }
+
+
+def validation_share(config: Config, label: Int[np.ndarray, " rows"]) -> float:
+    """The share asked for; of few pictures of one's own as much as gives one of each class."""
+    if config.images is None:
+        return config.validation_share
+    return user_images.share_with_every_class(label, config.validation_share)
 
 
 def centred(
@@ -193,7 +250,7 @@ def classifier(
     """Cross-entropy of centred images; in training they are padded, cropped and flipped by chance.
 
     Args:
-        module: gives ten logits.
+        module: gives a logit for each class.
         transform: the optimiser.
         config: how far images are shrunk, and their padding with them.
         data: the mean training image.
@@ -209,13 +266,13 @@ def classifier(
 
 def linear_model(config: Config, data: Photographs) -> Task:
     """A linear model on pixels by Adam: what a deep net has to beat."""
-    return classifier(MLP((10,)), optim.adam(1e-3), config, data)
+    return classifier(MLP((data.classes,)), optim.adam(1e-3), config, data)
 
 
 def deep_net(config: Config, data: Photographs, depth: int, shortcut: str) -> Task:
     """A net of `depth` layers by the paper's recipe; `shortcut` "false" is the plain net."""
     kind = "none" if shortcut == "false" else shortcut
-    module = ResNet(blocks_of(depth), kind, config.widths)
+    module = ResNet(blocks_of(depth), kind, config.widths, data.classes)
     recipe = momentum_sgd(config.learning_rate, config.weight_decay, config.steps, depth)
     return classifier(module, recipe, config, data)
 

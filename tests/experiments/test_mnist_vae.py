@@ -39,8 +39,10 @@ def test_binary_images_follow_the_grey():
 
 def test_only_dynamic_training_images_stay_grey():
     data = mnist.load(Request("simulated"), "mnist", QUICK.twin_rows)
-    static = mnist_vae.binary_images(QUICK, data)
-    dynamic = mnist_vae.binary_images(replace(QUICK, binarisation="dynamic"), data)
+    static = mnist_vae.binary_images(QUICK, data, QUICK.valid_rows)
+    dynamic = mnist_vae.binary_images(
+        replace(QUICK, binarisation="dynamic"), data, QUICK.valid_rows
+    )
     assert set(np.unique(static.train["x"])) == {0, 1}
     np.testing.assert_array_equal(static.train["x"], static.train_once)
     assert set(dynamic.train) == {"grey"}
