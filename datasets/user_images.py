@@ -29,6 +29,7 @@ from jaxdl.hashing import digest
 
 MAX_FILES = 50_000
 MAX_CLASSES = 1_000
+MAX_NAMED = 2_000  # pictures to be judged in one call
 MOST_UNREADABLE = 0.2  # share of the files; from here on something else is wrong
 NAMED = 3  # files of a kind that are named in a line
 FEWEST = 10  # pictures of a class to train on and, where they are split by share, to test on
@@ -156,6 +157,51 @@ def read_square(path: Path, size: int, colour: bool) -> UInt8[np.ndarray, "size 
             return square(pictures.read(path), size, colour)
         except Image.DecompressionBombWarning as error:
             raise UserError(f"{path} has too many pixels ({error})") from error
+
+
+class NamedPictures(NamedTuple):
+    """Pictures to be judged, in the order in which they were named.
+
+    Attributes:
+        names: files as they were named; of a folder those below it.
+        pixels: the pictures as squares.
+        remarks: lines to print: what was left out.
+    """
+
+    names: list[str]
+    pixels: UInt8[np.ndarray, "files size size *channels"]
+    remarks: list[str]
+
+
+def named(inputs: Sequence[str], size: int, colour: bool) -> NamedPictures:
+    """Pictures by file or by folder, as squares.
+
+    Raises:
+        DataError: a file or folder that is not there, a named file that is no picture, a folder
+            without any, or more than `MAX_NAMED` files.
+    """
+    names: list[str] = []
+    squares, unreadable = [], []
+    for given in inputs:
+        path = Path(given)
+        if not path.exists():
+            raise DataError("does not exist: name pictures or folders of them", file=path)
+        files = files_below(path) if path.is_dir() else [path]
+        if len(names) + len(files) > MAX_NAMED:
+            raise DataError(f"at most {MAX_NAMED:,} pictures are judged at once", file=path)
+        before = len(names)
+        for file in files:
+            try:
+                squares.append(read_square(file, size, colour))
+            except UserError as error:
+                if not path.is_dir():
+                    raise DataError(str(error)) from error
+                unreadable.append(file)
+            else:
+                names.append(str(file))
+        if len(names) == before:
+            raise DataError("holds no picture that can be read", file=path)
+    return NamedPictures(names, np.stack(squares), _left_out(None, "cannot be read", unreadable))
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -360,11 +406,12 @@ def _split(
 # ---- what is said --------------------------------------------------------------------------------
 
 
-def _left_out(folder: Path, why: str, paths: Sequence[Path]) -> list[str]:
+def _left_out(folder: Path | None, why: str, paths: Sequence[Path]) -> list[str]:
     """A line that names the first of the files left out; none where none was."""
     if not paths:
         return []
-    named = ", ".join(path.relative_to(folder).as_posix() for path in paths[:NAMED])
+    first = [path if folder is None else path.relative_to(folder) for path in paths[:NAMED]]
+    named = ", ".join(path.as_posix() for path in first)
     more = f" and {len(paths) - NAMED:,} more" if len(paths) > NAMED else ""
     return [f"left out: {len(paths):,} files that {why} ({named}{more})"]
 

@@ -9,6 +9,7 @@ anew for every image of every step the two stay together.
     python run.py experiments/cifar_cnn.py --protocol lecture --augmentations none --seeds 3
     python run.py experiments/cifar_cnn.py --nets slide --augmentations lecture deck
     python run.py experiments/cifar_cnn.py --images my_pictures
+    python run.py --predict RUN picture.jpg folder_of_pictures
 
 Protocol "validation": a tenth of each training class is set aside, the weights of the epoch with
 the lowest loss on it are kept, the test images are read once. Protocol "lecture" is the notebook's:
@@ -117,6 +118,26 @@ def main(config: Config, run: Run) -> Results:
     size = f"{len(data.train['y']):,} training, {len(data.valid['y']):,} {data.held_out} images"
     title = f"{data.title}, protocol {config.protocol}: {size}, {config.epochs} epochs"
     return Results([Table(title, rows, digits=4), *data.tables], figures, headline, notes)
+
+
+def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
+    """What a finished run says of pictures that are named by file or folder.
+
+    Of its nets the one with the lowest validation loss is asked; probabilities are means of its
+    seeds.
+    """
+    data = load_images(config, run)
+    pictures = user_images.named(inputs, cifar10.SIZE, colour=True)
+    name, fitted = best_net(config, run, data)
+    probability = class_probabilities(fitted, pictures.pixels)
+    rows = prediction_rows(pictures.names, probability, data.classes)
+    title = f"{len(rows):,} pictures, judged by {name}, mean of {len(fitted.seeds)} seeds"
+    note = f"A net names one of its {len(data.classes)} classes, whatever the picture shows."
+    return Results(
+        [Table(title, rows, verbatim=True)],
+        {"pictures": partial(judged_pictures, pictures.pixels, probability, data.classes)},
+        notes=[*pictures.remarks, note],
+    )
 
 
 # ---- data ----------------------------------------------------------------------------------------
@@ -236,6 +257,35 @@ def train(config: Config, run: Run, data: Photographs, name: str, task: Task) ->
     )
 
 
+def best_net(config: Config, run: Run, data: Photographs) -> tuple[str, Fitted]:
+    """The trained net with the lowest validation loss, mean of its seeds, and its name."""
+    fits = {}
+    for net in config.nets:
+        for ranges in config.augmentations:
+            model = NETS[net]().clone(classes=len(data.classes))
+            task = classifier(model, config, RANGES[ranges])
+            fits[f"{net}, {ranges}"] = train(config, run, data, f"{net}_{ranges}", task)
+
+    def validation_loss(name: str) -> float:
+        fitted = fits[name]
+        kept = fitted.best_epoch - 1, np.arange(len(fitted.seeds))
+        return fitted.history["valid_loss"][kept].mean()
+
+    best = min(fits, key=validation_loss)
+    return best, fits[best]
+
+
+def class_probabilities(
+    fitted: Fitted, images: UInt8[np.ndarray, "rows 32 32 3"]
+) -> Float[np.ndarray, "rows classes"]:
+    """Softmax of the logits, mean of the members."""
+
+    def softmax(logits, batch):
+        return jax.nn.softmax(logits)
+
+    return fitted.predict(softmax, {"x": images}).mean(axis=0)
+
+
 # ---- what we see ---------------------------------------------------------------------------------
 
 
@@ -338,3 +388,31 @@ def right_and_wrong(
     titles += [f"{classes[predicted[i]]}\n({classes[label[i]]})" for i in wrong]
     colours = ["green"] * len(right) + ["red"] * len(wrong)
     return image_grid(images[np.concatenate([right, wrong])], titles, columns, colours)
+
+
+def prediction_rows(
+    names: Sequence[str], probability: Float[np.ndarray, "rows classes"], classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """A line for each picture: the likeliest class, and the next ones."""
+    places = ("", "second ", "third ")[: len(classes)]
+    rows = []
+    for name, row in zip(names, probability, strict=True):
+        shown: dict[str, Any] = {"picture": name}
+        for place, k in zip(places, np.argsort(-row, kind="stable"), strict=False):
+            shown |= {f"{place}class": classes[k], f"{place}probability": float(row[k])}
+        rows.append(shown)
+    return rows
+
+
+def judged_pictures(
+    images: UInt8[np.ndarray, "rows 32 32 3"],
+    probability: Float[np.ndarray, "rows classes"],
+    classes: Sequence[str],
+    most: int = 35,
+) -> Any:
+    """The first pictures as the net sees them, each under its three likeliest classes."""
+    titles = []
+    for row in probability[:most]:
+        best = np.argsort(-row, kind="stable")[:3]
+        titles.append("\n".join(f"{classes[k]} {row[k]:.0%}" for k in best))
+    return image_grid(images[:most], titles)

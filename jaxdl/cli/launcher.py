@@ -36,6 +36,7 @@ USAGE = """\
 usage: python run.py experiments/LAB.py [more labs] [--option value ...]
        python run.py experiments/LAB.py --help   the lab's own options
        python run.py --eval RUN                  evaluate a finished run
+       python run.py --predict RUN INPUT...      what a finished run says of new data
        python run.py --compare RUN RUN           what differs between two runs
        python run.py --index [FOLDER]            runs/index.html: all runs
        python run.py --language ko               in Korean (한국어)
@@ -46,6 +47,7 @@ KOREAN_USAGE = """\
 사용법: python run.py experiments/실습.py [실습 더] [--옵션 값 ...]
         python run.py experiments/실습.py --help   실습의 옵션
         python run.py --eval RUN                   끝난 실행을 학습 없이 평가
+        python run.py --predict RUN 입력...        끝난 실행으로 새 데이터를 예측
         python run.py --compare RUN RUN            두 실행에서 다른 점
         python run.py --index [FOLDER]             runs/index.html: 모든 실행
         python run.py --language en                영어로 (English)
@@ -108,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _told_without_a_lab(argv: Sequence[str]) -> bool:
-    """Do what needs no lab: list them, compare two runs, or write an overview of all runs.
+    """Do what names no lab: list them, compare two runs, predict with one, or show all runs.
 
     Returns:
         Whether the call was of that kind.
@@ -134,6 +136,10 @@ def _told_without_a_lab(argv: Sequence[str]) -> bool:
         if len(rest) != 2:
             raise UserError("--compare takes two run folders")
         print_comparison(Path(rest[0]), Path(rest[1]), terminal_width())
+    elif first == "--predict":
+        from jaxdl.cli.predict import predict
+
+        predict(rest)
     else:
         return False
     return True
