@@ -158,8 +158,8 @@ def repeated(train: Sequence[str], test: Sequence[str]) -> Bool[np.ndarray, " ro
 def simulate(train: int, test: int, seed: int = 0) -> dict[str, ReviewTexts]:
     """The simulated twin: invented stems with endings, in Hangul, that are seldom set apart.
 
-    A word is a stem of two syllables with one of 60 endings, as Korean has it, and two words in
-    five have no space behind them. Of 400 stems 80 lean to one side; how often a review's own agree
+    A word is a stem of two syllables with one of 24 endings, as Korean has it, and one word in four
+    has no space behind it. Of 400 stems 80 lean to one side; how often a review's own agree
     with its label varies. So whole words between spaces are rare, while the stems in them are not.
     A few reviews are empty, and one in fifty is copied from the training half.
 
@@ -169,7 +169,7 @@ def simulate(train: int, test: int, seed: int = 0) -> dict[str, ReviewTexts]:
     """
     language = np.random.Generator(np.random.PCG64(1))
     stems = _invented(language, 400, 2)
-    endings = _invented(language, 20, 1) + _invented(language, 40, 2)
+    endings = _invented(language, 12, 1) + _invented(language, 12, 2)
     rng = np.random.Generator(np.random.PCG64(seed))
     halves: dict[str, ReviewTexts] = {}
     for half, rows in (("train", train), ("test", test)):
@@ -200,7 +200,7 @@ def _invented_review(
     leans = rng.random(words) < 0.3
     side = np.where(rng.random(words) < agreement, label, 1 - label)
     stem = np.where(leans, 40 * side + rng.integers(40, size=words), rng.integers(80, 400, words))
-    ending, spaced = rng.integers(len(endings), size=words), rng.random(words) < 0.6
+    ending, spaced = rng.integers(len(endings), size=words), rng.random(words) < 0.75
     parts = [stems[stem[i]] + endings[ending[i]] + (" " if spaced[i] else "") for i in range(words)]
     return "".join(parts).rstrip()
 

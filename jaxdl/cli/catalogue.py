@@ -88,6 +88,11 @@ CHAPTERS = (
                 "순서대로 읽는 모델 (IMDB 영화평)",
                 "순서대로 읽으면 나아지는가: 단어 쌍, 1D-CNN, GRU, LSTM",
             ),
+            "nsmc_reviews": Lesson(
+                "why words between spaces fail in Korean and n-grams of letters do not",
+                "한국어 영화평: 단어, 글자, 자모 (NSMC)",
+                "한국어에서 띄어쓰기 단위 단어는 왜 실패하고 글자 n-그램은 왜 되는가",
+            ),
         },
     ),
     Chapter(
