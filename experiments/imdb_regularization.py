@@ -10,6 +10,8 @@ that one can read.
     python run.py experiments/imdb_regularization.py --seeds 10
     python run.py experiments/imdb_regularization.py --protocol lecture --seeds 10
     python run.py experiments/imdb_regularization.py --sizes 4 16 512
+    python run.py experiments/imdb_regularization.py --reviews my_reviews.csv
+    python run.py --predict RUN "A film that I will not forget" more_texts.txt
 
 Data: IMDB reviews as multi-hot vectors of the 10,000 most frequent words. Model: two ReLU layers of
 4, 8 or 64 units, one logit; Adam, twenty epochs. Methods differ in numbers only, so methods x seeds
@@ -27,15 +29,16 @@ Runtime on two CPU cores: ten seeds ten minutes a protocol.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float, Num
 
-from datasets import imdb, splits
+from datasets import imdb, splits, user_reviews
 from jaxdl import optim
 from jaxdl.figures.base import COLOURS, Figure, subplots
 from jaxdl.figures.curves import draw_curve
@@ -99,14 +102,25 @@ class Config:
     """Part of the training reviews that is set aside (protocol "validation")."""
     twin_rows: int = imdb.ROWS
     """Reviews in each half of the simulated twin, where no real file is found."""
+    reviews: Path | None = None
+    """A table of one's own texts with a label of two kinds, in place of the film reviews."""
+    text: str = ""
+    """Its column of texts; found out."""
+    label: str = ""
+    """Its column of labels, words or numbers; found out."""
+    positive: str = ""
+    """The label that counts as positive; found out."""
+    test_share: float = 0.2
+    """Part of each kind of these texts that is tested on."""
+    split_seed: int = field(default=0, metadata={"least": 0})
+    """Seed of that choice."""
 
 
 PRESETS = {"quick": Config(sizes=(8,), epochs=8, num_words=2000, twin_rows=2000, batch_size=64)}
 
 
 def main(config: Config, run: Run) -> Results:
-    data = imdb.load(run.source, config.num_words, config.twin_rows)
-    run.uses(data.provenance)
+    (data, _, remarks), config = load_reviews(config, run)
     split = split_reviews(data, config)
 
     populations = train_all(split, config, run)
@@ -138,10 +152,88 @@ def main(config: Config, run: Run) -> Results:
             "norm_balls": draw_norm_balls,
         },
         headline={"test accuracy": best["test accuracy"]},
+        notes=remarks,
+    )
+
+
+def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
+    """What a finished run says of texts: in words, a line each of a .txt, or a table's column.
+
+    The network with the highest validation accuracy is asked, and what a word does is the logit
+    that a text loses without it; both are means of the seeds.
+    """
+    texts = user_reviews.texts_named(inputs, config.text)
+    (data, kinds, _), config = load_reviews(config, run)
+    split = split_reviews(data, config)
+    (method, units), fitted = most_accurate(train_all(split, config, run))
+
+    rows = user_reviews.encoded(texts, data.words)
+    shorter = user_reviews.without_each_word(rows)
+    logits = text_logits(fitted, rows, config)
+    effects = user_reviews.deciding_words(
+        logits.mean(axis=0),
+        shorter,
+        text_logits(fitted, shorter.rows, config).mean(axis=0),
+        data.words,
+    )
+    probability = np.asarray(jax.nn.sigmoid(logits)).mean(axis=0)
+    title = f"{len(texts):,} texts, judged by {method}, {units} units, mean of "
+    title += f"{len(fitted.seeds)} seeds"
+    drawn = {
+        f"{i + 1}: {text[:20]}": dict(list(words.items())[:WORDS_SHOWN])
+        for i, (text, words) in enumerate(zip(texts, effects, strict=True))
+        if words
+    }
+    first = dict(list(drawn.items())[:4])
+    return Results(
+        [
+            Table(
+                title,
+                user_reviews.prediction_rows(texts, probability, effects, kinds),
+                verbatim=True,
+            )
+        ],
+        {"words": partial(draw_word_effects, first)} if first else {},
+        notes=["A word's effect is what the text loses without it; unknown words have none."],
     )
 
 
 # ---- data ----------------------------------------------------------------------------------------
+
+
+class Data(NamedTuple):
+    """Film reviews or texts of one's own.
+
+    Attributes:
+        reviews: their words as numbers, and their labels.
+        kinds: names of the labels 0 and 1.
+        remarks: on texts of one's own: columns, what was left out, the split.
+    """
+
+    reviews: imdb.Reviews
+    kinds: tuple[str, str]
+    remarks: Sequence[str]
+
+
+def load_reviews(config: Config, run: Run) -> tuple[Data, Config]:
+    """The data, and the options with no larger a vocabulary than texts of one's own have."""
+    if config.reviews is None:
+        data = imdb.load(run.source, config.num_words, config.twin_rows)
+        run.uses(data.provenance)
+        return Data(data, ("negative", "positive"), ()), config
+    found = user_reviews.load(
+        run.source,
+        config.reviews,
+        num_words=config.num_words,
+        text=config.text,
+        label=config.label,
+        positive=config.positive,
+        test_share=config.test_share,
+        seed=config.split_seed,
+    )
+    run.uses(found.reviews.provenance)
+    vocabulary = len(found.reviews.words)
+    return Data(found.reviews, found.kinds, found.remarks), replace(config, num_words=vocabulary)
 
 
 class Split(NamedTuple):
@@ -388,6 +480,37 @@ def words_table(strongest: Mapping[str, Mapping[str, float]], units: int, epochs
     ]
     title = "Words that move the logit most, mean of the seeds"
     return Table(f"{title}; {units} units, {epochs} epochs", rows)
+
+
+# ---- texts that are asked about ------------------------------------------------------------------
+
+
+def most_accurate(populations: Sequence[Population]) -> tuple[tuple[str, int], Fitted]:
+    """(method, units) and the seeds of the highest mean validation accuracy."""
+    groups: Groups = {}
+    for population in populations:
+        groups |= population.groups()
+
+    def validation_accuracy(key: tuple[str, int]) -> float:
+        kept = groups[key].best_epoch - 1, np.arange(len(groups[key].seeds))
+        return groups[key].history["valid_accuracy"][kept].mean()
+
+    best = max(groups, key=validation_accuracy)
+    return best, groups[best]
+
+
+def text_logits(
+    fitted: Fitted, rows: imdb.ReviewRows, config: Config
+) -> Float[np.ndarray, "seeds texts"]:
+    """The logit that each member gives to each text; none for no texts."""
+    if len(rows.starts) == 1:
+        return np.zeros((len(fitted.seeds), 0))
+
+    def logit(outputs, batch):
+        return outputs
+
+    words = bag_of_words.multi_hot(rows.tokens, rows.starts, config.num_words)
+    return np.asarray(fitted.predict(logit, {"x": words}))
 
 
 # ---- what we see ---------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ over neighbouring words, GRU, LSTM, and an LSTM in both directions.
 
     python run.py experiments/imdb_sequence.py --models words pairs --seeds 10
     python run.py experiments/imdb_sequence.py --models cnn gru lstm bidirectional --seeds 3
+    python run.py experiments/imdb_sequence.py --reviews my_reviews.csv
+    python run.py --predict RUN "A film that I will not forget" more_texts.txt
 
 Protocol: each model stops early on training reviews of films set aside; then it is trained again on
 all training reviews for as many epochs (the median of its seeds) and meets the test reviews once. A
@@ -18,19 +20,20 @@ seeds), 1D-CNN 0.882, bidirectional LSTM 0.866 (n = 3 seeds); see docs/results.m
 Runtime on one CPU core: bags 4 minutes, others 15 to 30.
 """
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Float, Int, UInt
 from sklearn.linear_model import LogisticRegression
 
-from datasets import imdb, splits
+from datasets import imdb, splits, user_reviews
 from jaxdl import optim
 from jaxdl.figures.curves import loss_curves
 from jaxdl.models.layers import convolves
@@ -85,6 +88,18 @@ class Config:
     """Part of the training reviews, of films of their own, that decides when to stop."""
     twin_rows: int = imdb.ROWS
     """Reviews in each half of the simulated twin, where no real file is found."""
+    reviews: Path | None = None
+    """A table of one's own texts with a label of two kinds, in place of the film reviews."""
+    text: str = ""
+    """Its column of texts; found out."""
+    label: str = ""
+    """Its column of labels, words or numbers; found out."""
+    positive: str = ""
+    """The label that counts as positive; found out."""
+    test_share: float = 0.2
+    """Part of each kind of these texts that is tested on."""
+    split_seed: int = field(default=0, metadata={"least": 0})
+    """Seed of that choice."""
 
 
 PRESETS = {
@@ -102,8 +117,7 @@ PRESETS = {
 
 
 def main(config: Config, run: Run) -> Results:
-    data = imdb.load(run.source, config.num_words, config.twin_rows)
-    run.uses(data.provenance)
+    (data, _, remarks), config = load_reviews(config, run)
     rest, chosen = splits.split_by_group(data.train.film, config.validation_share)
     pairs = pairs_of(data.train, config)
 
@@ -130,10 +144,74 @@ def main(config: Config, run: Run) -> Results:
         tables=[Table(f"Readers of reviews; {split} reviews", rows)],
         figures={"loss": partial(loss_curves, histories, ylabel="cross-entropy")},
         headline={f"test accuracy ({best['model']})": best["test accuracy"]},
+        notes=remarks,
+    )
+
+
+def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
+    """What a finished run says of texts: in words, a line each of a .txt, or a table's column.
+
+    The model with the highest validation accuracy is asked, trained on all training texts. What a
+    word does is the logit that a text loses without it; both are means of the seeds.
+    """
+    texts = user_reviews.texts_named(inputs, config.text)
+    (data, kinds, _), config = load_reviews(config, run)
+    reader, fitted = most_accurate(data, config, run)
+
+    rows = user_reviews.encoded(texts, data.words)
+    shorter = user_reviews.without_each_word(rows)
+    logits = text_logits(reader, fitted, rows)
+    effects = user_reviews.deciding_words(
+        logits.mean(axis=0),
+        shorter,
+        text_logits(reader, fitted, shorter.rows).mean(axis=0),
+        data.words,
+    )
+    probability = np.asarray(jax.nn.sigmoid(logits)).mean(axis=0)
+    judged = user_reviews.prediction_rows(texts, probability, effects, kinds)
+    title = f"{len(texts):,} texts, judged by {reader.name}, mean of {len(fitted.seeds)} seeds"
+    return Results(
+        [Table(title, judged, verbatim=True)],
+        notes=["A word's effect is what the text loses without it; unknown words have none."],
     )
 
 
 # ---- data ----------------------------------------------------------------------------------------
+
+
+class Data(NamedTuple):
+    """Film reviews or texts of one's own.
+
+    Attributes:
+        reviews: their words as numbers, and their labels.
+        kinds: names of the labels 0 and 1.
+        remarks: on texts of one's own: columns, what was left out, the split.
+    """
+
+    reviews: imdb.Reviews
+    kinds: tuple[str, str]
+    remarks: Sequence[str]
+
+
+def load_reviews(config: Config, run: Run) -> tuple[Data, Config]:
+    """The data, and the options with no larger a vocabulary than texts of one's own have."""
+    if config.reviews is None:
+        data = imdb.load(run.source, config.num_words, config.twin_rows)
+        run.uses(data.provenance)
+        return Data(data, ("negative", "positive"), ()), config
+    found = user_reviews.load(
+        run.source,
+        config.reviews,
+        num_words=config.num_words,
+        text=config.text,
+        label=config.label,
+        positive=config.positive,
+        test_share=config.test_share,
+        seed=config.split_seed,
+    )
+    run.uses(found.reviews.provenance)
+    vocabulary = len(found.reviews.words)
+    return Data(found.reviews, found.kinds, found.remarks), replace(config, num_words=vocabulary)
 
 
 def pairs_of(train: imdb.ReviewRows, config: Config) -> Pairs | None:
@@ -248,7 +326,7 @@ def with_word_weights(task: Task, weights: Float[np.ndarray, " columns"]) -> Tas
         params = {**params, "hidden_0": {**first, "kernel": kernel}}
         return task.apply({**variables, "params": params}, batch, key, train, hyper)
 
-    return dataclasses.replace(task, apply=apply)
+    return replace(task, apply=apply)
 
 
 def network_reader(name: Network, config: Config) -> Reader:
@@ -321,6 +399,39 @@ def train_again(reader: Reader, train: Examples, epochs: int, run: Run) -> Fitte
         epochs=epochs,
         batch_size=reader.batch_size,
     )
+
+
+# ---- texts that are asked about ------------------------------------------------------------------
+
+
+def most_accurate(data: imdb.Reviews, config: Config, run: Run) -> tuple[Reader, Fitted]:
+    """The model of the highest validation accuracy, as it was trained on all training texts."""
+    rest, chosen = splits.split_by_group(data.train.film, config.validation_share)
+    pairs = pairs_of(data.train, config)
+    found: dict[float, tuple[Reader, Fitted]] = {}
+    for name in config.models:
+        reader = reader_of(name, pairs, config, len(run.seeds))
+        train = examples(reader, data.train)
+        part, valid = rows_of(train, rest), rows_of(train, chosen)
+        stopped = train_until_best(reader, part, valid, config, run)
+        kept = stopped.best_epoch - 1, np.arange(len(stopped.seeds))
+        accuracy = float(stopped.history["valid_accuracy"][kept].mean())
+        whole = train_again(reader, train, round(float(np.median(stopped.best_epoch))), run)
+        found.setdefault(accuracy, (reader, whole))
+    return found[max(found)]
+
+
+def text_logits(
+    reader: Reader, fitted: Fitted, rows: imdb.ReviewRows
+) -> Float[np.ndarray, "seeds texts"]:
+    """The logit that each member gives to each text; none for no texts."""
+    if len(rows.starts) == 1:
+        return np.zeros((len(fitted.seeds), 0))
+
+    def logit(outputs, batch):
+        return outputs
+
+    return np.asarray(fitted.predict(logit, {"x": reader.inputs(rows)}))
 
 
 # ---- what we see ---------------------------------------------------------------------------------
