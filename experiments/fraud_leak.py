@@ -3,9 +3,9 @@
 V1..V28 of the credit-card transactions are principal components, computed on all rows, frauds among
 them. So over all rows no two of them are correlated. Take the frauds out, as "trained on normal
 rows only" does with their labels, and what goes missing points at them: the direction in which the
-remaining rows vary least is the direction of the mean fraud. A detector that looks for unusual
-directions is handed the answer, although it never saw a fraud; on the rows of another bank it would
-not be. Here the leak is measured, drawn, weakened and taken away.
+remaining rows vary least (the last principal component) is the direction of the mean fraud. A
+detector that looks for unusual directions is handed the answer, although it never saw a fraud; on
+the rows of another bank it would not be. Here the leak is measured, drawn, weakened and taken away.
 
     python run.py experiments/fraud_leak.py
     python run.py experiments/fraud_leak.py --source real --seeds 10
