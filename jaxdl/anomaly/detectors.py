@@ -437,7 +437,8 @@ def extra_trees(x: Rows, label: Int[np.ndarray, " n"], seed: int = 0, trees: int
     from sklearn.ensemble import ExtraTreesClassifier
 
     model = ExtraTreesClassifier(trees, min_samples_leaf=5, random_state=seed, n_jobs=-1)
-    fitted = model.fit(check_finite_rows(x), label)
+    # one job scores: several add the trees up in the order in which they end
+    fitted = model.fit(check_finite_rows(x), label).set_params(n_jobs=1)
     name = "supervised: extra trees"
     return Detector(name, x.mean(axis=0), fitted, _log_odds_of_votes, exportable=False)
 

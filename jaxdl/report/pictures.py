@@ -111,7 +111,7 @@ class _Told:
         self.formatter, self.told = formatter, told
 
     def __call__(self, value: float, place: int | None = None) -> str:
-        return self.told(self.formatter(value, place))
+        return self.told(str(self.formatter(value, place)))
 
 
 @cache

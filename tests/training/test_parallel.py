@@ -31,6 +31,7 @@ def start(folder, *options, **environment):
 
 def losses(folder):
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    lines = [line for line in lines if line["fit"] == "autoencoder"]
     return np.array([[line["train_loss"], line["valid_loss"]] for line in lines])
 
 
