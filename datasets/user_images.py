@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image, ImageOps
 
-from datasets import download, pictures, source, splits
+from datasets import download, mnist, pictures, source, splits
 from datasets.labelled_images import Arrays, ImageRows, Images, counts, images
 from datasets.source import DataError, Provenance, Request
 from jaxdl.errors import UserError
@@ -32,6 +32,7 @@ MAX_CLASSES = 1_000
 MAX_NAMED = 2_000  # pictures to be judged in one call
 MOST_UNREADABLE = 0.2  # share of the files; from here on something else is wrong
 NAMED = 3  # files of a kind that are named in a line
+FEWEST_DIGITS = 80  # grey pictures to train on; PCA needs more than it has components
 FEWEST = 10  # pictures of a class to train on and, where they are split by share, to test on
 TRAIN, TEST = "train", "test"
 NO_PICTURES = ("thumbs.db", "desktop.ini", "__macosx")  # what systems leave in folders
@@ -124,6 +125,63 @@ def load(
         folder.resolve().name, "user file", _sum_of(folder, files, sums), detail
     )
     return UserImages(images(arrays, classes, provenance), tuple(remarks))
+
+
+class DigitImages(NamedTuple):
+    """Grey pictures the size of MNIST's.
+
+    Attributes:
+        images: of the set, or one's own.
+        valid_rows: how many of the last training ones are for validation.
+        remarks: on one's own.
+    """
+
+    images: Images
+    valid_rows: int
+    remarks: Sequence[str]
+
+
+def load_or_mnist(
+    request: Request,
+    folder: Path | None,
+    *,
+    data: mnist.Name,
+    twin_rows: int,
+    valid_rows: int,
+    test_share: float = 0.2,
+    seed: int = 0,
+    fewest: int = FEWEST_DIGITS,
+) -> DigitImages:
+    """Pictures of a folder, grey and in random order, or a set of `datasets.mnist`.
+
+    Args:
+        request: of both.
+        folder: of pictures, or None.
+        data, twin_rows: see `mnist.load`.
+        valid_rows: of the last training ones; of one's own at most a fifth.
+        test_share, seed: see `load`; the seed draws the order, too.
+        fewest: pictures of one's own to train on.
+
+    Raises:
+        DataError: see `load` and `mnist.load`, or too few pictures of one's own.
+    """
+    if folder is None:
+        return DigitImages(mnist.load(request, data, twin_rows), valid_rows, ())
+    found = load(
+        request,
+        folder,
+        mnist.SIDE,
+        colour=False,
+        fewest_classes=1,
+        test_share=test_share,
+        seed=seed,
+    )
+    rows = len(found.images.train.label)
+    if rows < fewest:
+        problem = f"{rows} pictures to train on, at least {fewest} are needed"
+        raise DataError(f"{folder} has {problem}")
+    own = shuffled(found.images, seed)
+    return DigitImages(own, min(valid_rows, rows // 5), found.remarks)
 
 
 def square(

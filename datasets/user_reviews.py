@@ -5,7 +5,7 @@ numbers by the rule of `datasets.imdb`, ranked by their counts in the training t
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -113,6 +113,44 @@ def load(
     return UserReviews(reviews, kinds, (first, *remarks))
 
 
+def load_or_imdb(
+    request: Request,
+    path: Path | None,
+    *,
+    num_words: int,
+    twin_rows: int,
+    text: str = "",
+    label: str = "",
+    positive: str = "",
+    test_share: float = 0.2,
+    seed: int = 0,
+) -> UserReviews:
+    """Texts of a table, or the film reviews of `datasets.imdb` where there is none.
+
+    Args:
+        request, num_words: of both.
+        path: of the table, or None.
+        twin_rows: size of the simulated twin of the film reviews.
+        text, label, positive, test_share, seed: see `load`.
+
+    Raises:
+        DataError: see `load` and `imdb.load`.
+    """
+    if path is None:
+        reviews = imdb.load(request, num_words, twin_rows)
+        return UserReviews(reviews, ("negative", "positive"), ())
+    return load(
+        request,
+        path,
+        num_words=num_words,
+        text=text,
+        label=label,
+        positive=positive,
+        test_share=test_share,
+        seed=seed,
+    )
+
+
 def texts_named(inputs: Sequence[str], text: str = "") -> list[str]:
     """Texts to be judged: the words themselves, the lines of a .txt, or a table's column.
 
@@ -216,6 +254,38 @@ def deciding_words(
     for text, word, logit in zip(shorter.text, shorter.word, shorter_logits, strict=True):
         effects[text][words[word]] = float(logits[text] - logit)
     return [dict(sorted(each.items(), key=lambda item: -abs(item[1]))) for each in effects]
+
+
+class Judged(NamedTuple):
+    """What a population of models says of texts.
+
+    Attributes:
+        logits: of each member.
+        effects: for each text its words with what the members' mean logit loses without them.
+    """
+
+    logits: Float[np.ndarray, "seeds texts"]
+    effects: list[dict[str, float]]
+
+
+def judge(
+    texts: Sequence[str],
+    words: Sequence[str],
+    logits_of: Callable[[ReviewRows], Float[np.ndarray, "seeds texts"]],
+) -> Judged:
+    """Logits of texts, and which of their words made them.
+
+    Args:
+        texts: as they are written.
+        words: `Reviews.words` of the data that the models learnt from.
+        logits_of: what each member says of texts in numbers.
+    """
+    rows = encoded(texts, words)
+    shorter = without_each_word(rows)
+    logits = logits_of(rows)
+    without = logits_of(shorter.rows)
+    effects = deciding_words(logits.mean(axis=0), shorter, without.mean(axis=0), words)
+    return Judged(logits, effects)
 
 
 def prediction_rows(

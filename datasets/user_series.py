@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
 
-from datasets.source import DataError, Provenance, Request, sha256_of
+from datasets.source import DataError, Provenance, Request
+from datasets.user_table import sum_of
 from jaxdl.errors import UserError
 from jaxdl.stamps import ALL_FOUND, MICROSECOND, SeriesColumns, ticks_of, typical_step
 from jaxdl.tables.series import SeriesRows, read_rows
@@ -159,7 +160,7 @@ def on_clock(rows: SeriesRows, path: Path, timezone: str | None) -> UserSeries:
     if empty:
         remarks.append(f"{empty:,} rows have an empty cell: missing, like a tick without a row")
     detail = f"{len(value):,} rows, {', '.join(rows.columns)}, every {seconds_text(step)}"
-    provenance = Provenance(path.name, "user file", sha256_of(path), detail)
+    provenance = Provenance(path.name, "user file", sum_of(path), detail)
     name = path.name.partition(".")[0]
     return UserSeries(name, rows.columns, time, tick, value, step, provenance, tuple(remarks))
 

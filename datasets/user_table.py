@@ -54,10 +54,10 @@ def load(
     except UserError as error:
         raise DataError(str(error)) from error
     detail = f"{cells.rows:,} rows, {len(cells.columns)} columns, {cells.origin}"
-    return UserTable(cells, Provenance(path.name, "user file", _sum_of(path), detail))
+    return UserTable(cells, Provenance(path.name, "user file", sum_of(path), detail))
 
 
-def _sum_of(path: Path) -> str:
+def sum_of(path: Path) -> str:
     """sha256 of a file, or of the sums of a folder's files by name."""
     if not path.is_dir():
         return sha256_of(path)

@@ -29,7 +29,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -38,7 +37,7 @@ from datasets.fraud import Transactions
 from datasets.fraud_split import Scaler, TransactionRows, columns, raw_rows, split_in_two
 from jaxdl import losses, optim
 from jaxdl.anomaly import (
-    default_detector,
+    default_detectors,
     detectors,
     metrics,
     reconstruction,
@@ -270,7 +269,6 @@ def scores_to_compare(
     normal, features = train.normal, x.shape[1]
     width = config.widths[-1]
     chance = [detectors.random(features, int(seed)) for seed in run.seeds]
-    by_default = [default_detector(train.x, key=jax.random.key(int(seed))) for seed in run.seeds]
     # the labels of the training part choose how many; those of the test part choose nothing
     minor = detectors.best_minor_components(normal, train.x, train.label)
     return {
@@ -282,7 +280,7 @@ def scores_to_compare(
             **one_score(detectors.mahalanobis(normal), x),
         },
         tables.ALL_ROWS: {
-            "default detector": score_members(by_default, x),
+            "default detector": score_members(default_detectors(train.x, run.seeds), x),
             **one_score(detectors.pca(train.x, width), x),
             **one_score(detectors.minor_components(train.x), x),
             **one_score(detectors.mahalanobis(train.x), x),

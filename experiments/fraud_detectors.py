@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 from tqdm import tqdm
@@ -40,7 +39,7 @@ from datasets.fraud_split import (
 from datasets.source import DataError
 from datasets.splits import refuse_shared_rows
 from jaxdl import optim
-from jaxdl.anomaly import default_detector, detectors, metrics, reconstruction, tables
+from jaxdl.anomaly import default_detectors, detectors, metrics, reconstruction, tables
 from jaxdl.anomaly.detector import Detector, Rows, score_members
 from jaxdl.anomaly.metrics import MemberScores
 from jaxdl.anomaly.reconstruction import squared_error
@@ -157,8 +156,7 @@ def classical_detectors(
         The name, and a detector for each seed, or a single one where nothing is drawn.
     """
     few = detectors.subsample(x, config.neighbour_rows, seed=0)
-    default = [default_detector(x, key=jax.random.key(int(seed))) for seed in seeds]
-    yield "default detector", default
+    yield "default detector", default_detectors(x, seeds)
     for one in (
         detectors.usual_range(x),
         detectors.pca(x, 12),

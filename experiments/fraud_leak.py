@@ -27,16 +27,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
 from datasets import fraud
 from datasets.fraud_split import How, TransactionRows, split_in_two
 from jaxdl import optim
-from jaxdl.anomaly import default_detector, detectors, metrics, reconstruction, tables
+from jaxdl.anomaly import default_detectors, detectors, metrics, reconstruction, tables
 from jaxdl.anomaly.detector import Rows, score_members
-from jaxdl.anomaly.leaks import Direction, least_variance_direction, made_up_anomalies
+from jaxdl.anomaly.leaks import Direction, least_variance_direction, taught_made_up_anomalies
 from jaxdl.anomaly.metrics import MemberScores
 from jaxdl.anomaly.reconstruction import squared_error
 from jaxdl.figures.base import COLOURS, Figure, subplots
@@ -240,8 +239,7 @@ def scores_by_all(
         LECTURE: lecture.predict(squared_error, {"x": new}),
         WIDE: reconstruction.whitened_scores(usual, errors),
     }
-    default = [default_detector(x, key=jax.random.key(int(seed))) for seed in seeds]
-    found["default detector"] = score_members(default, new)
+    found["default detector"] = score_members(default_detectors(x, seeds), new)
     for one in (detectors.pca(x, 12), detectors.minor_components(x), detectors.mahalanobis(x)):
         found[one.name] = one.score(new)[None]
     return found
@@ -322,13 +320,12 @@ def rows_of_the_leak_alone(
     """
     label = (train.label == 1).astype(np.int64)
     share = float(label.mean())
-    normal = detectors.subsample(train.normal, config.normal_rows, seed=0)
-    taught_made_up = []
-    for seed in seeds:
-        made_up = made_up_anomalies(train.normal, direction, share, config.made_up, int(seed))
-        x = np.concatenate([normal, made_up]).astype(np.float32)
-        kind = np.repeat([0, 1], [len(normal), len(made_up)])
-        taught_made_up.append(detectors.extra_trees(x, kind, int(seed)))
+    taught_made_up = [
+        taught_made_up_anomalies(
+            train.normal, direction, share, config.made_up, config.normal_rows, int(seed)
+        )
+        for seed in seeds
+    ]
     with_labels = [detectors.extra_trees(train.x, label, int(seed)) for seed in seeds]
     found = {
         ("signed distance along the direction", tables.NORMAL_ROWS): direction.along(test.x)[None],

@@ -33,7 +33,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
@@ -41,9 +40,8 @@ from datasets import fraud
 from datasets.fraud import Transactions
 from datasets.fraud_split import Parts, TransactionRows, split_three, training_part
 from jaxdl import optim
-from jaxdl.anomaly import adaptive, scores, thresholds
+from jaxdl.anomaly import adaptive, default_detectors, scores, thresholds
 from jaxdl.anomaly.costs import AmountCost, FixedCost
-from jaxdl.anomaly.default import default_detector
 from jaxdl.anomaly.detector import score_members
 from jaxdl.anomaly.metrics import MemberScores, Scores
 from jaxdl.anomaly.reconstruction import squared_error
@@ -247,8 +245,7 @@ def default_scores(
     seeds: Sequence[int], parts: Parts, earlier: TransactionRows, later: TransactionRows
 ) -> tuple[MemberScores, MemberScores]:
     """Scores of both parts by the default detector, which learns from all rows, without labels."""
-    keys = [jax.random.key(int(seed)) for seed in seeds]
-    fitted = [default_detector(parts.fit.x, key=key) for key in keys]
+    fitted = default_detectors(parts.fit.x, seeds)
     return score_members(fitted, earlier.x), score_members(fitted, later.x)
 
 

@@ -23,15 +23,14 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float
 
 from datasets import fraud
 from datasets.fraud_split import TransactionRows, split_three, training_part, without_labels
 from jaxdl import losses, optim
-from jaxdl.anomaly import default_detector, detectors, metrics, tables, thresholds
-from jaxdl.anomaly.detector import Detector, Rows, score_members
+from jaxdl.anomaly import default_detectors, detectors, metrics, tables, thresholds
+from jaxdl.anomaly.detector import score_members
 from jaxdl.anomaly.metrics import MemberScores, Scores
 from jaxdl.anomaly.reconstruction import squared_error
 from jaxdl.anomaly.thresholds import Threshold
@@ -230,16 +229,11 @@ def baselines(config: Config, run: Run, parts: Data) -> dict[str, MemberScores]:
     """Scores of the test part by PCA, with as many numbers as the codes have, and its last."""
     pcas = [detectors.pca(parts.normal, components) for components in (12, config.latent)]
     minor = detectors.minor_components(parts.normal)
-    default = default_detectors(run, parts.normal)
+    default = default_detectors(parts.normal, run.seeds)
     return {
         **{one.name: one.score(parts.test.x)[None] for one in (*pcas, minor)},
         "default detector": score_members(default, parts.test.x),
     }
-
-
-def default_detectors(run: Run, x: Rows) -> list[Detector]:
-    """The library's detector to begin with, for each seed."""
-    return [default_detector(x, key=jax.random.key(int(seed))) for seed in run.seeds]
 
 
 def scores_without_labels(config: Config, run: Run, parts: Data) -> dict[str, MemberScores]:
@@ -252,7 +246,7 @@ def scores_without_labels(config: Config, run: Run, parts: Data) -> dict[str, Me
     return {
         **{f"VAE, {name}": members for name, members in found.items()},
         mahalanobis.name: mahalanobis.score(new)[None],
-        "default detector": score_members(default_detectors(run, x), new),
+        "default detector": score_members(default_detectors(x, run.seeds), new),
     }
 
 

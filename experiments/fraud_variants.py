@@ -41,9 +41,9 @@ from datasets.fraud_split import (
     without_labels,
 )
 from jaxdl import optim
-from jaxdl.anomaly import default_detector, detectors, explain, metrics, tables, thresholds
+from jaxdl.anomaly import default_detectors, detectors, explain, metrics, tables, thresholds
 from jaxdl.anomaly.detector import Detector, Rows, score_members
-from jaxdl.anomaly.leaks import leak_warnings, least_variance_direction, made_up_anomalies
+from jaxdl.anomaly.leaks import leak_warnings, least_variance_direction, taught_made_up_anomalies
 from jaxdl.anomaly.metrics import Confusion, MemberScores, Scores
 from jaxdl.anomaly.reconstruction import (
     Residuals,
@@ -111,10 +111,10 @@ def main(config: Config, run: Run) -> Results:
         for error in ERRORS
     ]
 
-    no_nets = fit_detectors(config, run.seeds, data.label_free.fit, data)
-    choices_of_others = [
-        validation_row_of_detector(name, members, data) for name, members in no_nets.items()
-    ]
+    choices_of_others = []
+    for name in (*MINOR, MADE_UP):
+        members = fit_detector(name, config, run.seeds, data.label_free.fit, data)
+        choices_of_others.append(validation_row_of_detector(name, members, data))
 
     # 2. the best for ranking and the best for decisions (often the same), on all normal rows
     chosen = fit_chosen(config, fit, choices, fits, data)
@@ -126,8 +126,10 @@ def main(config: Config, run: Run) -> Results:
         compared |= {one.title: one.judged.new, one.vote_title: one.judged.new_vote}
     compared |= other_scores(final, data)
     best_other = largest(RANKING, choices_of_others)["model"]
-    members = fit_detectors(config, run.seeds, data.label_free.normal, data)[best_other]
-    compared[best_other] = score_members(members, data.x)
+    members = fit_detector(best_other, config, run.seeds, data.label_free.normal, data)
+    known, compared[best_other] = (
+        score_members(members, x) for x in (data.label_free.normal, data.x)
+    )
     protocols = {
         tables.NORMAL_ROWS: compared,
         tables.ALL_ROWS: scores_without_labels(config, run, fit, final, data),
@@ -137,7 +139,9 @@ def main(config: Config, run: Run) -> Results:
 
     held = tables.tested_on(config.split, data.label, config.prevalence, config.test_share)
     decisions = [table for one in chosen for table in decision_tables(config, one, data, held)]
-    decisions.append(decisions_of_detector(config, best_other, members, data, held))
+    decisions.append(
+        decisions_of_detector(config, best_other, known, compared[best_other], data, held)
+    )
     frauds, rows = data.label_free.valid.label.sum(), len(data.label_free.valid.label)
     validated = f"{config.split} split, {frauds} of {rows:,} rows are frauds"
     first = compared[chosen[0].title]
@@ -388,37 +392,33 @@ def largest(column: str, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]
 # ---- what is no net ------------------------------------------------------------------------------
 
 
-def fit_detectors(
-    config: Config, seeds: Sequence[int], normal: Rows, data: Data
-) -> dict[str, list[Detector]]:
-    """Name -> minor components, and trees that are taught made-up frauds; a member for each seed.
+MADE_UP = "extra trees, made-up frauds"
+MINOR = {f"minor components of PCA, {number}": number for number in (1, 2, 3)}
+
+
+def fit_detector(
+    name: str, config: Config, seeds: Sequence[int], normal: Rows, data: Data
+) -> list[Detector]:
+    """Minor components, or trees taught made-up frauds; a detector for each seed if it draws.
 
     Args:
+        name: of `MINOR`, or `MADE_UP`.
         config, seeds: of the lab.
         normal: rows to learn from.
         data: how many frauds were left out of the training part is known to who left them out.
     """
-    found = {}
-    for number in (1, 2, 3):
-        minor = detectors.minor_components(normal, number)
-        found[minor.name] = [minor]
-    share = float(training_part(data.parts).label.mean())
+    if name in MINOR:
+        return [detectors.minor_components(normal, MINOR[name])]
     # principal components have mean 0 over all rows, which tells the side of the missing ones
     origin = data.parts.scaler.mean.copy()
-    origin[[name.startswith("V") for name in COLUMNS]] = 0.0
+    origin[[column.startswith("V") for column in COLUMNS]] = 0.0
     direction = least_variance_direction(normal, data.parts.scaler(origin[None])[0])
-    few = detectors.subsample(normal, config.tree_rows, seed=0)
-    count = len(few) // 7
-    kind = np.repeat([0, 1], [len(few), count])
-    found[MADE_UP] = []
-    for seed in seeds:
-        made_up = made_up_anomalies(normal, direction, share, count, int(seed))
-        x = np.concatenate([few, made_up]).astype(np.float32)
-        found[MADE_UP].append(detectors.extra_trees(x, kind, int(seed)))
-    return found
-
-
-MADE_UP = "extra trees, made-up frauds"
+    share = float(training_part(data.parts).label.mean())
+    count = min(len(normal), config.tree_rows) // 7
+    return [
+        taught_made_up_anomalies(normal, direction, share, count, config.tree_rows, int(seed))
+        for seed in seeds
+    ]
 
 
 def validation_row_of_detector(
@@ -430,10 +430,16 @@ def validation_row_of_detector(
 
 
 def decisions_of_detector(
-    config: Config, name: str, members: Sequence[Detector], data: Data, held: str
+    config: Config, name: str, known: MemberScores, new: MemberScores, data: Data, held: str
 ) -> Table:
-    """Its decisions at mean + k sd of its scores of normal training rows."""
-    known, new = (score_members(members, x) for x in (data.label_free.normal, data.x))
+    """Decisions by what is no net, at mean + k sd of its scores of normal training rows.
+
+    Args:
+        config: of the lab.
+        name: of the detector.
+        known, new: its scores of the normal training rows and of the test part.
+        data, held: see `decision_tables`.
+    """
     limits, counts = decisions_of(config, known, new, data)
     title = f"Decisions of {name} (no net; chosen by {RANKING}); {held}"
     return tables.decision_table(title, tables.sigma_names(config.sigmas), limits, counts)
@@ -459,7 +465,7 @@ def scores_without_labels(
     """The chosen net, trained on all training rows, and detectors that learn from these."""
     x, new = without_labels(training_part(data.parts), data.parts.test)
     fitted = fit("all-rows", final.fitted.task, {"x": x}, steps=config.steps)
-    default = [default_detector(x, key=jax.random.key(int(seed))) for seed in run.seeds]
+    default = default_detectors(x, run.seeds)
     mahalanobis = detectors.mahalanobis(x)
     return {
         final.title: judge(fitted, x, new, final.error).new,

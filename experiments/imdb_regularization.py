@@ -39,6 +39,7 @@ import numpy as np
 from jaxtyping import Float, Num
 
 from datasets import imdb, splits, user_reviews
+from datasets.user_reviews import UserReviews
 from jaxdl import optim
 from jaxdl.figures.base import COLOURS, Figure, subplots
 from jaxdl.figures.curves import draw_curve
@@ -120,7 +121,8 @@ PRESETS = {"quick": Config(sizes=(8,), epochs=8, num_words=2000, twin_rows=2000,
 
 
 def main(config: Config, run: Run) -> Results:
-    (data, _, remarks), config = load_reviews(config, run)
+    found, config = load_reviews(config, run)
+    data = found.reviews
     split = split_reviews(data, config)
 
     populations = train_all(split, config, run)
@@ -152,7 +154,7 @@ def main(config: Config, run: Run) -> Results:
             "norm_balls": draw_norm_balls,
         },
         headline={"test accuracy": best["test accuracy"]},
-        notes=remarks,
+        notes=found.remarks,
     )
 
 
@@ -163,19 +165,12 @@ def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
     that a text loses without it; both are means of the seeds.
     """
     texts = user_reviews.texts_named(inputs, config.text)
-    (data, kinds, _), config = load_reviews(config, run)
-    split = split_reviews(data, config)
+    found, config = load_reviews(config, run)
+    split = split_reviews(found.reviews, config)
     (method, units), fitted = most_accurate(train_all(split, config, run))
 
-    rows = user_reviews.encoded(texts, data.words)
-    shorter = user_reviews.without_each_word(rows)
-    logits = text_logits(fitted, rows, config)
-    effects = user_reviews.deciding_words(
-        logits.mean(axis=0),
-        shorter,
-        text_logits(fitted, shorter.rows, config).mean(axis=0),
-        data.words,
-    )
+    logits_of = partial(text_logits, config, fitted)
+    logits, effects = user_reviews.judge(texts, found.reviews.words, logits_of)
     probability = np.asarray(jax.nn.sigmoid(logits)).mean(axis=0)
     title = f"{len(texts):,} texts, judged by {method}, {units} units, mean of "
     title += f"{len(fitted.seeds)} seeds"
@@ -189,7 +184,7 @@ def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
         [
             Table(
                 title,
-                user_reviews.prediction_rows(texts, probability, effects, kinds),
+                user_reviews.prediction_rows(texts, probability, effects, found.kinds),
                 verbatim=True,
             )
         ],
@@ -201,30 +196,13 @@ def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
 # ---- data ----------------------------------------------------------------------------------------
 
 
-class Data(NamedTuple):
-    """Film reviews or texts of one's own.
-
-    Attributes:
-        reviews: their words as numbers, and their labels.
-        kinds: names of the labels 0 and 1.
-        remarks: on texts of one's own: columns, what was left out, the split.
-    """
-
-    reviews: imdb.Reviews
-    kinds: tuple[str, str]
-    remarks: Sequence[str]
-
-
-def load_reviews(config: Config, run: Run) -> tuple[Data, Config]:
+def load_reviews(config: Config, run: Run) -> tuple[UserReviews, Config]:
     """The data, and the options with no larger a vocabulary than texts of one's own have."""
-    if config.reviews is None:
-        data = imdb.load(run.source, config.num_words, config.twin_rows)
-        run.uses(data.provenance)
-        return Data(data, ("negative", "positive"), ()), config
-    found = user_reviews.load(
+    found = user_reviews.load_or_imdb(
         run.source,
         config.reviews,
         num_words=config.num_words,
+        twin_rows=config.twin_rows,
         text=config.text,
         label=config.label,
         positive=config.positive,
@@ -232,8 +210,9 @@ def load_reviews(config: Config, run: Run) -> tuple[Data, Config]:
         seed=config.split_seed,
     )
     run.uses(found.reviews.provenance)
-    vocabulary = len(found.reviews.words)
-    return Data(found.reviews, found.kinds, found.remarks), replace(config, num_words=vocabulary)
+    if config.reviews is None:
+        return found, config
+    return found, replace(config, num_words=len(found.reviews.words))
 
 
 class Split(NamedTuple):
@@ -500,7 +479,7 @@ def most_accurate(populations: Sequence[Population]) -> tuple[tuple[str, int], F
 
 
 def text_logits(
-    fitted: Fitted, rows: imdb.ReviewRows, config: Config
+    config: Config, fitted: Fitted, rows: imdb.ReviewRows
 ) -> Float[np.ndarray, "seeds texts"]:
     """The logit that each member gives to each text; none for no texts."""
     if len(rows.starts) == 1:

@@ -29,21 +29,20 @@ from typing import Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Float, Int, UInt
 from sklearn.linear_model import LogisticRegression
 
 from datasets import imdb, splits, user_reviews
-from jaxdl import optim
+from datasets.user_reviews import UserReviews
 from jaxdl.figures.curves import loss_curves
-from jaxdl.models.layers import convolves
 from jaxdl.models.text import BagMLP, GRUCell, LSTMCell, TextCNN, TextRNN
 from jaxdl.report import Results, Table
 from jaxdl.report.table import Cell
 from jaxdl.runs import Run
-from jaxdl.text import bag_of_words, sentiment_task
+from jaxdl.text import bag_of_words, ngrams, sentiment_task
+from jaxdl.text.bag_of_words import naive_bayes_weights
 from jaxdl.text.sentiment_task import Regularisation
-from jaxdl.training import Fitted, Task, module_functions
+from jaxdl.training import Fitted, Task
 
 Bag = Literal["words", "pairs", "weighted_words", "weighted_pairs"]
 Network = Literal["cnn", "gru", "lstm", "bidirectional"]
@@ -117,7 +116,8 @@ PRESETS = {
 
 
 def main(config: Config, run: Run) -> Results:
-    (data, _, remarks), config = load_reviews(config, run)
+    found, config = load_reviews(config, run)
+    data = found.reviews
     rest, chosen = splits.split_by_group(data.train.film, config.validation_share)
     pairs = pairs_of(data.train, config)
 
@@ -144,7 +144,7 @@ def main(config: Config, run: Run) -> Results:
         tables=[Table(f"Readers of reviews; {split} reviews", rows)],
         figures={"loss": partial(loss_curves, histories, ylabel="cross-entropy")},
         headline={f"test accuracy ({best['model']})": best["test accuracy"]},
-        notes=remarks,
+        notes=found.remarks,
     )
 
 
@@ -155,20 +155,13 @@ def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
     word does is the logit that a text loses without it; both are means of the seeds.
     """
     texts = user_reviews.texts_named(inputs, config.text)
-    (data, kinds, _), config = load_reviews(config, run)
-    reader, fitted = most_accurate(data, config, run)
+    found, config = load_reviews(config, run)
+    reader, fitted = most_accurate(found.reviews, config, run)
 
-    rows = user_reviews.encoded(texts, data.words)
-    shorter = user_reviews.without_each_word(rows)
-    logits = text_logits(reader, fitted, rows)
-    effects = user_reviews.deciding_words(
-        logits.mean(axis=0),
-        shorter,
-        text_logits(reader, fitted, shorter.rows).mean(axis=0),
-        data.words,
-    )
+    logits_of = partial(text_logits, reader, fitted)
+    logits, effects = user_reviews.judge(texts, found.reviews.words, logits_of)
     probability = np.asarray(jax.nn.sigmoid(logits)).mean(axis=0)
-    judged = user_reviews.prediction_rows(texts, probability, effects, kinds)
+    judged = user_reviews.prediction_rows(texts, probability, effects, found.kinds)
     title = f"{len(texts):,} texts, judged by {reader.name}, mean of {len(fitted.seeds)} seeds"
     return Results(
         [Table(title, judged, verbatim=True)],
@@ -179,30 +172,13 @@ def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
 # ---- data ----------------------------------------------------------------------------------------
 
 
-class Data(NamedTuple):
-    """Film reviews or texts of one's own.
-
-    Attributes:
-        reviews: their words as numbers, and their labels.
-        kinds: names of the labels 0 and 1.
-        remarks: on texts of one's own: columns, what was left out, the split.
-    """
-
-    reviews: imdb.Reviews
-    kinds: tuple[str, str]
-    remarks: Sequence[str]
-
-
-def load_reviews(config: Config, run: Run) -> tuple[Data, Config]:
+def load_reviews(config: Config, run: Run) -> tuple[UserReviews, Config]:
     """The data, and the options with no larger a vocabulary than texts of one's own have."""
-    if config.reviews is None:
-        data = imdb.load(run.source, config.num_words, config.twin_rows)
-        run.uses(data.provenance)
-        return Data(data, ("negative", "positive"), ()), config
-    found = user_reviews.load(
+    found = user_reviews.load_or_imdb(
         run.source,
         config.reviews,
         num_words=config.num_words,
+        twin_rows=config.twin_rows,
         text=config.text,
         label=config.label,
         positive=config.positive,
@@ -210,8 +186,9 @@ def load_reviews(config: Config, run: Run) -> tuple[Data, Config]:
         seed=config.split_seed,
     )
     run.uses(found.reviews.provenance)
-    vocabulary = len(found.reviews.words)
-    return Data(found.reviews, found.kinds, found.remarks), replace(config, num_words=vocabulary)
+    if config.reviews is None:
+        return found, config
+    return found, replace(config, num_words=len(found.reviews.words))
 
 
 def pairs_of(train: imdb.ReviewRows, config: Config) -> Pairs | None:
@@ -232,10 +209,8 @@ def last_words(
     tokens: Int[np.ndarray, " words"], starts: Int[np.ndarray, " bounds"], length: int
 ) -> UInt[np.ndarray, "rows length"]:
     """The last `length` words of each text, zeros in front of a shorter one (Keras's default)."""
-    position = starts[1:, None] - length + np.arange(length)
-    inside = position >= starts[:-1, None]
-    chosen = tokens[np.where(inside, position, 0)]
-    return np.where(inside, chosen, 0).astype(np.uint16 if tokens.max() < 1 << 16 else np.uint32)
+    chosen = ngrams.last_tokens(tokens, starts, length)
+    return chosen.astype(np.uint16) if tokens.max() < 1 << 16 else chosen
 
 
 def rows_of(examples: Examples, rows: Int[np.ndarray, " chosen"]) -> Examples:
@@ -295,26 +270,6 @@ def bag_reader(name: Bag, pairs: Pairs | None, config: Config, seeds: int) -> Re
     return Reader(name, inputs, task, config.bag_batch)
 
 
-def naive_bayes_weights(
-    words: UInt[np.ndarray, "rows widest"], label: Float[np.ndarray, " rows"], columns: int
-) -> Float[np.ndarray, " columns"]:
-    """How unevenly each word stands in the two classes: twice |log of the ratio of its shares|.
-
-    Wang and Manning, "Baselines and bigrams" (2012): naive Bayes's log-count ratio as a fixed
-    weight of the features, with their smoothing of one. Twice, so that an average word of film
-    reviews has a weight near 1. Call it on training texts only.
-
-    Args:
-        words: from `bag_of_words.multi_hot`.
-        label: 0 or 1.
-        columns: length of the multi-hot vector.
-    """
-    matrix = bag_of_words.sparse_matrix(words, columns)
-    negative, positive = (1.0 + matrix[label == kind].getnnz(axis=0) for kind in (0, 1))
-    ratio = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
-    return 2 * np.abs(ratio)
-
-
 def with_word_weights(task: Task, weights: Float[np.ndarray, " columns"]) -> Task:
     """The task of a `BagMLP` on multi-hot vectors with these weights in place of the ones."""
 
@@ -346,30 +301,9 @@ def network_reader(name: Network, config: Config) -> Reader:
 
     def task(train):
         del train
-        return sequence_task(module, config.learning_rate)
+        return sentiment_task.sequence_task(module, config.learning_rate)
 
     return Reader(name, inputs, task, batch_size)
-
-
-def sequence_task(module: TextCNN | TextRNN, learning_rate: float) -> Task:
-    """Binary cross-entropy on {"x": sequences of words, "y": 0 or 1}, Adam as in Keras.
-
-    The gradient is clipped at norm 1: one long review must not undo a recurrent layer.
-    """
-    init, apply = module_functions(module)
-
-    def optimizer(hyper):
-        del hyper
-        return optax.chain(optax.clip_by_global_norm(1.0), optim.adam(learning_rate))
-
-    return Task(
-        init,
-        apply,
-        sentiment_task.cross_entropy,
-        optimizer,
-        metrics={"accuracy": sentiment_task.accuracy},
-        convolves=convolves(module),
-    )
 
 
 # ---- training ------------------------------------------------------------------------------------

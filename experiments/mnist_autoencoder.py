@@ -18,7 +18,7 @@ Runtime on one CPU core: about 1 s per epoch and seed for the lecture's nets, 6 
 20 s for the convolutional one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,10 +29,9 @@ import numpy as np
 from jaxtyping import Array, UInt8
 
 from datasets import labelled_images, mnist, splits, user_images
-from datasets.labelled_images import Images
 from datasets.splits import Rows
+from datasets.user_images import DigitImages
 from jaxdl import optim, pca
-from jaxdl.errors import UserError
 from jaxdl.figures.base import Figure
 from jaxdl.figures.curves import loss_curves
 from jaxdl.figures.images import image_rows
@@ -59,7 +58,6 @@ BETTER = ("stacked-mse", "stacked-wide", "convolutional")  # trained by the bett
 GOALS = {"stacked-wide": 0.0105, "convolutional": 0.0085}  # test MSE on Fashion-MNIST, at most
 PIXELS = mnist.SIDE**2
 MOST_COMPONENTS = 64  # of PCA
-FEWEST_IMAGES = 80  # of one's own to train on; PCA needs more than it has components
 CODE = 32  # numbers in the code of all nets but simple-64
 
 
@@ -156,34 +154,19 @@ def main(config: Config, run: Run) -> Results:
 # ---- data ----------------------------------------------------------------------------------------
 
 
-def load_images(config: Config, run: Run) -> tuple[Images, int, Sequence[str]]:
-    """Images, how many of the last training ones choose the epoch, and remarks on one's own.
-
-    Of pictures of one's own a fifth of the training ones choose it, if that is fewer.
-
-    Raises:
-        UserError: too few pictures of one's own.
-    """
-    if config.images is None:
-        data = mnist.load(run.source, config.data, config.twin_rows)
-        run.uses(data.provenance)
-        return data, config.valid_rows, ()
-    found = user_images.load(
+def load_images(config: Config, run: Run) -> DigitImages:
+    """A set of digits or clothes, or pictures of one's own."""
+    found = user_images.load_or_mnist(
         run.source,
         config.images,
-        mnist.SIDE,
-        colour=False,
-        fewest_classes=1,
+        data=config.data,
+        twin_rows=config.twin_rows,
+        valid_rows=config.valid_rows,
         test_share=config.test_share,
         seed=config.split_seed,
     )
-    data = user_images.shuffled(found.images, config.split_seed)
-    rows = len(data.train.label)
-    if rows < FEWEST_IMAGES:
-        problem = f"{rows} pictures to train on, at least {FEWEST_IMAGES} are needed"
-        raise UserError(f"{config.images} has {problem}")
-    run.uses(data.provenance)
-    return data, min(config.valid_rows, rows // 5), found.remarks
+    run.uses(found.images.provenance)
+    return found
 
 
 # ---- models --------------------------------------------------------------------------------------

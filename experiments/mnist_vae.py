@@ -44,8 +44,8 @@ from scipy.stats import norm
 from datasets import labelled_images, mnist, splits, user_images
 from datasets.labelled_images import Images
 from datasets.splits import Rows
+from datasets.user_images import DigitImages
 from jaxdl import losses, optim
-from jaxdl.errors import UserError
 from jaxdl.figures.base import Figure
 from jaxdl.figures.curves import curves_over_seeds, loss_curves
 from jaxdl.figures.images import image_rows, mosaic
@@ -73,7 +73,6 @@ USED_VARIANCE = 0.01  # of the posterior mean over images, from which a dimensio
 ELBO_DRAWS = 20  # codes over which the reconstruction term of a test image is averaged
 CHUNK = 25  # codes that an importance-weighted bound takes at once
 BOUND_BATCH = 40  # images that a bound takes at once; small, so that logits stay in a core's cache
-FEWEST_IMAGES = 80  # of one's own to train on
 MAP_ROWS = 5000  # points of the map of codes
 
 
@@ -178,34 +177,19 @@ def main(config: Config, run: Run) -> Results:
 # ---- data ----------------------------------------------------------------------------------------
 
 
-def load_images(config: Config, run: Run) -> tuple[Images, int, Sequence[str]]:
-    """Images, how many of the last training ones choose the epoch, and remarks on one's own.
-
-    Of pictures of one's own a fifth of the training ones choose it, if that is fewer.
-
-    Raises:
-        UserError: too few pictures of one's own.
-    """
-    if config.images is None:
-        data = mnist.load(run.source, config.data, config.twin_rows)
-        run.uses(data.provenance)
-        return data, config.valid_rows, ()
-    found = user_images.load(
+def load_images(config: Config, run: Run) -> DigitImages:
+    """A set of digits or clothes, or pictures of one's own."""
+    found = user_images.load_or_mnist(
         run.source,
         config.images,
-        mnist.SIDE,
-        colour=False,
-        fewest_classes=1,
+        data=config.data,
+        twin_rows=config.twin_rows,
+        valid_rows=config.valid_rows,
         test_share=config.test_share,
         seed=config.split_seed,
     )
-    data = user_images.shuffled(found.images, config.split_seed)
-    rows = len(data.train.label)
-    if rows < FEWEST_IMAGES:
-        problem = f"{rows} pictures to train on, at least {FEWEST_IMAGES} are needed"
-        raise UserError(f"{config.images} has {problem}")
-    run.uses(data.provenance)
-    return data, min(config.valid_rows, rows // 5), found.remarks
+    run.uses(found.images.provenance)
+    return found
 
 
 class BinaryImages(NamedTuple):

@@ -32,7 +32,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 
 import jax
 import numpy as np
@@ -455,7 +455,7 @@ class History:
     earlier: slice
     later: slice
 
-    @property
+    @cached_property
     def score(self) -> Float[np.ndarray, " n"]:
         """The highest of the columns."""
         return self.by_column.max(axis=0)
@@ -464,11 +464,10 @@ class History:
         """How many weeks of rows."""
         return len(self.own.tick[rows]) * (self.own.step / timedelta(weeks=1))
 
-    def incidents(self, rule: incidents.Rule, rows: slice) -> list[incidents.Incident]:
-        """Those that begin in these rows."""
-        tick = self.own.tick
-        found = incidents.find(self.score, rule, tick)
-        return [each for each in found if tick[rows][0] <= each.first <= tick[rows][-1]]
+    def beginning_in(self, rows: slice, found: Sequence[incidents.Incident]) -> int:
+        """How many of these incidents begin in these rows."""
+        tick = self.own.tick[rows]
+        return sum(tick[0] <= each.first <= tick[-1] for each in found)
 
 
 def refuse_options_of_a_series(config: Config) -> None:
@@ -491,12 +490,12 @@ def own_series(config: Config, run: Run, own: user_series.UserSeries) -> Results
     detector = StreamingDetector(own.columns, day, threshold)
     rule = detector.rule
     found, memory = incidents.follow(history.score, rule, own.tick)
-    promise = promise_line(asked, history, rule)
+    promise = promise_line(asked, history, rule.threshold, found)
     run.say(promise)
 
     columns = history.by_column
     rows = incidents.table(found, own.time, own.columns, columns, threshold, own.tick)
-    state = live_state_after(history, memory, rows_above(columns, threshold))
+    state = live_state_after(history, memory, threshold)
     title = "Incidents; times are UTC"
     place = np.searchsorted(own.tick, [[each.first, each.last] for each in found])
     draw = partial(
@@ -513,9 +512,9 @@ def own_series(config: Config, run: Run, own: user_series.UserSeries) -> Results
         "rows in a season": day,
         "threshold": threshold,
         "incidents": len(found),
-        "earlier half, a week": len(history.incidents(rule, history.earlier))
+        "earlier half, a week": history.beginning_in(history.earlier, found)
         / history.weeks(history.earlier),
-        "later half, a week": len(history.incidents(rule, history.later))
+        "later half, a week": history.beginning_in(history.later, found)
         / history.weeks(history.later),
     }
     tables = [Table("Streaming detector, label-free, from the first row to the last", [summary], 3)]
@@ -525,8 +524,7 @@ def own_series(config: Config, run: Run, own: user_series.UserSeries) -> Results
         headline={"incidents": len(found)},
         notes=[*remarks, promise],
         files={
-            "incidents.csv": lambda origin: incidents.csv_bytes(rows),
-            "incidents.jsonl": lambda origin: incidents.json_lines(rows),
+            **incidents.files(rows),
             live_export.DETECTOR_FILE: partial(live_export.pack_streaming, detector, state),
         },
     )
@@ -613,33 +611,26 @@ def chosen_threshold(config: Config, history: History) -> tuple[float, str]:
     )
 
 
-def promise_line(asked: str, history: History, rule: incidents.Rule) -> str:
+def promise_line(
+    asked: str, history: History, threshold: float, found: Sequence[incidents.Incident]
+) -> str:
     """What was asked for, and what came of it on the later half."""
-    above = (history.score[history.later] > np.float32(rule.threshold)).mean()
-    found, weeks = len(history.incidents(rule, history.later)), history.weeks(history.later)
+    above = (history.score[history.later] > np.float32(threshold)).mean()
+    count, weeks = history.beginning_in(history.later, found), history.weeks(history.later)
     return (
-        f"{asked}; threshold {rule.threshold:.4g}; realised on the later half: {found} incidents "
-        f"in {weeks:.3g} weeks, {found / weeks:.3g} a week; {above:.3g} of rows above the threshold"
+        f"{asked}; threshold {threshold:.4g}; realised on the later half: {count} incidents "
+        f"in {weeks:.3g} weeks, {count / weeks:.3g} a week; {above:.3g} of rows above the threshold"
     )
 
 
-def rows_above(
-    by_column: Float[np.ndarray, "columns n"], threshold: float
-) -> Bool[np.ndarray, "columns n"]:
-    """Where a column has a score above the threshold."""
-    return by_column > np.float32(threshold)
-
-
-def live_state_after(
-    history: History, memory: incidents.Memory, above: Bool[np.ndarray, "columns n"]
-) -> LiveState:
+def live_state_after(history: History, memory: incidents.Memory, threshold: float) -> LiveState:
     """Where a live series goes on: behind the last row of the history."""
     own, latest = history.own, memory.latest
     moments = own.time.tolist()
     ongoing = Ongoing(memory)
     if latest.first >= 0:
         first, last, peak = np.searchsorted(own.tick, latest[:3]).tolist()
-        which = above[:, peak]
+        which = incidents.involved(history.by_column, latest, threshold, own.tick)
         ongoing = Ongoing(
             memory,
             (moments[first], moments[last], moments[peak]),

@@ -158,7 +158,7 @@ def main(config: Config, run: Run) -> Results:
     if data.own is None:
         return results
     trained = next(each for each in fitted if each.fitted and each.protocol is sound)
-    return with_incidents(results, config, run, data, trained, scaled_test)
+    return with_incidents(results, config, run, data, trained, test_windows)
 
 
 # ---- data ----------------------------------------------------------------------------------------
@@ -532,10 +532,10 @@ class WindowScores:
 
 
 def with_incidents(
-    results: Results, config: Config, run: Run, data: Data, trained: Detector, scaled_test: Values
+    results: Results, config: Config, run: Run, data: Data, trained: Detector, test_windows: Windows
 ) -> Results:
     """The results with the incidents of the tested half, and the files for other programs."""
-    scores = window_scores(config, data, trained, scaled_test)
+    scores = window_scores(config, data, trained, test_windows)
     rule = rule_of(config, scores.threshold.value)
     found = incidents.find(scores.test, rule, scores.last_row)
     assert data.test_time is not None
@@ -543,13 +543,11 @@ def with_incidents(
     time = data.test_time[scores.last_row]
     leading = np.where(leading_columns(scores.by_column, rule.threshold), scores.by_column, 0.0)
     rows = incidents.table(found, time, data.columns, leading, rule.threshold, scores.last_row)
-    for line in promise_lines(config, data, scores, len(found)):
+    promises = promise_lines(config, data, scores, len(found))
+    for line in promises:
         run.say(line)
-    files = {
-        "incidents.csv": lambda origin: incidents.csv_bytes(rows),
-        "incidents.jsonl": lambda origin: incidents.json_lines(rows),
-    }
-    notes = [*results.notes, *data.own.remarks, *promise_lines(config, data, scores, len(found))]
+    files = incidents.files(rows)
+    notes = [*results.notes, *data.own.remarks, *promises]
     if config.window * len(data.columns) <= scorer_file.MAX_COLUMNS:
         files[scorer_file.FILE_NAME] = partial(export_scorer, config, data, trained, scores)
     else:
@@ -582,18 +580,17 @@ def rule_of(config: Config, threshold: float) -> incidents.Rule:
 
 
 def window_scores(
-    config: Config, data: Data, trained: Detector, scaled_test: Values
+    config: Config, data: Data, trained: Detector, test_windows: Windows
 ) -> WindowScores:
     """Scores of the ensemble of seeds, and the threshold that was asked for."""
-    x, start = windows.without_gaps(scaled_test, config.window)
     valid = trained.valid_errors["MSE"].mean(axis=0)
-    by_column = trained.fitted.predict(column_errors, {"x": x}).mean(axis=0).T
+    by_column = trained.fitted.predict(column_errors, {"x": test_windows}).mean(axis=0).T
     return WindowScores(
         threshold=threshold_of(config, data, valid),
         valid=valid,
         test=trained.test_errors["MSE"].mean(axis=0),
         by_column=by_column,
-        last_row=start + config.window - 1,
+        last_row=trained.test_starts + config.window - 1,
     )
 
 

@@ -29,7 +29,6 @@ from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Bool, Float, Int64, UInt
 
 from datasets import nsmc, splits
@@ -38,13 +37,13 @@ from jaxdl import optim
 from jaxdl.errors import UserError
 from jaxdl.figures.curves import loss_curves
 from jaxdl.figures.decisions import bars
-from jaxdl.models.layers import convolves
 from jaxdl.models.text import MultiHotDense, TextCNN
 from jaxdl.report import Results, Table
 from jaxdl.report.table import Cell
 from jaxdl.runs import Run
 from jaxdl.text import bag_of_words, ngrams, sentiment_task
-from jaxdl.training import Fitted, Task, module_functions
+from jaxdl.text.bag_of_words import naive_bayes_weights
+from jaxdl.training import Fitted, Task
 
 Model = Literal["words", "characters", "jamo", "cnn"]
 Codes = tuple[Int64[np.ndarray, " codes"], Int64[np.ndarray, " bounds"]]  # and where texts start
@@ -317,17 +316,10 @@ def bag_reader(bag: Bag, describes: str, config: Config) -> Reader:
     """Logistic regression on a bag."""
 
     def task(train):
-        return bag_task(word_weights(train, len(bag.vocabulary)), config.bag_rate)
+        weights = naive_bayes_weights(train["x"], train["y"], len(bag.vocabulary))
+        return bag_task(weights, config.bag_rate)
 
     return Reader(bag.lists, describes, task, config.bag_batch, config.bag_epochs, bag)
-
-
-def word_weights(train: Examples, columns: int) -> Float[np.ndarray, " columns"]:
-    """How unevenly each column stands in the two classes: twice |naive Bayes's log-count ratio|.
-
-    Twice, so that an average word of film reviews has a weight near 1.
-    """
-    return 2 * np.abs(bag_of_words.log_count_ratio(train["x"], train["y"], columns))
 
 
 def bag_task(weights: Float[np.ndarray, " columns"], learning_rate: float) -> Task:
@@ -377,28 +369,10 @@ def convolution(part: ReviewTexts, config: Config) -> Reader:
             config.window,
             config.dropout,
         )
-        return sequence_task(module, config.cnn_rate)
+        return sentiment_task.sequence_task(module, config.cnn_rate)
 
     describes = f"last {config.length} letters, {config.window} at a time"
     return Reader(inputs, describes, task, config.cnn_batch, config.cnn_epochs)
-
-
-def sequence_task(module: TextCNN, learning_rate: float) -> Task:
-    """Binary cross-entropy on {"x": letters in order, "y": 0 or 1}, gradient clipped at norm 1."""
-    init, apply = module_functions(module)
-
-    def optimizer(hyper):
-        del hyper
-        return optax.chain(optax.clip_by_global_norm(1.0), optim.adam(learning_rate))
-
-    return Task(
-        init,
-        apply,
-        sentiment_task.cross_entropy,
-        optimizer,
-        metrics={"accuracy": sentiment_task.accuracy},
-        convolves=convolves(module),
-    )
 
 
 # ---- what we see ---------------------------------------------------------------------------------
@@ -426,7 +400,7 @@ def largest_weights(
 ) -> dict[str, list[str]]:
     """The words or n-grams with the largest weights of either sign, of the first seed."""
     kernel = np.asarray(fitted.variables["params"]["kernel"])[0, :, 0]
-    effect = kernel * word_weights(train, len(kernel))
+    effect = kernel * naive_bayes_weights(train["x"], train["y"], len(kernel))
     order = np.argsort(effect)
     ends = {"negative": order[:shown], "positive": order[::-1][:shown]}
     return {

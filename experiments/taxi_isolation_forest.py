@@ -514,10 +514,7 @@ def own_days(config: Config, run: Run, own: user_series.UserSeries) -> Results:
         figures={"incidents": draw},
         headline={"incidents": len(rows)},
         notes=notes,
-        files={
-            "incidents.csv": lambda origin: incidents.csv_bytes(rows),
-            "incidents.jsonl": lambda origin: incidents.json_lines(rows),
-        },
+        files=incidents.files(rows),
     )
 
 

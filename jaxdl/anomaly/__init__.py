@@ -9,6 +9,7 @@ rule on scores of training or validation data, never on test labels. A label is 
     scores, isolation_forest, nearest_neighbours
                          the array programs behind them
     reconstruction       errors of a population of autoencoders, whitened and voted
+    adaptive             thresholds that move with a stream and keep to their allowance
     thresholds           the rules, each with a bootstrap interval; p-values; the realised rate
     metrics              weighted metrics, the sweep over all thresholds, bootstrap intervals
     costs                what mistakes cost
@@ -19,6 +20,6 @@ rule on scores of training or validation data, never on test labels. A label is 
     tables               the tables and figures that detectors are shown with
 """
 
-from jaxdl.anomaly.default import default_detector
+from jaxdl.anomaly.default import default_detector, default_detectors
 
-__all__ = ["default_detector"]
+__all__ = ["default_detector", "default_detectors"]

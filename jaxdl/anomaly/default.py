@@ -9,6 +9,7 @@ True
 1
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -124,6 +125,21 @@ def default_detector(
         params = params._replace(unit=jnp.where(usual > 0, usual, 1.0))
     name = f"default: nearest rows and bulk, {len(params.near):,} rows"
     return Detector(name, rows.mean(axis=0), params, _score, _parts, ADDITIVE)
+
+
+def default_detectors(
+    x: Rows, seeds: Sequence[int] | Int[np.ndarray, " seeds"], contamination: float | None = None
+) -> list[Detector]:
+    """`default_detector` once for each seed; on few rows, where nothing is drawn, all are equal.
+
+    Args:
+        x, contamination: see there.
+        seeds: of the keys.
+    """
+    return [
+        default_detector(x, key=jax.random.key(int(seed)), contamination=contamination)
+        for seed in seeds
+    ]
 
 
 # ---- fitting, in NumPy ---------------------------------------------------------------------------

@@ -12,6 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from jaxdl.anomaly import detectors
+from jaxdl.anomaly.detector import Detector
+
 UNCORRELATED = 1e-4  # below it two columns are uncorrelated by construction, not by chance
 LEAST_PAIRS = 10
 TIMES_CHANCE = 5.0  # times the usual correlation after leaving random rows out
@@ -179,6 +182,27 @@ def made_up_anomalies(
     push = np.sqrt(max(1.0 - direction.variance, 0.0) / share) * direction.vector
     severity = rng.gamma(1.5, 1 / 1.5, (count, 1))
     return direction.mean + direction.spread * (2.0 * drawn + severity * push)
+
+
+def taught_made_up_anomalies(
+    normal: Float[np.ndarray, "rows columns"],
+    direction: Direction,
+    share: float,
+    count: int,
+    most_rows: int,
+    seed: int,
+) -> Detector:
+    """Trees that tell normal rows from anomalies that are made up: what the leak alone is worth.
+
+    Args:
+        normal, direction, share, count: see `made_up_anomalies`.
+        most_rows: normal rows that the trees are taught, at most; the same for every seed.
+        seed: of the anomalies and of the trees.
+    """
+    few = detectors.subsample(normal, most_rows, seed=0)
+    made_up = made_up_anomalies(normal, direction, share, count, seed)
+    x = np.concatenate([few, made_up]).astype(np.float32)
+    return detectors.extra_trees(x, np.repeat([0, 1], [len(few), len(made_up)]), seed)
 
 
 def _perpendicular(vector: Float[np.ndarray, " columns"]) -> Float[np.ndarray, "columns others"]:

@@ -55,7 +55,14 @@ from jaxdl.serving import live_clock, live_export
 from jaxdl.serving.command import Parser, hold_standard_streams, one_line
 from jaxdl.serving.live_clock import LiveState, Memory, Ongoing
 from jaxdl.serving.live_detector import LiveDetector, Said, StreamingDetector
-from jaxdl.serving.live_lines import MOST_CHARACTERS, Event, Layout, LineReader, is_header
+from jaxdl.serving.live_lines import (
+    MOST_CHARACTERS,
+    Event,
+    Layout,
+    LineReader,
+    column_names,
+    is_header,
+)
 from jaxdl.serving.live_state import StateFile, Stored, layout_of
 from jaxdl.stamps import LEAST_STEP, MOST_STEP, SeriesColumns, rows_of_a_day, typical_step
 from jaxdl.timeseries import incidents
@@ -267,7 +274,7 @@ class Live:
         if self.lines.layout is not None:
             return self.lines.layout
         count = len(event.values)
-        columns = self.lines.columns or _names(count)
+        columns = self.lines.columns or column_names(count)
         return Layout(",", count + 1, 0, tuple(range(1, count + 1)), columns)
 
     def save(self) -> None:
@@ -333,7 +340,7 @@ class Live:
         self._step = step
         if self.detector is None:
             names = self.lines.columns or (
-                self.lines.layout.columns if self.lines.layout else _names(columns)
+                self.lines.layout.columns if self.lines.layout else column_names(columns)
             )
             self.detector = StreamingDetector(names, rows_of_a_day(step), self.options.threshold)
             self.lines.columns = names
@@ -390,7 +397,6 @@ class Live:
         if not ongoing.told and incidents.is_over(ongoing.memory.latest, row - 1, rule):
             over = self._told(ongoing)
             ongoing = ongoing._replace(told=True)
-        before = ongoing.memory.latest
         memory, begins = incidents.advance(ongoing.memory, row, said.score, rule)
         if begins:
             if not ongoing.told:  # the next one begins before the calm could be told
@@ -401,7 +407,6 @@ class Live:
             worst = memory.latest.peak == row
             times = (times[0], time, time if worst else times[2])
             above = said.above if worst else above
-        assert before.first == memory.latest.first
         return Ongoing(memory, times, above, ongoing.told), False, over
 
     def _told(self, ongoing: Ongoing) -> dict[str, Any]:
@@ -447,17 +452,12 @@ class Live:
         if len(values) == 1:
             record["value"] = values[0]
         else:
-            names = self.lines.columns or _names(len(values))
+            names = self.lines.columns or column_names(len(values))
             record["values"] = dict(zip(names, values, strict=True))
         record |= {"score": round(said.score, 6), "alarm": alarm}
         if len(values) > 1 and any(said.above):
             record["columns"] = [name for name, on in zip(names, said.above, strict=True) if on]
         return record
-
-
-def _names(count: int) -> tuple[str, ...]:
-    """Names of columns that nobody named."""
-    return ("value",) if count == 1 else tuple(f"value {i + 1}" for i in range(count))
 
 
 def _check(options: Options) -> None:

@@ -178,8 +178,7 @@ class LineReader:
         separator = _separator(text)
         cells = text.count(separator) + 1
         count = max(cells - 1, 1)
-        names = ("value",) if count == 1 else tuple(f"value {i + 1}" for i in range(count))
-        columns = self.columns or names
+        columns = self.columns or column_names(count)
         if count != len(columns) or count > MOST_COLUMNS:
             form = _form(Layout(",", len(columns) + 1, 0, (), columns))
             raise ValueError(f"{shown(text, 60)} is not {form}; skipped")
@@ -228,3 +227,8 @@ def _is_name(cell: str) -> bool:
 
 def _bare(cell: str) -> str:
     return cell.strip().strip('"').strip()
+
+
+def column_names(count: int) -> tuple[str, ...]:
+    """Names of columns that nobody named."""
+    return ("value",) if count == 1 else tuple(f"value {i + 1}" for i in range(count))

@@ -241,6 +241,7 @@ class StateFile:
 
     def __init__(self, path: Path):
         self.named = path
+        self._lines: Iterator[str] = iter(())  # of the journal, behind its head
         if not path.absolute().parent.is_dir():
             raise UserError(f"--state {path}: there is no such folder")
         self.path = path.resolve()
@@ -304,7 +305,8 @@ class StateFile:
         Raises:
             UserError: the journal is damaged.
         """
-        first = next(self._journal_lines(), None)
+        self._lines = self._journal_lines()
+        first = next(self._lines, None)
         if first is None:
             return None, None
         head = JOURNAL_HEAD.fullmatch(first)
@@ -317,14 +319,14 @@ class StateFile:
         return None if head[1] == "-" else int(head[1]) * MICROSECOND, layout
 
     def replay(self) -> Iterator[Event]:
-        """The events since the state that `read` gave. Call once, and before `write_down`.
+        """The events since the state that `read` gave, behind the head.
+
+        Call once, after `journal_head` and before `write_down`.
 
         Raises:
             UserError: the journal is damaged, or does not follow the state.
         """
-        lines = self._journal_lines()
-        next(lines, None)
-        for line in lines:
+        for line in self._lines:
             found = JOURNAL_LINE.fullmatch(line)
             if found is None:
                 raise self._damaged()

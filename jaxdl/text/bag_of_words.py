@@ -103,6 +103,20 @@ def log_count_ratio(
     return positive - negative
 
 
+def naive_bayes_weights(
+    words: UInt[np.ndarray, "rows widest"], label: Num[np.ndarray, " rows"], columns: int
+) -> Float[np.ndarray, " columns"]:
+    """How unevenly each word stands in the two classes: twice |`log_count_ratio`|.
+
+    Fixed weights of the ones of a multi-hot vector. Twice, so that an average word of film reviews
+    has a weight near 1. Call it on training texts only.
+
+    Args:
+        words, label, columns: see `log_count_ratio`.
+    """
+    return 2 * np.abs(log_count_ratio(words, label, columns))
+
+
 def frequent_pairs(
     tokens: Int[np.ndarray, " words"],
     starts: Int[np.ndarray, " bounds"],

@@ -167,7 +167,7 @@ def spelled(code: int, alphabet: Int[np.ndarray, " known"]) -> str:
 
 
 def last_tokens(
-    tokens: Int64[np.ndarray, " letters"], starts: Int64[np.ndarray, " bounds"], length: int
+    tokens: Int[np.ndarray, " letters"], starts: Int[np.ndarray, " bounds"], length: int
 ) -> UInt[np.ndarray, "bounds-1 length"]:
     """The last `length` tokens of each text, zeros in front of a shorter one.
 

@@ -18,8 +18,9 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxdl import losses, optim
-from jaxdl.models.text import BagMLP
-from jaxdl.training import Task
+from jaxdl.models.layers import convolves
+from jaxdl.models.text import BagMLP, TextCNN, TextRNN
+from jaxdl.training import Task, module_functions
 from jaxdl.training.population import cross
 from jaxdl.training.task import Batch, Hyper, Variables
 
@@ -108,6 +109,31 @@ def sentiment_task(
         )
 
     return Task(init, apply, cross_entropy, optimizer, {"accuracy": accuracy}, hyper)
+
+
+def sequence_task(module: TextCNN | TextRNN, learning_rate: float) -> Task:
+    """Binary cross-entropy on {"x": tokens in order, "y": 0 or 1}, Adam as in Keras.
+
+    The gradient is clipped at norm 1: one long text must not undo a recurrent layer.
+
+    Args:
+        module: on sequences of words or letters.
+        learning_rate: Adam's.
+    """
+    init, apply = module_functions(module)
+
+    def optimizer(hyper: Hyper) -> optax.GradientTransformation:
+        del hyper
+        return optax.chain(optax.clip_by_global_norm(1.0), optim.adam(learning_rate))
+
+    return Task(
+        init,
+        apply,
+        cross_entropy,
+        optimizer,
+        metrics={"accuracy": accuracy},
+        convolves=convolves(module),
+    )
 
 
 def cross_entropy(

@@ -13,8 +13,8 @@ what is weaker there is the same incident still, and belongs to its interval.
 import csv
 import io
 import json
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -201,6 +201,18 @@ def stamp(time: np.datetime64) -> str:
     '2025-03-20T00:05:00Z'
     """
     return f"{str(time).removesuffix('.000000')}Z"
+
+
+def files(rows: Sequence[Row]) -> dict[str, Callable[[Mapping[str, Any]], bytes]]:
+    """The table as the files that a run folder holds: name -> function that gives the bytes."""
+
+    def as_csv(origin: Mapping[str, Any]) -> bytes:
+        return csv_bytes(rows)
+
+    def as_json_lines(origin: Mapping[str, Any]) -> bytes:
+        return json_lines(rows)
+
+    return {"incidents.csv": as_csv, "incidents.jsonl": as_json_lines}
 
 
 def csv_bytes(rows: Sequence[Row]) -> bytes:

@@ -4,6 +4,8 @@ import gzip
 from datetime import datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from datasets import user_series
@@ -118,3 +120,16 @@ def test_two_columns_that_are_never_there_together_have_no_windows(tmp_path):
     assert series.columns == ("a", "b")
     with pytest.raises(DataError, match="name fewer columns with --value"):
         series.for_windows()
+
+
+def test_a_folder_of_parquet_parts_is_one_series(tmp_path):
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    stamps = np.datetime64("2024-01-01", "s") + 300 * np.arange(20)
+    for part, rows in enumerate((slice(0, 12), slice(12, 20))):
+        columns = {"timestamp": stamps[rows], "value": np.arange(20.0)[rows]}
+        pq.write_table(pa.table(columns), folder / f"part-{part}.parquet")
+    series = load(folder)
+    assert series.value[:, 0].tolist() == list(range(20))
+    assert series.step == timedelta(minutes=5)
+    assert len(series.provenance.sha256) == 64

@@ -44,6 +44,9 @@ def sine(rows=2000, seed=0):
     return value
 
 
+QUICK = ("--preset", "quick", "--batch-size", "64", "--epochs", "8")
+
+
 def own_file(tmp_path, columns, minutes):
     start = np.datetime64("2020-01-01T00:00")
     cells = zip(*columns.values(), strict=True)
@@ -58,18 +61,7 @@ def own_file(tmp_path, columns, minutes):
 def test_own_series_gives_incidents_and_a_scorer(tmp_path, capsys):
     path = own_file(tmp_path, {"value": sine()}, 5 * np.arange(2000))
     folder = tmp_path / "run"
-    own = [
-        "--preset",
-        "quick",
-        "--batch-size",
-        "64",
-        "--epochs",
-        "8",
-        "--series",
-        str(path),
-        "--workdir",
-    ]
-    own += [str(folder)]
+    own = [*QUICK, "--series", str(path), "--workdir", str(folder)]
     results = launch([LAB, *own, "--window", "32"])[0]
     assert "step 300 s (median of the differences, all are the same)" in capsys.readouterr().out
     row = next(r for r in results.tables[0].rows if r["model"].startswith("PCA"))
@@ -121,18 +113,7 @@ def test_own_series_of_several_columns_with_a_gap(tmp_path):
     calm[1700:1720] -= 3
     minutes = 5 * np.arange(2000) + np.where(np.arange(2000) >= 1500, 43_200, 0)
     path = own_file(tmp_path, {"cpu": sine(), "memory": calm}, minutes)
-    own = [
-        "--preset",
-        "quick",
-        "--batch-size",
-        "64",
-        "--epochs",
-        "8",
-        "--series",
-        str(path),
-        "--window",
-        "32",
-    ]
+    own = [*QUICK, "--series", str(path), "--window", "32"]
     own += ["--alerts-per-week", "20", "--workdir", str(tmp_path / "run")]
     results = launch([LAB, *own])[0]
     rows = results.tables[1].rows

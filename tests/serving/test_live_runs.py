@@ -64,8 +64,7 @@ def history(tmp_path_factory):
     past = nab_benchmark.run_over(own, 48)
     detector = StreamingDetector(own.columns, 48, 1.1)
     found, memory = incidents.follow(past.score, detector.rule, own.tick)
-    above = nab_benchmark.rows_above(past.by_column, 1.1)
-    state = nab_benchmark.live_state_after(past, memory, above)
+    state = nab_benchmark.live_state_after(past, memory, 1.1)
     (folder / "detector.npz").write_bytes(live_export.pack_streaming(detector, state, {"lab": "x"}))
     return folder, lines, past, found
 
