@@ -82,11 +82,13 @@ def load(
     if request.source != "simulated":
         found = source.find_all(FILES.values(), request)
     if isinstance(found, source.Missing):
-        halves = simulate(twin_train, twin_test)
-        arrays = {
-            f"{half}_{name}": array
-            for half, reviews in halves.items()
-            for name, array in _as_arrays(reviews).items()
+        name = f"nsmc-twin-{twin_train}-{twin_test}"
+        arrays = source.cached_arrays(name, lambda: _arrays_of_twin(twin_train, twin_test))
+        halves = {
+            half: ReviewTexts(
+                arrays[f"{half}_texts"].tobytes().decode().split("\n"), arrays[f"{half}_label"]
+            )
+            for half in FILES
         }
         provenance = source.provenance_of_twin(NAME, arrays, _counts(halves), found)
     else:
@@ -203,6 +205,14 @@ def _invented_review(
     ending, spaced = rng.integers(len(endings), size=words), rng.random(words) < 0.75
     parts = [stems[stem[i]] + endings[ending[i]] + (" " if spaced[i] else "") for i in range(words)]
     return "".join(parts).rstrip()
+
+
+def _arrays_of_twin(train: int, test: int) -> dict[str, np.ndarray]:
+    return {
+        f"{half}_{name}": array
+        for half, reviews in simulate(train, test).items()
+        for name, array in _as_arrays(reviews).items()
+    }
 
 
 def _as_arrays(reviews: ReviewTexts) -> dict[str, np.ndarray]:

@@ -34,13 +34,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from datasets import fraud
 from datasets.fraud import Transactions
 from datasets.fraud_split import Parts, TransactionRows, split_three, training_part
 from jaxdl import optim
-from jaxdl.anomaly import adaptive, default_detectors, scores, thresholds
+from jaxdl.anomaly import adaptive, default_detectors, thresholds
 from jaxdl.anomaly.costs import AmountCost, FixedCost
 from jaxdl.anomaly.detector import score_members
 from jaxdl.anomaly.metrics import MemberScores, Scores
@@ -54,7 +54,6 @@ from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 from jaxdl.training import Task, module_functions
-from jaxdl.training.task import Batch
 
 
 @dataclass(frozen=True)
@@ -213,13 +212,6 @@ def part_of(data: Transactions, rows: TransactionRows, score: MemberScores, star
     return Part(score, rows.label, days, data.amount[rows.rows], start)
 
 
-def row_error(
-    reconstruction: Float[Array, "batch features"], batch: Batch
-) -> Float[Array, " batch"]:
-    """Lab 160's score: squared error of a row, mean over its columns."""
-    return scores.reconstruction_score(batch["x"], reconstruction)
-
-
 def autoencoder_scores(
     config: Config,
     run: Run,
@@ -238,7 +230,8 @@ def autoencoder_scores(
     size = {"steps": config.steps, "batch_size": config.batch_size}
     name = "autoencoder_" + split.replace("/", "_")
     fitted = run.fit(name, task, {"x": parts.fit.normal}, **size)
-    return fitted.predict(row_error, {"x": earlier.x}), fitted.predict(row_error, {"x": later.x})
+    known, new = (fitted.predict(squared_error, {"x": part.x}) for part in (earlier, later))
+    return known, new
 
 
 def default_scores(

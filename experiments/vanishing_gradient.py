@@ -225,7 +225,7 @@ def explore(config: Config, run: Run, layers: int, train: Rows, valid: Rows) -> 
         layers=layers,
         start=by_net(measure_members(start, hyper, probe)),
         end=by_net(measure_members(end, hyper, probe)),
-        theory=predict(config, layers),
+        theory=predicted_profiles(config, layers),
         accuracy=by_net(fitted.history["valid_accuracy"][-1]),
         moved=by_net(weight_change(start, end)),
     )
@@ -302,7 +302,7 @@ def measure_members(params: Params, hyper: Mapping[str, Array], probe: Rows) -> 
     return jax.lax.map(measure_member, (params, dict(hyper)), batch_size=MEMBERS_AT_ONCE)
 
 
-def predict(config: Config, layers: int) -> Float[np.ndarray, "nets states"]:
+def predicted_profiles(config: Config, layers: int) -> Float[np.ndarray, "nets states"]:
     """Theory's gradient profile of every net, log10, relative to the last state."""
 
     def profile(setting):

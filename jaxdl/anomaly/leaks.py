@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 
 from jaxdl.anomaly import detectors
 from jaxdl.anomaly.detector import Detector
+from jaxdl.scaling import mean_and_spread
 
 UNCORRELATED = 1e-4  # below it two columns are uncorrelated by construction, not by chance
 LEAST_PAIRS = 10
@@ -145,8 +146,7 @@ def least_variance_direction(
         origin: a point in the units of `x`; None: where all columns are 0.
     """
     x = x.astype(np.float64)
-    mean, spread = x.mean(axis=0), x.std(axis=0)
-    spread[spread == 0] = 1.0
+    mean, spread = mean_and_spread(x)
     standard = (x - mean) / spread
     variances, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
     vector = vectors[:, 0]

@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with speaking_of_labs(argv):
             if not _told_without_a_lab(argv):
-                launch(argv)
+                _launch(argv)
     except Interrupted as stop:
         print(f"stopped; state saved at step {stop.saved_step}. The same command continues.")
         return 128 + stop.signum

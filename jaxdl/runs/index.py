@@ -130,7 +130,7 @@ def _row(folder: Path, run: StoredRun, headlines: Sequence[str], options: Sequen
     name = html.escape(run.folder.relative_to(folder).as_posix())
     report = f"{place}/report.html"
     link = f'<a href="{report}">{name}</a>' if (run.folder / "report.html").exists() else name
-    simulated = "simulated" in str(run.results.get("data"))
+    simulated = bool(run.results.get("simulated"))
     data = "<br>".join(html.escape(line) for line in run.data_lines)
     record = run.folder / "results.json"
     finished = datetime.datetime.fromtimestamp(record.stat().st_mtime).astimezone()

@@ -23,7 +23,7 @@ from jaxdl.runs.run import Run
 from jaxdl.runs.summary import refresh
 
 # Options that say where and how, not what: a reader who repeats the command chooses his own.
-_PLACES = ("--record", "--workdir", "--data-dir", "--compile-cache")
+_PLACES = ("--record", "--workdir", "--data-dir", "--compile-cache", "--language")
 _SWITCHES = ("--fresh", "--debug", "--tensorboard")
 
 
