@@ -33,6 +33,7 @@ MAX_NAMED = 2_000  # pictures to be judged in one call
 MOST_UNREADABLE = 0.2  # share of the files; from here on something else is wrong
 NAMED = 3  # files of a kind that are named in a line
 FEWEST_DIGITS = 80  # grey pictures to train on; PCA needs more than it has components
+BRIGHTER_THAN = 0.99  # of the test images: from here on a picture looks inverted
 FEWEST = 10  # pictures of a class to train on and, where they are split by share, to test on
 TRAIN, TEST = "train", "test"
 NO_PICTURES = ("thumbs.db", "desktop.ini", "__macosx")  # what systems leave in folders
@@ -260,6 +261,24 @@ def named(inputs: Sequence[str], size: int, colour: bool) -> NamedPictures:
         if len(names) == before:
             raise DataError("holds no picture that can be read", file=path)
     return NamedPictures(names, np.stack(squares), _left_out(None, "cannot be read", unreadable))
+
+
+def brightness_notes(
+    pictures: UInt8[np.ndarray, "files size size"], learnt: UInt8[np.ndarray, "rows size size"]
+) -> list[str]:
+    """A sentence where named grey pictures are far brighter than those of the learnt kind.
+
+    Digits are light on black in the published sets, and dark on white on paper: nets that have
+    learnt the former copy the latter badly, whatever the digit.
+    """
+    brightest = np.quantile(learnt.mean(axis=(1, 2)), BRIGHTER_THAN)
+    brighter = int((pictures.mean(axis=(1, 2)) > brightest).sum())
+    if not brighter:
+        return []
+    return [
+        f"{brighter:,} of {len(pictures):,} pictures are brighter than {BRIGHTER_THAN:.0%} of the "
+        "test images. Where the run has learnt light figures on black, invert dark ones on white."
+    ]
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -6,6 +6,8 @@ shapes that do not. Then the question that K-means leaves open: how many cluster
 rules answer it, and disagree: sqrt(n / 2), the elbow, the silhouette and the gap statistic.
 
     python run.py experiments/clustering.py --seeds 20
+    python run.py experiments/clustering.py --csv my_table.csv
+    python run.py --predict RUN more_rows.csv
 
 Data: synthetic shapes in the plane, as in the deck (a seed draws them), five blobs, and Fisher's
 irises, which are real. No method sees a label; agreement with the true clusters is the adjusted
@@ -16,12 +18,16 @@ Expected (20 seeds): single linkage and DBSCAN find moons and rings (1.00), K-me
 and 0.00); on blobs of unlike width K-means reaches 0.84, single linkage 0.43. The silhouette and
 the highest gap count the five blobs; only the gap's published rule sees that there are none.
 Runtime on two CPU cores: about 10 s for one seed. All numbers: docs/results.md.
+
+A table of one's own (`--csv`) is standardised and clustered by K-means. `--predict` names for each
+row of another table the nearest cluster; a run without `--csv` has clustered the irises.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -30,18 +36,24 @@ from scipy.cluster.hierarchy import dendrogram, linkage
 from sklearn.base import ClusterMixin
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.datasets import load_iris, make_blobs
+from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.neighbors import NearestNeighbors
 
-from datasets import toy
+from datasets import number_table, toy
+from datasets.number_table import NumberTable, Scale
 from datasets.source import Provenance
+from jaxdl.anomaly.percentiles import percentiles
 from jaxdl.clustering import choose_k
+from jaxdl.errors import UserError
 from jaxdl.figures.base import COLOURS, Figure, subplots
 from jaxdl.hashing import arrays_digest
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 
 Shapes = Mapping[str, tuple[np.ndarray, np.ndarray]]  # name -> points, true labels
+SPECIES = 3  # of irises
+MOST_COMPARED = 3_000  # rows of one's own whose distances are taken pair by pair
 FIVE_CENTRES = np.array([(0, 0), (6, 0), (0, 6), (6, 6), (3, 3)])
 
 
@@ -59,12 +71,18 @@ class Config:
     """Uniform data sets of the gap statistic."""
     starts: int = 5
     """K-means starts."""
+    csv: Path | None = None
+    """A table of one's own: its columns of numbers, standardised, are clustered."""
+    clusters: int = field(default=0, metadata={"least": 0})
+    """Clusters of that table; 0: as many as the silhouette says."""
 
 
 PRESETS = {"quick": Config(references=10, starts=2)}
 
 
 def main(config: Config, run: Run) -> Results:
+    if config.csv is not None:
+        return cluster_own_table(config, run)
     irises = load_irises(run)
     drawings = load_shapes(config, run)
     shapes = drawings[0]
@@ -101,7 +119,90 @@ def main(config: Config, run: Run) -> Results:
     )
 
 
+def cluster_own_table(config: Config, run: Run) -> Results:
+    """K-means on a table of one's own, and what the rules say about its number of clusters."""
+    table = own_table(config, run)
+    found = cluster_table(table, config)
+    answer = count_clusters(found.compared, config, run)
+
+    k, name = len(found.centres), config.csv.name
+    how = "as asked" if config.clusters else "by the silhouette"
+    counts = [{"data": name} | answer.numbers()]
+    sizes = f"{len(table.x):,} rows in {k} clusters ({how}): means of the columns"
+    return Results(
+        tables=[
+            Table("number of clusters by four rules (unsupervised)", counts),
+            Table(sizes, size_rows(table, found)),
+        ],
+        figures={
+            "how_many": partial(draw_counts, {name: answer}),
+            "dendrogram": partial(draw_dendrograms, found.compared, name),
+            "clusters": partial(draw_clusters, found),
+        },
+        headline={"clusters": k},
+        notes=[
+            *table.remarks,
+            "K-means finds as many clusters as it is told to. Where the gap statistic says 1, they "
+            "cut one cloud into pieces. Every column is standardised: all of them count alike.",
+        ],
+        files={"clusters.csv": partial(clusters_csv, table, found)},
+    )
+
+
+def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
+    """The nearest cluster of each row of a table, and how far its centre is.
+
+    The distance is placed among those of the learnt rows of the same cluster: at 100 none of them
+    is farther from the centre. A run without `--csv` knows the irises in three clusters.
+    """
+    if config.csv is None:
+        columns, unit = tuple(load_iris().feature_names), "centimetres"
+        in_centimetres = Scale(np.zeros(len(columns)), np.ones(len(columns)))
+        found = k_means(load_irises(run), in_centimetres, SPECIES, config)
+    else:
+        table = own_table(config, run)
+        columns, unit = table.columns, "standard deviations of the learnt columns"
+        found = cluster_table(table, config)
+
+    new = number_table.named(inputs, columns)
+    x = found.scale(new.x)
+    rows = []
+    for place, apart in zip(new.place, distances(x, found.centres), strict=True):
+        nearest = int(apart.argmin())
+        among = found.distance[found.cluster == nearest]
+        rows.append(
+            {
+                "row": place,
+                "nearest cluster": nearest + 1,
+                "distance": apart[nearest],
+                "percentile in its cluster": percentiles(apart[[nearest]], among).item(),
+            }
+        )
+    title = f"{len(rows):,} rows, the nearest of {len(found.centres)} clusters"
+    return Results(
+        [Table(title, rows, verbatim=True)],
+        {"clusters": partial(draw_clusters, found, x)},
+        notes=[
+            f"Distances are in {unit}. A row far from all clusters is given the nearest one, too: "
+            "its percentile tells."
+        ],
+    )
+
+
 # ---- data ----------------------------------------------------------------------------------------
+
+
+def own_table(config: Config, run: Run) -> NumberTable:
+    """The table of `--csv`.
+
+    Raises:
+        UserError: more clusters are to be tried than it has rows.
+    """
+    table = number_table.load(run.source, config.csv)
+    run.uses(table.provenance)
+    if max(config.most, config.clusters) >= len(table.x):
+        raise UserError(f"{config.csv} has {len(table.x)} rows: too few for so many clusters")
+    return table
 
 
 def load_irises(run: Run) -> Float[np.ndarray, "150 4"]:
@@ -147,6 +248,85 @@ def compare_methods(drawings: Sequence[Shapes], config: Config) -> Table:
                 scores.setdefault(method, []).append(score)
         rows.append({"shape": shape} | {name: np.array(values) for name, values in scores.items()})
     return Table("agreement with the true clusters (adjusted Rand index, no labels used)", rows)
+
+
+# ---- a table of one's own ------------------------------------------------------------------------
+
+
+class Clusters(NamedTuple):
+    """Rows in clusters, the largest first.
+
+    Attributes:
+        x: the rows, scaled.
+        scale: how.
+        cluster: of each row, from 0 on.
+        centres: means of the clusters.
+        distance: of each row to its centre.
+    """
+
+    x: Float[np.ndarray, "n features"]
+    scale: Scale
+    cluster: Int[np.ndarray, " n"]
+    centres: Float[np.ndarray, "k features"]
+    distance: Float[np.ndarray, " n"]
+
+    @property
+    def compared(self) -> Float[np.ndarray, "some features"]:
+        """The rows, or as many of them as can be compared pair by pair."""
+        return some_of(self.x)
+
+
+def some_of(x: Float[np.ndarray, "n features"]) -> Float[np.ndarray, "some features"]:
+    """At most `MOST_COMPARED` rows, drawn without replacement, always the same ones."""
+    if len(x) <= MOST_COMPARED:
+        return x
+    return x[np.random.default_rng(0).choice(len(x), MOST_COMPARED, replace=False)]
+
+
+def cluster_table(table: NumberTable, config: Config) -> Clusters:
+    """K-means on standardised columns, with as many clusters as asked or by the silhouette."""
+    scale = number_table.scale_of(table.x)
+    k = config.clusters or best_silhouette(some_of(scale(table.x)), config)
+    return k_means(table.x, scale, k, config)
+
+
+def k_means(x: Float[np.ndarray, "n features"], scale: Scale, k: int, config: Config) -> Clusters:
+    """K-means on scaled rows."""
+    scaled = scale(x)
+    fitted = KMeans(k, n_init=config.starts, random_state=0).fit(scaled)
+    by_size = np.argsort(-np.bincount(fitted.labels_, minlength=k), kind="stable")
+    cluster = np.argsort(by_size)[fitted.labels_]
+    centres = fitted.cluster_centers_[by_size]
+    return Clusters(scaled, scale, cluster, centres, distances(scaled, centres).min(axis=1))
+
+
+def best_silhouette(x: Float[np.ndarray, "n features"], config: Config) -> int:
+    """The number of clusters, from two on, with the highest silhouette."""
+
+    def silhouette(k: int) -> float:
+        fitted = KMeans(k, n_init=config.starts, random_state=0).fit(x)
+        return silhouette_score(x, fitted.labels_)
+
+    return max(range(2, max(config.most, 2) + 1), key=silhouette)
+
+
+def size_rows(table: NumberTable, found: Clusters) -> list[dict[str, float]]:
+    """A row for each cluster: how many rows it has, and the mean of each column as in the file."""
+    rows = []
+    for k in range(len(found.centres)):
+        inside = found.cluster == k
+        means = dict(zip(table.columns, table.x[inside].mean(axis=0), strict=True))
+        rows.append({"cluster": k + 1, "rows": int(inside.sum())} | means)
+    return rows
+
+
+def clusters_csv(table: NumberTable, found: Clusters, origin: Mapping[str, Any]) -> bytes:
+    """A line for each row of the table: its number in the file, its cluster and its distance."""
+    del origin
+    lines = ["row,cluster,distance"]
+    for row, k, distance in zip(table.row, found.cluster, found.distance, strict=True):
+        lines.append(f"{row},{k + 1},{distance:.6g}")
+    return ("\n".join(lines) + "\n").encode()
 
 
 # ---- how many clusters? --------------------------------------------------------------------------
@@ -281,10 +461,33 @@ def draw_partitions(shapes: Shapes, config: Config) -> Figure:
     return figure
 
 
+def draw_clusters(
+    found: Clusters, new: Float[np.ndarray, "others features"] | None = None
+) -> Figure:
+    """The clusters on the plane of the first two principal components, centres as crosses.
+
+    Args:
+        found: the clusters.
+        new: further rows, scaled alike, drawn as stars.
+    """
+    shown = some_of(np.column_stack([found.x, found.cluster]))
+    x, cluster = shown[:, :-1], shown[:, -1].astype(int)
+    plane = PCA(2).fit(found.x)
+    figure, axes = subplots()
+    axes.scatter(*plane.transform(x).T, s=6, c=cluster_colours(cluster))
+    axes.scatter(*plane.transform(found.centres).T, marker="X", s=90, c="black", edgecolors="white")
+    for k, (across, up) in enumerate(plane.transform(found.centres)):
+        axes.annotate(f" {k + 1}", (across, up))
+    if new is not None:
+        axes.scatter(*plane.transform(new).T, marker="*", s=90, c="red", edgecolors="black")
+    axes.set(xlabel="first principal component", ylabel="second principal component")
+    return figure
+
+
 def draw_counts(answers: Mapping[str, Counts]) -> Figure:
     """Inertia, silhouette and gap against k, a row for each data set; answers dashed."""
     figure, axes = subplots(len(answers), 3, width=4, height=2.8)
-    for line, (name, found) in zip(axes, answers.items(), strict=True):
+    for line, (name, found) in zip(axes.reshape(-1, 3), answers.items(), strict=True):
         line[0].plot(found.ks, found.inertia, "o-")
         line[1].plot(found.ks[1:], found.silhouette, "o-")
         line[2].errorbar(found.ks, found.gap.gap, found.gap.error, fmt="o-", capsize=3)

@@ -18,6 +18,7 @@ independent pixels stand beside it, and a model with 2 dimensions for the pictur
     python run.py experiments/mnist_vae.py --binarisation dynamic --seeds 3
     python run.py experiments/mnist_vae.py --beta 4 --binarisation threshold
     python run.py experiments/mnist_vae.py --images my_digits
+    python run.py --predict RUN picture.png folder_of_pictures
 
 Protocol: 55,000 training images, the last 5,000 choose the epoch by their evidence bound, test
 images are used once: all of them for the evidence bound, the first `bound_rows` for K draws. Pixels
@@ -46,6 +47,7 @@ from datasets.labelled_images import Images
 from datasets.splits import Rows
 from datasets.user_images import DigitImages
 from jaxdl import losses, optim
+from jaxdl.anomaly.percentiles import percentiles
 from jaxdl.figures.base import Figure
 from jaxdl.figures.curves import curves_over_seeds, loss_curves
 from jaxdl.figures.images import image_rows, mosaic
@@ -136,7 +138,7 @@ def main(config: Config, run: Run) -> Results:
     images = binary_images(config, data, valid_rows)
 
     model, plane_model = vae(config, config.latent), vae(config, latent=2)
-    trained = fit(config, run, "vae", model, images, config.epochs, patience=config.epochs)
+    trained = fit_vae(config, run, model, images)
     untrained = fit(config, run, "untrained", model, images, epochs=0)
     plane = fit(config, run, "plane", plane_model, images, config.plane_epochs, seeds=run.seeds[:1])
 
@@ -171,6 +173,47 @@ def main(config: Config, run: Run) -> Results:
         },
         headline={"-ELBO": rows[0]["-ELBO"]},
         notes=[*goal_notes(config, data, rows[0]), *remarks],
+    )
+
+
+def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
+    """How likely a finished run finds pictures that are named by file or folder, and its copies.
+
+    They are made binary as the test images were. A picture's -ELBO is placed among those of the
+    test images: a high percentile says that the model has seen little like it. Bounds are means of
+    the seeds, reconstructions the first seed's.
+    """
+    data, valid_rows, _ = load_images(config, run)
+    pictures = user_images.named(inputs, mnist.SIDE, colour=False)
+    images = binary_images(config, data, valid_rows)
+    asked = binary(labelled_images.flat(pictures.pixels), config.binarisation, seed=3)
+    model = vae(config, config.latent)
+    trained = fit_vae(config, run, model, images)
+
+    own, of_test = bounds(model, trained, asked), bounds(model, trained, images.test)
+    reconstruction, kl = own["reconstruction"].mean(axis=0), own["kl"].mean(axis=0)
+    test_bound = (of_test["reconstruction"] + of_test["kl"]).mean(axis=0)
+    percentile = percentiles(reconstruction + kl, among=test_bound)
+    rows = [
+        {
+            "picture": name,
+            "-ELBO": reconstruction[i] + kl[i],
+            "reconstruction": reconstruction[i],
+            "KL": kl[i],
+            "percentile among test images": percentile[i],
+        }
+        for i, name in enumerate(pictures.names)
+    ]
+    title = f"{len(rows):,} pictures, judged by the VAE, mean of {len(trained.seeds)} seeds; "
+    title += "nats, lower is better"
+    return Results(
+        [Table(title, rows, digits=2, verbatim=True)],
+        {"reconstructions": partial(pictures_and_copies, model, trained, asked, percentile)},
+        notes=[
+            *pictures.remarks,
+            *user_images.brightness_notes(pictures.pixels, data.test.image),
+            "Percentile: share of the test images whose bound is better.",
+        ],
     )
 
 
@@ -381,6 +424,11 @@ def fit(
     )
 
 
+def fit_vae(config: Config, run: Run, model: VAE, images: BinaryImages) -> Fitted:
+    """The model of the table; of all its epochs the best one on validation images is kept."""
+    return fit(config, run, "vae", model, images, config.epochs, patience=config.epochs)
+
+
 # ---- bounds on test images -----------------------------------------------------------------------
 
 
@@ -540,6 +588,26 @@ def copies(
         "reconstruction": decoded(model, fitted, code),
     }
     return image_rows(rows, classes)
+
+
+def pictures_and_copies(
+    model: VAE,
+    fitted: Fitted,
+    images: BinaryRows,
+    percentile: Float[np.ndarray, " rows"],
+    most: int = 12,
+) -> Figure:
+    """The first pictures as the model sees them, in black and white, and their reconstructions.
+
+    Args:
+        model, fitted: the model and its population.
+        images: the pictures, made binary.
+        percentile: of each one's bound among those of the test images, written above it.
+        most: pictures that are shown.
+    """
+    code = fitted.predict(posterior_mean, {"x": images[:most]})[0]
+    rows = {"binary image": images[:most], "reconstruction": decoded(model, fitted, code)}
+    return image_rows(rows, [f"percentile\n{place:.0f}" for place in percentile[:most]])
 
 
 def samples(model: VAE, fitted: Fitted, latent: int) -> Figure:

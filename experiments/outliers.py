@@ -7,6 +7,8 @@ anomalies among them and judges those rows; novelty detection learns from normal
 judges new ones.
 
     python run.py experiments/outliers.py --seeds 20
+    python run.py experiments/outliers.py --csv my_table.csv
+    python run.py --predict RUN more_rows.csv
 
 Protocol: in the plane (synthetic) uniform points hide among four shapes; decision boundaries are
 drawn. The real set is scikit-learn's breast cancer (Wisconsin): benign rows are normal, malignant
@@ -16,26 +18,39 @@ Expected with twenty seeds: on rings kNN 0.779 ± 0.077 and PCA 0.330 ± 0.066; 
 isolation forest 0.578 ± 0.067 with outliers in the data and 0.747 ± 0.142 on novelties; every
 detector in docs/results.md.
 Runtime on two CPU cores: 5 s for one seed.
+
+A table of one's own (`--csv`) is outlier detection without any label. Scores of unlike detectors
+have no unit in common, so each is given as a percentile among the rows that were learnt from.
+`--predict` judges the rows of another table in the same way; a run without `--csv` has learnt the
+benign rows of breast cancer. For dates, words and thresholds: `table_anomalies`.
 """
 
+import csv
+import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.stats import spearmanr
 from sklearn.datasets import load_breast_cancer, make_blobs
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KernelDensity, NearestNeighbors
 from tqdm import tqdm
 
+from datasets import number_table
+from datasets.number_table import NumberTable, Scale
 from datasets.source import Provenance
 from datasets.toy import shapes
 from jaxdl.anomaly import detectors
 from jaxdl.anomaly.detector import Detector, Rows
 from jaxdl.anomaly.metrics import average_precision
+from jaxdl.anomaly.percentiles import percentiles
+from jaxdl.errors import UserError
 from jaxdl.figures.base import Figure, subplots
 from jaxdl.hashing import arrays_digest
 from jaxdl.report import Results, Table
@@ -54,12 +69,16 @@ class Config:
     """One-class SVM: share of training rows that may lie outside."""
     trees: int = 200
     """Of the isolation forest."""
+    csv: Path | None = None
+    """A table of one's own: its columns of numbers, standardised, are judged without a label."""
 
 
 PRESETS = {"quick": Config(trees=100)}
 
 
 def main(config: Config, run: Run) -> Results:
+    if config.csv is not None:
+        return judge_own_table(config, run)
     cancer = load_breast_cancer()
     seeds = [int(seed) for seed in run.seeds]
     plane = shapes_in_plane(config.points, seeds[0])
@@ -97,6 +116,64 @@ def main(config: Config, run: Run) -> Results:
             "makes the edge of a wide blob suspect, which LOF avoids; uniform anomalies inside a "
             "blob cannot be found by anyone. Every detector loses when anomalies are among the "
             "rows it learns from.",
+        ],
+    )
+
+
+def judge_own_table(config: Config, run: Run) -> Results:
+    """Every detector on a table of one's own: the rows that most of them find odd."""
+    table = own_table(config, run)
+    learnt = learn(table.x, config, int(run.seeds[0]))
+    found = learnt.percentiles_of(learnt.scores)
+    oddness = np.mean(list(found.values()), axis=0)
+    order = np.argsort(-oddness, kind="stable")
+
+    names = [f"row {row}" for row in table.row]
+    highest = percentile_rows([names[i] for i in order[:SHOWN]], found, order[:SHOWN])
+    agreement = rank_correlations(learnt.scores)
+    title = f"the {len(highest)} oddest of {len(table.x):,} rows: percentiles by detector"
+    return Results(
+        tables=[Table(title, highest, digits=1), Table("rank correlation of scores", agreement)],
+        figures={"plane": partial(draw_plane, learnt, oddness)},
+        headline={"oddest row": names[order[0]]},
+        notes=[
+            *table.remarks,
+            "Some row is always the oddest: a percentile ranks, it does not say that anything is "
+            "wrong. A row that detectors of all kinds put high is worth a look.",
+        ],
+        files={"scores.csv": partial(scores_csv, table, learnt.scores, found)},
+    )
+
+
+def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
+    """Each detector's percentile of the rows of a table, among the rows that were learnt from."""
+    if config.csv is None:
+        cancer = load_breast_cancer()
+        run.uses(provenance_of_cancer(cancer.data))
+        columns, kind = tuple(cancer.feature_names), "benign rows of breast cancer"
+        rows = cancer.data[cancer.target == BENIGN]
+    else:
+        table = own_table(config, run)
+        columns, rows, kind = table.columns, table.x, f"rows of {config.csv.name}"
+    learnt = learn(rows, config, int(run.seeds[0]))
+
+    new = number_table.named(inputs, columns)
+    scores = learnt.score(new.x)
+    found = learnt.percentiles_of(scores)
+    title = f"{len(new.x):,} rows: percentiles among {len(rows):,} {kind}"
+    by_row = [
+        {"row": place} | {name: float(of_all[i]) for name, of_all in scores.items()}
+        for i, place in enumerate(new.place)
+    ]
+    return Results(
+        [
+            Table(title, percentile_rows(new.place, found), digits=1, verbatim=True),
+            Table("scores, higher is worse", by_row, verbatim=True),
+        ],
+        {"plane": partial(draw_plane, learnt, None, learnt.scale(new.x))},
+        notes=[
+            "A learnt row is among its own neighbours, so that a new one like it stands a little "
+            "higher with kNN and LOF."
         ],
     )
 
@@ -193,6 +270,21 @@ def provenance_of_shapes(plane: Mapping[str, Points]) -> Provenance:
     return Provenance("shapes", "simulated", arrays_digest(plane), detail, False)
 
 
+def own_table(config: Config, run: Run) -> NumberTable:
+    """The table of `--csv`.
+
+    Raises:
+        UserError: it has too few rows for the detectors.
+    """
+    table = number_table.load(run.source, config.csv)
+    run.uses(table.provenance)
+    rows, columns = table.x.shape
+    needed = max(config.neighbours, columns) + 1
+    if rows < needed:
+        raise UserError(f"{config.csv} has {rows} rows without a blank, {needed} are needed")
+    return table
+
+
 # ---- detectors -----------------------------------------------------------------------------------
 
 
@@ -240,6 +332,88 @@ def rarity(density: KernelDensity, x: Rows) -> Float[np.ndarray, " n"]:
     return -density.score_samples(x)
 
 
+# ---- a table of one's own ------------------------------------------------------------------------
+
+SHOWN = 20  # rows of the table of the oddest ones
+MOST_DRAWN = 5_000  # learnt rows in a figure
+
+Scores = Mapping[str, Float[np.ndarray, " n"]]  # detector -> its score of each row, or percentile
+
+
+class Learnt(NamedTuple):
+    """All detectors, and the rows that they have learnt from.
+
+    Attributes:
+        x: these rows, scaled.
+        scale: how.
+        detectors: by name.
+        scores: of these rows.
+    """
+
+    x: Rows
+    scale: Scale
+    detectors: Mapping[str, Detector]
+    scores: Scores
+
+    def score(self, rows: Rows) -> Scores:
+        """Scores of rows as the table has them; higher is worse."""
+        scaled = self.scale(rows)
+        return {name: detector.score(scaled) for name, detector in self.detectors.items()}
+
+    def percentiles_of(self, scores: Scores) -> Scores:
+        """Where scores lie among those of the learnt rows, 0 to 100."""
+        return {name: percentiles(own, among=self.scores[name]) for name, own in scores.items()}
+
+
+def learn(rows: Rows, config: Config, seed: int) -> Learnt:
+    """All detectors on standardised rows."""
+    scale = number_table.scale_of(rows)
+    x = scale(rows)
+    fitted = fit_detectors(x, config, seed)
+    return Learnt(x, scale, fitted, {name: each.score(x) for name, each in fitted.items()})
+
+
+def percentile_rows(
+    names: Sequence[str], found: Scores, chosen: Int[np.ndarray, " chosen"] | None = None
+) -> list[dict[str, Any]]:
+    """A line for each row: the mean percentile, then each detector's.
+
+    Args:
+        names: of the rows.
+        found: percentiles of all rows.
+        chosen: which of them are shown; all by default.
+    """
+    rows = []
+    for name, i in zip(names, range(len(names)) if chosen is None else chosen, strict=True):
+        own = {detector: float(of_all[i]) for detector, of_all in found.items()}
+        rows.append({"row": name, "mean percentile": float(np.mean(list(own.values())))} | own)
+    return rows
+
+
+def rank_correlations(scores: Scores) -> list[dict[str, Any]]:
+    """Spearman's correlation of each detector's scores with every other one's."""
+    matrix = spearmanr(np.stack(list(scores.values()), axis=1)).statistic
+    return [
+        {"detector": name} | dict(zip(scores, line.tolist(), strict=True))
+        for name, line in zip(scores, matrix, strict=True)
+    ]
+
+
+def scores_csv(
+    table: NumberTable, scores: Scores, found: Scores, origin: Mapping[str, Any]
+) -> bytes:
+    """A line for each row of the table: its number in the file, each score and percentile."""
+    del origin
+    columns = {"row": table.row, "mean percentile": np.mean(list(found.values()), axis=0)}
+    for name in scores:
+        columns |= {name: scores[name], f"{name}, percentile": found[name]}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(values.tolist() for values in columns.values()), strict=True))
+    return text.getvalue().encode()
+
+
 # ---- what we see ---------------------------------------------------------------------------------
 
 
@@ -257,6 +431,33 @@ def auprc_of_all(
 def columns_of(found: Sequence[Mapping[str, float]]) -> dict[str, Float[np.ndarray, " seeds"]]:
     """Detector -> its AUPRC for every seed, out of one mapping for each seed."""
     return {name: np.array([one_seed[name] for one_seed in found]) for name in found[0]}
+
+
+def draw_plane(
+    learnt: Learnt,
+    oddness: Float[np.ndarray, " n"] | None = None,
+    new: Float[np.ndarray, "others columns"] | None = None,
+) -> Figure:
+    """The learnt rows on the plane of their first two principal components.
+
+    Args:
+        learnt: the rows.
+        oddness: of each, its mean percentile: the higher, the redder; grey without.
+        new: further rows, scaled alike, drawn as stars.
+    """
+    plane = PCA(2).fit(learnt.x)
+    drawn = np.random.default_rng(0).permutation(len(learnt.x))[:MOST_DRAWN]
+    figure, axes = subplots()
+    across, up = plane.transform(learnt.x[drawn]).T
+    if oddness is None:
+        axes.scatter(across, up, s=8, c="0.6")
+    else:
+        points = axes.scatter(across, up, s=8, c=oddness[drawn], cmap="coolwarm")
+        figure.colorbar(points, label="mean percentile")
+    if new is not None:
+        axes.scatter(*plane.transform(new).T, marker="*", s=90, c="red", edgecolors="black")
+    axes.set(xlabel="first principal component", ylabel="second principal component")
+    return figure
 
 
 def draw_boundaries(plane: Mapping[str, Points], config: Config, seed: int) -> Figure:

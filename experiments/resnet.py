@@ -9,6 +9,7 @@ to train all the same, and the more so the deeper it is.
     python run.py experiments/resnet.py --shortcut projection false --depths 20 56
     python run.py experiments/resnet.py --preset full --depths 20
     python run.py experiments/resnet.py --images my_pictures
+    python run.py --predict RUN picture.jpg folder_of_pictures
 
 Protocol: 4,992 training images halved to 16x16 pixels, six passes in batches of 32: enough to see
 56 plain layers stay behind a linear model and 56 residual ones pass it, not enough for good
@@ -42,6 +43,7 @@ from jaxdl import optim
 from jaxdl.diagnostics.probes import norms_by_layer
 from jaxdl.figures.base import COLOURS, Figure, subplots
 from jaxdl.figures.curves import draw_curve, loss_curves
+from jaxdl.figures.images import classified_images
 from jaxdl.models.conv2d import pixels
 from jaxdl.models.mlp import MLP
 from jaxdl.models.resnet import ResNet, blocks_of
@@ -51,6 +53,7 @@ from jaxdl.training import Fitted, Task
 from jaxdl.training.batch_order import steps_per_epoch
 from jaxdl.vision import augmentation
 from jaxdl.vision.classification_task import accuracy_of, image_task, predicted_class
+from jaxdl.vision.classified import class_probabilities, prediction_rows
 
 NAMES = {"identity": "residual", "projection": "residual, projections", "false": "plain"}
 WARM_UP_STEPS = 400
@@ -103,18 +106,20 @@ PRESETS = {
 
 def main(config: Config, run: Run) -> Results:
     data = load_images(config, run)
-    fit = partial(run.fit, train=data.train, batch_size=config.batch_size)
     one_batch = {name: values[: config.batch_size] for name, values in data.train.items()}
 
-    linear = fit("linear", linear_model(config, data), valid=data.valid, steps=config.steps)
+    linear = train(config, run, data, "linear", linear_model(config, data))
     rows = [{"net": "linear, on pixels"} | result_columns(linear, data.test), *data.baseline_rows]
     histories, at_start, after_training, headline = {}, {}, {}, {}
     for depth in config.depths:
         for shortcut in config.shortcut:
             name = f"{NAMES[shortcut]}, {depth} layers"
             task = deep_net(config, data, depth, shortcut)
-            untrained = fit(f"{shortcut}_{depth}_untrained", task, epochs=0)
-            fitted = fit(f"{shortcut}_{depth}", task, valid=data.valid, steps=config.steps)
+            start_name = f"{shortcut}_{depth}_untrained"
+            untrained = run.fit(
+                start_name, task, data.train, epochs=0, batch_size=config.batch_size
+            )
+            fitted = train(config, run, data, f"{shortcut}_{depth}", task)
             start, end = gradient_norms([untrained, fitted], one_batch)
 
             row = {"net": name} | result_columns(fitted, data.test, start, end)
@@ -143,6 +148,26 @@ def main(config: Config, run: Run) -> Results:
     )
 
 
+def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
+    """What a finished run says of pictures that are named by file or folder.
+
+    Of its deep nets the one with the highest validation accuracy is asked; probabilities are means
+    of its seeds.
+    """
+    data = load_images(config, run)
+    pictures = user_images.named(inputs, cifar10.SIZE, colour=True)
+    name, fitted = most_accurate_net(config, run, data)
+    probability = class_probabilities(fitted, pictures.pixels)
+    rows = prediction_rows(pictures.names, probability, data.classes)
+    title = f"{len(rows):,} pictures, judged by {name}, mean of {len(fitted.seeds)} seeds"
+    note = f"A net names one of its {len(data.classes)} classes, whatever the picture shows."
+    return Results(
+        [Table(title, rows, verbatim=True)],
+        {"pictures": partial(classified_images, pictures.pixels, probability, data.classes)},
+        notes=[*pictures.remarks, note],
+    )
+
+
 # ---- data ----------------------------------------------------------------------------------------
 
 
@@ -151,7 +176,7 @@ class Photographs(NamedTuple):
 
     Attributes:
         mean: the mean training image, 0..1.
-        classes: how many there are.
+        classes: their names.
         title: of the data set.
         remarks, baseline_rows, tables: on one's own pictures: how they were read and split, a line
             of the result table for naming the largest class always, how many of each there are.
@@ -161,7 +186,7 @@ class Photographs(NamedTuple):
     valid: Rows
     test: Rows
     mean: Float[np.ndarray, "32 32 3"]
-    classes: int
+    classes: Sequence[str]
     title: str = cifar10.NAME
     remarks: Sequence[str] = ()
     baseline_rows: Sequence[Mapping[str, Any]] = ()
@@ -191,7 +216,7 @@ def load_images(config: Config, run: Run) -> Photographs:
         valid={"x": image[held_out], "y": label[held_out]},
         test={"x": data.test.image, "y": data.test.label},
         mean=image[rest].mean(axis=0, dtype=np.float64).astype(np.float32) / 255,
-        classes=len(data.classes),
+        classes=data.classes,
         **own,
     )
 
@@ -266,15 +291,41 @@ def classifier(
 
 def linear_model(config: Config, data: Photographs) -> Task:
     """A linear model on pixels by Adam: what a deep net has to beat."""
-    return classifier(MLP((data.classes,)), optim.adam(1e-3), config, data)
+    return classifier(MLP((len(data.classes),)), optim.adam(1e-3), config, data)
 
 
 def deep_net(config: Config, data: Photographs, depth: int, shortcut: str) -> Task:
     """A net of `depth` layers by the paper's recipe; `shortcut` "false" is the plain net."""
     kind = "none" if shortcut == "false" else shortcut
-    module = ResNet(blocks_of(depth), kind, config.widths, data.classes)
+    module = ResNet(blocks_of(depth), kind, config.widths, len(data.classes))
     recipe = momentum_sgd(config.learning_rate, config.weight_decay, config.steps, depth)
     return classifier(module, recipe, config, data)
+
+
+def train(config: Config, run: Run, data: Photographs, name: str, task: Task) -> Fitted:
+    """The fit of this name, to the last step."""
+    return run.fit(
+        name, task, data.train, data.valid, steps=config.steps, batch_size=config.batch_size
+    )
+
+
+def most_accurate_net(config: Config, run: Run, data: Photographs) -> tuple[str, Fitted]:
+    """The trained deep net with the highest validation accuracy, mean of its seeds, and its name.
+
+    The accuracy is that of the last step's weights, which are the ones that are kept.
+    """
+    fits = {}
+    for depth in config.depths:
+        for shortcut in config.shortcut:
+            task = deep_net(config, data, depth, shortcut)
+            name = f"{NAMES[shortcut]}, {depth} layers"
+            fits[name] = train(config, run, data, f"{shortcut}_{depth}", task)
+
+    def validation_accuracy(name: str) -> float:
+        return fits[name].history["valid_accuracy"][-1].mean()
+
+    best = max(fits, key=validation_accuracy)
+    return best, fits[best]
 
 
 def momentum_sgd(

@@ -8,14 +8,21 @@ import contextlib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jaxdl.cli import compile_cache
-from jaxdl.cli.labs import find_lab, load_lab, own_datasets
+from jaxdl.cli.labs import EXPERIMENTS, find_lab, load_lab, own_datasets
 from jaxdl.cli.options import parse, peek
 from jaxdl.errors import UserError
 from jaxdl.runs.folder import read_config
 
+if TYPE_CHECKING:  # mistakes in the call are told without JAX
+    from jaxdl.runs import Run
+
 OUTPUT = "--output"
+# Files of a run whose rows or series other commands judge.
+SCORER = "scorer.jaxdl"
+JUDGES = ("detector.npz", SCORER)
 
 
 def predict(words: Sequence[str]) -> Path:
@@ -57,7 +64,7 @@ def predict(words: Sequence[str]) -> Path:
             compile_cache.start(cache_folder())
         module = load_lab(path)
         if not hasattr(module, "predict"):
-            raise UserError(f"{folder} is a run of {path.stem}, which has nothing to predict")
+            raise UserError(_who_answers_instead(folder, path.stem, inputs))
         chosen, given = parse(module, path.stem, [*options, "--eval", str(folder)])
         config, stored = config_of_run(module, path.stem, chosen, given)
         run = Run(
@@ -69,9 +76,41 @@ def predict(words: Sequence[str]) -> Path:
             source=Request(source=stored["source"], data_dir=chosen.data_dir),
         )
         with contextlib.closing(run.folder):
-            publish(run, module.predict(config, run, inputs), output)
+            results = module.predict(config, run, inputs)
+            _check_data(run)
+            publish(run, results, output)
     compile_cache.publish()
     return output
+
+
+def _who_answers_instead(folder: Path, lab: str, inputs: Sequence[str]) -> str:
+    """What to do with a run whose lab does not predict: the command that does, if there is one."""
+    run, first = shlex.quote(str(folder)), shlex.quote(inputs[0])
+    if lab.startswith("nab_") and any((folder / name).is_file() for name in JUDGES):
+        return f"runs of {lab} judge a series: python -m jaxdl.live {run} --series {first}"
+    if (folder / SCORER).is_file():
+        return f"runs of {lab} score the rows of a table: python -m jaxdl.score {run} {first}"
+    labs = sorted(EXPERIMENTS.glob("[!_]*.py"))
+    able = [path.stem for path in labs if "\ndef predict(" in path.read_text("utf-8")]
+    return f"{folder} is a run of {lab}, which has nothing to predict, unlike {', '.join(able)}"
+
+
+def _check_data(run: "Run") -> None:
+    """Refuse answers of a model that was fitted anew to other data than the run's.
+
+    Labs that keep no checkpoints fit their models again, from the same rows.
+
+    Raises:
+        UserError: names the data that the run did not learn from.
+    """
+    stored = run.folder.read("results.json", data=list)["data"]
+    learnt = {entry.get("sha256") for entry in stored if isinstance(entry, dict)}
+    for entry in run.data:
+        if entry["sha256"] not in learnt:
+            raise UserError(
+                f"{entry['name']} is not what {run.folder.path} learnt from (sha256 "
+                f"{entry['sha256'][:12]}): restore it, or train anew"
+            )
 
 
 def _output_folder(run: Path, options: Sequence[str]) -> tuple[Path, list[str]]:

@@ -54,6 +54,27 @@ def image_grid(
     return figure
 
 
+def classified_images(
+    images: UInt8[np.ndarray, "rows height width channels"],
+    probability: Float[np.ndarray, "rows classes"],
+    classes: Sequence[str],
+    most: int = 35,
+) -> Figure:
+    """The first pictures, each under its three likeliest classes and their probabilities.
+
+    Args:
+        images: as the net sees them.
+        probability: of each class for each picture.
+        classes: their names.
+        most: pictures that are shown.
+    """
+    titles = []
+    for of_classes in probability[:most]:
+        likeliest = np.argsort(-of_classes, kind="stable")[:3]
+        titles.append("\n".join(f"{classes[k]} {of_classes[k]:.0%}" for k in likeliest))
+    return image_grid(images[:most], titles)
+
+
 def colour_bytes(
     images: Num[np.ndarray, " count height width *channels"],
 ) -> UInt8[np.ndarray, "count height width 3"]:

@@ -49,6 +49,36 @@ def test_an_unfinished_run_is_not_asked(finished, capsys):
     assert "is not finished" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("lab", "file", "told"),
+    [
+        (
+            "table_anomalies",
+            "scorer.jaxdl",
+            "score the rows of a table: python -m jaxdl.score RUN ",
+        ),
+        ("fraud_ae", "scorer.jaxdl", "score the rows of a table: python -m jaxdl.score RUN "),
+        ("nab_benchmark", "detector.npz", "judge a series: python -m jaxdl.live RUN --series "),
+        ("nab_conv1d_ae", "scorer.jaxdl", "judge a series: python -m jaxdl.live RUN --series "),
+        (
+            "table_anomalies",
+            "",
+            "is a run of table_anomalies, which has nothing to predict, unlike ",
+        ),
+    ],
+)
+def test_the_command_that_answers_instead_is_told(lab, file, told, finished, capsys):
+    (finished / "config.json").write_text(json.dumps({**CONFIG, "lab": lab, "options": {}}))
+    if file:
+        (finished / file).write_bytes(b"")
+    assert main(["--predict", str(finished), "my rows.csv"]) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert told.replace("RUN", str(finished)) in error
+    assert ("'my rows.csv'" in error) == bool(file)  # as it is typed in a shell
+    if not file:
+        assert "cifar_cnn, clustering, " in error
+
+
 def test_only_earlier_predictions_are_replaced(tmp_path):
     check_output(tmp_path / "new")
     (tmp_path / "predictions.csv").write_text("")
