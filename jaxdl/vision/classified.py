@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 from jaxdl.training import Fitted
 
 PLACES = ("", "second ", "third ")  # how many classes of a picture are named
+DIGITS = 6  # of a probability; no net means what stands behind them
 
 
 def class_probabilities(
@@ -35,6 +36,7 @@ def prediction_rows(
         row: dict[str, str | float] = {"picture": name}
         likeliest = np.argsort(-of_classes, kind="stable")
         for place, k in zip(PLACES, likeliest, strict=False):
-            row |= {f"{place}class": classes[k], f"{place}probability": float(of_classes[k])}
+            probability_of_k = round(float(of_classes[k]), DIGITS)
+            row |= {f"{place}class": classes[k], f"{place}probability": probability_of_k}
         rows.append(row)
     return rows
