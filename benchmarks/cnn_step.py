@@ -127,10 +127,11 @@ def main() -> None:
         {
             "jaxdl": lambda: jax_peer(own(), data, size),
             "textbook JAX": lambda: jax_peer(textbook_net(count), data, size),
+            # before Keras: TensorFlow 2.21 and PyTorch 2.14 crash if they are loaded the other way
+            "PyTorch, channels last": lambda: torch_peer(data, count, size),
             f"Keras, {os.environ.get('KERAS_BACKEND', 'tensorflow')}": lambda: keras_peer(
                 data, count, size
             ),
-            "PyTorch, channels last": lambda: torch_peer(data, count, size),
         }
     )
     title = (
