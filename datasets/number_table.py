@@ -97,13 +97,14 @@ def load(request: Request, path: Path, label: str = "") -> NumberTable:
     cells = table.cells
     if label and label not in cells.columns:
         raise DataError(f"has no column {label!r}; there are {_listed(cells.columns)}", file=path)
-    kept, left_out = {}, []
+    kept: dict[str, Float64[np.ndarray, " rows"]] = {}
+    left_out: dict[str, list[str]] = {}  # why -> names
     for name, column in cells.columns.items():
         if name == label:
             continue
         why = _why_left_out(name, column, cells)
         if why:
-            left_out.append(f"{name} ({why})")
+            left_out.setdefault(why, []).append(name)
         else:
             kept[name] = as_numbers(column, cells.decimal)
             _refuse_text(path, name, column, kept[name], cells)
@@ -114,9 +115,9 @@ def load(request: Request, path: Path, label: str = "") -> NumberTable:
     if whole.sum() < FEWEST_ROWS:
         problem = f"{whole.sum()} rows without a blank, at least {FEWEST_ROWS} are needed"
         raise DataError(f"has {problem}", file=path)
-    remarks = []
-    if left_out:
-        remarks.append(f"left out of {path.name}: columns {_listed(left_out)}")
+    remarks = [
+        f"left out of {path.name}, {why}: {_listed(names)}" for why, names in left_out.items()
+    ]
     if not whole.all():
         remarks.append(f"left out of {path.name}: {(~whole).sum():,} rows with a blank")
     cells_of_label = as_text(cells.columns[label]).to_pylist() if label else []
@@ -169,15 +170,15 @@ def _why_left_out(name: str, column: pa.ChunkedArray, cells: Cells) -> str:
     """Why a column is none of numbers to look at; "" where it is one."""
     held = ~np.asarray(is_missing(as_text(column)))
     if not held.any():
-        return "holds nothing"
+        return "hold nothing"
     numbers = as_numbers(column, cells.decimal)[held]
     if np.isfinite(numbers).mean() < MOSTLY:
         return "no numbers"
     numbers = numbers[np.isfinite(numbers)]
     if nearly_constant(numbers):
-        return "does not vary"
+        return "do not vary"
     if is_identifier(name, numbers, len(np.unique(numbers))):
-        return "an identifier"
+        return "identifiers"
     return ""
 
 

@@ -132,7 +132,7 @@ def cluster_own_table(config: Config, run: Run) -> Results:
     return Results(
         tables=[
             Table("number of clusters by four rules (unsupervised)", counts),
-            Table(sizes, size_rows(table, found)),
+            Table(sizes, mean_rows(table, found)),
         ],
         figures={
             "how_many": partial(draw_counts, {name: answer}),
@@ -310,14 +310,15 @@ def best_silhouette(x: Float[np.ndarray, "n features"], config: Config) -> int:
     return max(range(2, max(config.most, 2) + 1), key=silhouette)
 
 
-def size_rows(table: NumberTable, found: Clusters) -> list[dict[str, float]]:
-    """A row for each cluster: how many rows it has, and the mean of each column as in the file."""
-    rows = []
-    for k in range(len(found.centres)):
-        inside = found.cluster == k
-        means = dict(zip(table.columns, table.x[inside].mean(axis=0), strict=True))
-        rows.append({"cluster": k + 1, "rows": int(inside.sum())} | means)
-    return rows
+def mean_rows(table: NumberTable, found: Clusters) -> list[dict[str, str | float]]:
+    """A row for each column of the file: its mean in each cluster."""
+    inside = [found.cluster == k for k in range(len(found.centres))]
+    names = [f"cluster {k + 1} ({rows.sum():,} rows)" for k, rows in enumerate(inside)]
+    means = [table.x[rows].mean(axis=0) for rows in inside]
+    return [
+        {"column": column} | dict(zip(names, values, strict=True))
+        for column, *values in zip(table.columns, *means, strict=True)
+    ]
 
 
 def clusters_csv(table: NumberTable, found: Clusters, origin: Mapping[str, Any]) -> bytes:

@@ -13,6 +13,9 @@ KOREAN = {
     "{} s per epoch and seed": "에포크와 시드마다 {}초",
     "{} min per seed": "시드당 {}분",
     "{} s for {} seed": "{}초 (시드 {}개)",
+    "{} min for {} seed": "{}분 (시드 {}개)",
+    "{} min for each variant and seed": "변형과 시드마다 {}분",
+    "bags {} min for {} seeds": "단어 가방 모델 {}분 (시드 {}개)",
     "{} min for {} seeds": "{}분 (시드 {}개)",
     "{} min for {} seeds of both nets": "{}분 (두 모델, 시드 {}개)",
     "some min for {} seeds": "몇 분 (시드 {}개)",
@@ -683,10 +686,402 @@ KOREAN = {
     "learnt": "배움",
     "left out": "뺌",
     "correlation": "상관",
+    # ---- the leak ----
+    "temporal": "시간순",
+    "directions random": "방향, 무작위 분할",
+    "directions temporal": "방향, 시간순 분할",
+    "fading random": "옅어지는 누출, 무작위 분할",
+    "fading temporal": "옅어지는 누출, 시간순 분할",
+    "Lesson: a result of a detector that learnt from normal rows is a result with labels. On "
+    "components that were computed with the anomalies among the rows it is better than it will "
+    "be on new data. Compute the components on normal rows, or judge the detector by what it "
+    "does when it learns from all rows.": "교훈: 정상 행에서 배운 탐지기의 결과는 라벨을 쓴 "
+    "결과입니다. 이상 행까지 넣어 계산한 주성분 위에서는 새 데이터에서보다 좋게 나옵니다. "
+    "주성분을 정상 행에서 계산하거나, 모든 행에서 배웠을 때의 성능으로 탐지기를 판단하세요.",
+    # ---- Korean reviews ----
+    "Readers of Korean reviews": "한국어 영화평을 읽는 모델",
+    "{} + {} validation": "학습 {} + 검증 {}",
+    "test, no repeats": "테스트 (중복 제외)",
+    "words between spaces": "띄어쓰기 단위의 단어",
+    "{}- to {}-grams of letters": "글자 {}~{}-그램",
+    "{}- to {}-grams of jamo": "자모 {}~{}-그램",
+    "last {} letters": "마지막 {}글자",
+    "{} at a time": "한 번에 {}글자",
+    "What a bag knows": "가방이 아는 것",
+    "training and validation reviews": "학습 영화평과 검증 영화평",
+    "distinct in train": "학습 속 종류 수",
+    "of these once": "그중 한 번뿐",
+    "a review": "영화평당",
+    "known": "아는 비율",
+    "without any": "하나도 없음",
+    "Largest weights": "가장 큰 가중치",
+    "␣ is a space": "␣는 빈칸",
+    "negative": "부정",
+    "positive": "긍정",
+    "characters": "글자",
+    "jamo": "자모",
+    "cnn": "합성곱",
+    "{} test reviews have the text of a training review": "테스트 영화평 {}편은 학습 영화평과 "
+    "글이 같습니다",
+    # ---- any table ----
+    "text that hardly repeats": "거의 되풀이되지 않는 글",
+    "hour and weekday": "시각과 요일",
+    "how rare its value is": "값이 드문 정도",
+    "scaled": "크기 조정",
+    "missing ones expected from the other columns": "빈칸은 다른 열로 예상한 값",
+    "holds nothing": "비어 있음",
+    "ignored": "무시",
+    "as asked": "요구대로",
+    "whole numbers that count the rows": "행을 세는 정수",
+    "does not vary": "변하지 않음",
+    "orders the rows": "행의 순서를 정함",
+    "plain numbers are no dates": "숫자는 날짜가 아님",
+    "{} of usual rows": "정상 행의 {}",
+    "{} of all rows": "모든 행의 {}",
+    "{} of alerts false": "알림 중 {}가 거짓",
+    "{} a day": "하루 {}건",
+    "{} needs {}": "{}에는 {}행 필요",
+    "cost (uses labels)": "비용 (라벨 사용)",
+    "cost": "비용",
+    "uses labels": "라벨 사용",
+    "least cost, {} missed, {} an alert": "최소 비용, 놓치면 {}, 알림당 {}",
+    "least cost": "최소 비용",
+    "default: nearest rows and bulk": "기본 탐지기: 가까운 행과 전체 분포",
+    "nearest rows and bulk": "가까운 행과 전체 분포",
+    "default": "기본",
+    "fewer than {}: no interval": "{}개 미만: 신뢰 구간 없음",
+    "The {} highest later rows (the first row below the header is {}; nearest of all {} learnt "
+    "rows, the scorer keeps {} of them)": "점수가 가장 높은 나중 행 {}개 (머리글 바로 아래가 "
+    "{}행; 가장 비슷한 행은 배운 {}행 모두에서 찾았고, 채점기에는 그중 {}행이 남음)",
+    "label": "라벨",
+    "threshold rows ({})": "임계값용 행 ({})",
+    "threshold rows": "임계값용 행",
+    "later": "나중",
+    "population stability index": "모집단 안정성 지수 (PSI)",
+    "scores over time": "시간에 따른 점수",
+    "Scores of the first seed: to the right of a dashed line that rule raises an alert. Where "
+    "anomalies and other rows overlap, no threshold tells them apart.": "첫 시드의 점수: 점선 "
+    "오른쪽이면 그 규칙이 알림을 냅니다. 이상 행과 다른 행이\n겹치는 곳에서는 어떤 임계값도 둘을 "
+    "가르지 못합니다.",
+    "Scores of the first seed: to the right of a dashed line that rule raises an alert.": "첫 "
+    "시드의 점수: 점선 오른쪽이면 그 규칙이 알림을 냅니다.",
+    "Share of usual later rows that are flagged, against the share that was promised. On the "
+    "line the promise is kept; below it there are fewer false alarms.": "약속한 비율과, 실제로 "
+    "경보가 울린 나중 정상 행의 비율. 선 위의 점은 약속을\n지킨 것이고, 선 아래는 오경보가 더 "
+    "적은 것입니다.",
+    "How far each column of the later rows has moved from what was learnt: up to the first line "
+    "as chance has it; beyond the second look before you trust the scores.": "나중 행의 열마다 "
+    "배운 것에서 얼마나 움직였는가: 첫째 선까지는 우연이고,\n둘째 선을 넘으면 점수를 믿기 전에 "
+    "살펴보세요.",
+    "Share of the anomalies among the later rows that so many alerts find: the higher a curve to "
+    "the left, the less there is to look at.": "나중 행의 이상 가운데 알림 수만큼 보았을 때 찾는 "
+    "비율: 곡선이 왼쪽에서\n높을수록 살펴볼 것이 적습니다.",
+    "Scores of the later rows in the order in which they happened; what lies above the line is "
+    "flagged by the rule that decides.": "일어난 순서로 본 나중 행의 점수. 선 위에 있으면 정해진 "
+    "규칙이\n경보를 냅니다.",
+    "Labels were not used for learning or thresholds (the cost rule apart).": "라벨은 학습에도 "
+    "임계값에도 쓰지 않았습니다(비용 규칙만 예외).",
+    "Labels chose the rows: the detector and its thresholds saw normal rows only.": "라벨로 행을 "
+    "골랐습니다. 탐지기와 임계값은 정상 행만 보았습니다.",
+    "A classifier learnt the labels of the learning part.": "분류기가 학습 부분의 라벨을 "
+    "배웠습니다.",
+    "No label: precision, recall and ranking need one (--label, --positive).": "라벨이 없습니다. "
+    "정밀도, 재현율, 순위에는 라벨이 있어야 합니다(--label, --positive).",
+    "The threshold rows hold anomalies, too, so there are fewer false alarms than promised: the "
+    "price of using no labels.": "임계값용 행에도 이상이 섞여 있어 오경보는 약속보다 적습니다. "
+    "라벨을 쓰지 않는 대가입니다.",
+    "The later rows hold labels of one kind only: nothing can be judged.": "나중 행의 라벨이 한 "
+    "가지뿐이라 평가할 수 없습니다.",
+    "The threshold rows are too few to promise a false-alarm rate.": "임계값용 행이 너무 적어 "
+    "오경보율을 약속할 수 없습니다.",
+    "All promised false-alarm rates were kept.": "약속한 오경보율을 모두 지켰습니다.",
+    "Next: look at the highest rows above and at what raises them, then score new rows.": "다음: "
+    "위의 점수가 높은 행과 그 이유를 살펴본 뒤 새 행을 채점하세요.",
+    # ---- encoders and classifiers ----
+    "AUPRC, held out": "따로 둔 데이터의 AUPRC",
+    "Gain over the same classifier on raw columns": "원래 열을 쓴 같은 분류기보다 나아진 정도",
+    "seed by seed": "시드별",
+    "gain in F1": "F1의 이득",
+    "gain in AUPRC": "AUPRC의 이득",
+    "more than the spread": "편차보다 큼",
+    "Every label and every row": "모든 라벨과 모든 행",
+    "robust row": "로버스트 조정한 행",
+    "row and error": "행과 오차",
+    "row, error and directions": "행, 오차와 방향",
+    "error and directions": "오차와 방향",
+    "goal {} missed": "목표 {}에 못 미침",
+    "goal {} reached": "목표 {} 도달",
+    "all": "전체",
+    "all rows": "모든 행",
+    "wide network": "넓은 신경망",
+    "extra trees": "엑스트라 트리",
+    "vote of the trees": "트리의 투표",
+    "vote of trees and network": "트리와 신경망의 투표",
+    "vote of all": "모두의 투표",
+    # ---- thresholds ----
+    "Promises": "약속",
+    "Promises kept within {} %": "{} % 안에서 지킨 약속",
+    "lowest .. highest realised / asked": "실제 / 요구의 최소 .. 최대",
+    "{}/{} by time": "시간순 {}/{} 분할",
+    "{} later rows in {} hours": "나중 {}행, {}시간",
+    "{} rows calibrate": "{}행으로 보정",
+    "{} of {}": "{1}개 중 {0}개",
+    "{} of {} ({} .. {})": "{1}개 중 {0}개 ({2} .. {3})",
+    "asked": "요구",
+    "quantile": "분위수",
+    "fixed": "고정",
+    "extreme value": "극값",
+    "contamination": "오염 비율",
+    "contamination {}": "오염 비율 {}",
+    "alert budget": "알림 예산",
+    "alert budget {}": "알림 예산 {}",
+    "rolling quantile": "이동 분위수",
+    "rolling quantile {}": "이동 분위수 {}",
+    "paced": "조절",
+    "paced with verdicts": "판정을 받는 조절",
+    "paced with verdicts {}": "판정을 받는 조절 {}",
+    "paced share": "비율 조절",
+    "paced share {}": "비율 조절 {}",
+    "paced budget": "예산 조절",
+    "paced budget {}": "예산 조절 {}",
+    "false discovery": "거짓 발견",
+    "false discovery {}": "거짓 발견 {}",
+    "promises nothing": "약속 없음",
+    "false share of alerts": "알림 중 거짓의 비율",
+    "F1, labels": "F1 (라벨 사용)",
+    "F2, labels": "F2 (라벨 사용)",
+    "cost by amount, labels": "금액별 비용 (라벨 사용)",
+    "fixed cost, labels": "고정 비용 (라벨 사용)",
+    "Moving thresholds are the default: a fixed one promises something about rows like those it "
+    "was fitted on.": "움직이는 임계값이 기본입니다. 고정 임계값은 자신이 맞춰진 행과 비슷한 행에 "
+    "대해서만 약속합니다.",
+    "Mean + {} sd promises nothing, nor do F1, F2 and least cost.": "평균 + {} 표준편차는 "
+    "아무것도 약속하지 않으며, F1, F2, 최소 비용도 그렇습니다.",
+    "Without verdicts a false alarm and a caught fraud look alike.": "판정 결과를 모르면 오경보와 "
+    "찾아낸 사기가 똑같아 보입니다.",
+    "A moving threshold then allows for as many frauds a day as the same rate "
+    "caught earlier.": "그때 움직이는 임계값은 같은 비율이 앞에서 찾아낸 만큼의 하루 사기 건수를 "
+    "감안합니다.",
+    "Where a rate is not large beside the share of frauds ({} % beside {} %), this guess "
+    "decides: ask for verdicts on the alerts.": "요구한 비율이 사기 비율에 비해 크지 않으면({} "
+    "%와 {} %) 이 추측이 결과를 좌우하므로, 알림의 판정 결과를 받아 쓰세요.",
+    "The later part of {}/{} is one afternoon and evening: alerts a day are those of its hours, "
+    "by the clock.": "{}/{} 분할의 나중 부분은 하루 오후와 저녁입니다. 하루 알림 수는 그 "
+    "시간대에서 시계로 환산한 것입니다.",
+    "choose autoencoder": "임계값 고르기, 오토인코더",
+    "choose default": "임계값 고르기, 기본 탐지기",
+    "false alarms autoencoder": "오경보, 오토인코더",
+    "false alarms default": "오경보, 기본 탐지기",
+    "flagged above it": "그보다 높으면 경보",
+    "earlier, what is promised": "앞부분, 약속하는 것",
+    "later, what happens": "나중 부분, 실제로 일어나는 것",
+    "median": "중앙값",
+    "hour": "시각",
+    # ---- windows of a series ----
+    "lecture net": "강의의 신경망",
+    "Keras net": "케라스 신경망",
+    "training series": "학습 시계열",
+    "test series": "테스트 시계열",
+    "the lecture's net: output shapes without the batch": "강의의 신경망: 출력 모양 (배치 제외)",
+    "training window MAE": "학습 창의 MAE",
+    "test window MAE": "테스트 창의 MAE",
+    "test window MSE": "테스트 창의 MSE",
+    "published protocol": "발표된 방식",
+    "sound protocol": "올바른 방식",
+    "conv1d arithmetic": "Conv1D의 계산",
+    "signal": "신호",
+    "feature": "특징",
+    "stride {}": "보폭 {}",
+    "no padding": "패딩 없음",
+    "points flagged": "경보 지점",
+    "incidents": "이상 구간",
+    "incident": "이상 구간",
+    "Incidents in the tested half": "테스트한 절반의 이상 구간",
+    "times are UTC and those of the windows' last rows": "시각은 UTC이며 창의 마지막 행 기준",
+    "start": "시작",
+    "end": "끝",
+    "peak time": "최고 시각",
+    "peak score": "최고 점수",
+    "columns": "열",
+    "Both protocols give back the weights of the best validation loss; the published notebooks "
+    "keep the last ones.": "두 방식 모두 검증 손실이 가장 낮은 가중치를 씁니다. 발표된 노트북은 "
+    "마지막 가중치를 씁니다.",
+    "That the squared error serves better than the absolute one was seen on this test series; "
+    "the thresholds know nothing of it.": "제곱 오차가 절대 오차보다 낫다는 것은 이 테스트 "
+    "시계열에서 본 것이며, 임계값은 이를 모릅니다.",
+    "No scorer file: a window holds too many numbers; use a smaller --window.": "채점기 파일이 "
+    "없습니다. 창에 든 숫자가 너무 많으니 --window를 줄이세요.",
+    # ---- what a run says of new data, and tables of one's own ----
+    "class": "클래스",
+    "probability": "확률",
+    "second class": "둘째 클래스",
+    "second probability": "둘째 확률",
+    "third class": "셋째 클래스",
+    "third probability": "셋째 확률",
+    "pictures": "사진",
+    "reconstructions": "사진과 복원",
+    "binary image": "이진 이미지",
+    "percentile": "백분위",
+    "percentile among test images": "테스트 이미지 사이의 백분위",
+    "mean percentile": "평균 백분위",
+    "percentile in its cluster": "그 군집 안의 백분위",
+    "nearest cluster": "가장 가까운 군집",
+    "distance": "거리",
+    "cluster": "군집",
+    "cluster {}": "군집 {}",
+    "plane": "주성분 평면",
+    "first principal component": "첫째 주성분",
+    "second principal component": "둘째 주성분",
+    "by the silhouette": "실루엣으로",
+    "{} rows, the nearest of {} clusters": "{}행, 군집 {}개 가운데 가장 가까운 것",
+    "the {} oddest of {} rows": "{1}행 가운데 가장 이상한 {0}행",
+    "percentiles by detector": "탐지기별 백분위",
+    "rank correlation of scores": "점수의 순위 상관",
+    "higher is worse": "높을수록 이상",
+    "{} known labels left out one at a time, the others name them": "아는 라벨 {}개를 하나씩 빼고 "
+    "나머지로 맞히기",
+    "labels spread over the graph": "그래프로 퍼뜨린 라벨",
+    "nearest known row": "가장 가까운 아는 행",
+    "the commonest label, always": "항상 가장 흔한 라벨",
+    "right": "맞은 비율",
+    "{} rows by label": "라벨별 {}행",
+    "{} rows, by the {} nearest of {} rows": "{0}행, {2}행 가운데 가장 가까운 {1}행의 투표",
+    "MSE on {} held-out rows": "따로 둔 {}행의 MSE",
+    "standardised columns": "표준화한 열",
+    "centimetres": "센티미터",
+    "standard deviations of the learnt columns": "배운 열의 표준편차",
+    "A net names one of its {} classes, whatever the picture shows.": "신경망은 사진이 무엇이든 "
+    "클래스 {}개 가운데 하나를 고릅니다.",
+    "Percentile: share of the test images that the net copies better.": "백분위: 신경망이 더 잘 "
+    "복원하는 테스트 이미지의 비율.",
+    "Percentile: share of the test images whose bound is better.": "백분위: 하한이 더 좋은 테스트 "
+    "이미지의 비율.",
+    "Where the run has learnt light figures on black, invert dark ones on white.": "검은 바탕의 "
+    "밝은 그림을 배운 실행이라면, 흰 바탕의 어두운 그림은 반전하세요.",
+    "A row far from all clusters is given the nearest one, too: its percentile tells.": "모든 "
+    "군집에서 먼 행에도 가장 가까운 군집이 붙습니다. 그런 행은 백분위로 알 수 있습니다.",
+    "A learnt row is among its own neighbours, so that a new one like it stands a little higher "
+    "with kNN and LOF.": "배운 행은 자기 자신도 이웃으로 셉니다. 그래서 kNN과 LOF에서는 비슷한 새 "
+    "행이 조금 더 높게 나옵니다.",
+    "Some row is always the oddest: a percentile ranks, it does not say that anything "
+    "is wrong.": "가장 이상한 행은 언제나 있습니다. 백분위는 순위일 뿐, 잘못이 있다는 뜻이 "
+    "아닙니다.",
+    "A row that detectors of all kinds put high is worth a look.": "여러 종류의 탐지기가 모두 "
+    "높게 보는 행은 살펴볼 만합니다.",
+    "K-means finds as many clusters as it is told to.": "K-평균은 시키는 수만큼 군집을 찾습니다.",
+    "Where the gap statistic says {}, they cut one cloud into pieces.": "간격 통계량의 답이 "
+    "{}이면 한 덩어리를 여러 조각으로 나눈 것입니다.",
+    "Every column is standardised: all of them count alike.": "모든 열을 표준화했으므로 똑같이 "
+    "셉니다.",
+    "The probability is the share of these neighbours that vote for the class.": "확률은 그 "
+    "클래스에 투표한 이웃의 비율입니다.",
+    "Percentiles are among the {} held-out rows.": "백분위는 따로 둔 {}행 사이의 값입니다.",
+    "A word's effect is what the text loses without it; unknown words have none.": "단어의 영향은 "
+    "그 단어를 뺐을 때 로짓이 줄어드는 만큼이며, 모르는 단어는 영향이 없습니다.",
+    "identifiers": "식별자",
+    "do not vary": "변하지 않음",
+    "hold nothing": "비어 있음",
+    "no numbers": "숫자 아님",
     "sees": "보는 것",
     "past only": "지난 값만",
     "whole series": "전체 시계열",
 }
+
+# Sentences in which anything may stand at "{}", which is translated on its own, and at "{=}", which
+# is kept: names of somebody's files and columns.
+SENTENCES = {
+    "holds '{}' only": "모두 '{}'",
+    "kernel {}, stride {}, no padding": "커널 {}, 보폭 {}, 패딩 없음",
+    "The exported scorer decides by: {} ({}).": "내보낸 채점기의 판정 규칙: {} ({}).",
+    "Score new rows: {}, with the columns that you know a row by": "새 행 채점: {}, COLUMN에는 "
+    "행을 알아볼 수 있는 열을 씁니다",
+    "In short: learnt from {} rows by {}.": "요약: {1}(으)로 {0}행을 배웠습니다.",
+    "On {} later rows the rule {} raises {} alerts ({} of the rows, {} a day).": "나중 {}행에서 "
+    "규칙 {}의 알림은 {}건입니다(행의 {}, 하루 {}건).",
+    "On {} later rows the rule {} raises {} alerts ({} of the rows).": "나중 {}행에서 규칙 {}의 "
+    "알림은 {}건입니다(행의 {}).",
+    "{} of them are among the {} anomalies.": "그중 {0}건은 이상 {1}개에 듭니다.",
+    "Promised false-alarm rates of {} were NOT kept: there were more.": "약속한 오경보율 {}는 "
+    "지키지 못했습니다. 오경보가 더 많았습니다.",
+    "All promised false-alarm rates were kept, {} with room.": "약속한 오경보율을 모두 지켰고, "
+    "{}는 여유가 있었습니다.",
+    "{=} changed since what was learnt: find out why, or learn from newer rows, before you trust "
+    "the scores.": "{} 열이 배울 때와 달라졌습니다. 점수를 믿기 전에 이유를 찾거나 더 새로운 "
+    "행에서 배우세요.",
+    "The threshold rows hold {} anomalies: too few to say whether another detector "
+    "is better.": "임계값용 행의 이상이 {}개뿐이라 다른 탐지기가 더 나은지 말할 수 없습니다.",
+    "Chosen on the {} threshold rows ({} anomalies): {} has an AUPRC of {} against {}, which is "
+    "{} to {} more (95 %).": "임계값용 {}행(이상 {}개)에서 고름: {}의 AUPRC는 {}(기본은 {})로, "
+    "{}~{}만큼 더 높습니다(95 %).",
+    "Run again with {}, a network that can be exported.": "{}(내보낼 수 있는 신경망)로 다시 "
+    "실행해 보세요.",
+    "Run again with {}": "{} 옵션으로 다시 실행해 보세요",
+    "Run again with {}.": "{} 옵션으로 다시 실행해 보세요.",
+    "Normal rows of the first table: {} at most in training, {} in test, each of which counts "
+    "for {}, which makes precision coarse: compare its rows with each other, not with the last "
+    "table.": "첫 표의 정상 행은 학습에 많아야 {}행, 테스트에 {}행이며, 테스트 행은 각각 {}행으로 "
+    "셉니다. 그래서 정밀도가 거칩니다. 이 표의 행끼리 비교하고 마지막 표와는 비교하지 마세요.",
+    "The encoder's features gain more than the spread over seeds in {} of {} "
+    "comparisons: {}.": "인코더 특징이 시드 편차보다 크게 나아진 것은 비교 {1}번 가운데 "
+    "{0}번입니다: {2}.",
+    "Held-out scores choose {}: {}.": "따로 둔 데이터의 점수로 고른 것은 {}입니다: {}.",
+    "Largest on the test part, which nobody may choose by: {}.": "테스트 부분에서 가장 큰 "
+    "것(이것으로 골라서는 안 됨): {}.",
+    "{} with {} frauds ({}: {})": "{}, 사기 {}건 ({}: {})",
+    "AUPRC {}": "AUPRC {}",
+    "F1 {}": "F1 {}",
+    "time: column {=}; values: {=}": "시각: {} 열; 값: {}",
+    "{} to {} UTC, step {} (median of the differences, all are the same)": "{} ~ {} UTC, 간격 {} "
+    "(차이의 중앙값, 모두 같음)",
+    "{} to {} UTC, step {} (median of the differences; {} differ from it)": "{} ~ {} UTC, 간격 {} "
+    "(차이의 중앙값; 다른 것 {}개)",
+    "{} rows went back in time: all rows were sorted by their stamps": "{}행의 시각이 앞으로 "
+    "돌아갑니다: 모든 행을 시각순으로 정렬했습니다",
+    "{} rows have an empty cell: missing, like a tick without a row": "{}행에 빈칸이 있습니다: "
+    "행이 없는 시각처럼 빠진 값으로 봅니다",
+    "{} rows less than half a step behind the one before are left out": "바로 앞 행과 간격의 "
+    "절반도 떨어지지 않은 {}행은 뺐습니다",
+    "asked: {} of the windows above the threshold; on the tested half {}; {} incidents in {} "
+    "weeks, {} a week": "요구: 창의 {0}가 임계값 위; 테스트한 절반에서는 {1}; {3}주 동안 이상 "
+    "구간 {2}개, 주당 {4}개",
+    "asked: {} alerts a week (from {} incidents in the validation windows, so give or take {}); "
+    "on the tested half {} incidents in {} weeks, {} a week": "요구: 주당 알림 {0}건 (검증 창의 "
+    "이상 구간 {1}개에서 정했으므로 오차 {2} 안팎); 테스트한 절반에서는 {4}주 동안 이상 구간 "
+    "{3}개, 주당 {5}개",
+    "{} pictures, judged by {}, mean of {} seeds": "사진 {}장, {}의 판정, 시드 {}개의 평균",
+    "{} pictures, judged by the VAE, mean of {} seeds; nats, lower is better": "사진 {}장, VAE의 "
+    "판정, 시드 {}개의 평균; nat, 낮을수록 좋음",
+    "{} pictures, reconstructed by {}, mean of {} seeds": "사진 {}장, {}의 복원, 시드 {}개의 평균",
+    "{} texts, judged by {}, mean of {} seeds": "글 {}개, {}의 판정, 시드 {}개의 평균",
+    "{} rows, copied through {} numbers, mean of {} seeds": "{}행, 숫자 {}개를 거친 복원, 시드 "
+    "{}개의 평균",
+    "{} rows: percentiles among {} rows of {=}": "{0}행: {2}의 {1}행 사이에서의 백분위",
+    "{} rows: percentiles among {} benign rows of breast cancer": "{}행: 유방암 데이터의 양성 "
+    "종양 {}행 사이에서의 백분위",
+    "{} rows in {} clusters ({}): means of the columns": "{}행, 군집 {}개 ({}): 열의 평균",
+    "left out: {} files that cannot be read ({})": "뺀 것: 읽을 수 없는 파일 {}개 ({})",
+    "Distances are in {}.": "거리의 단위: {}.",
+    "The graph ({} neighbours, alpha {}) was chosen by these same labels, which makes its share "
+    "a little too good.": "그래프(이웃 {}개, alpha {})를 바로 이 라벨로 골랐으므로 그 비율은 "
+    "실제보다 조금 좋습니다.",
+    "{} of {} pictures are brighter than {} of the test images.": "사진 {1}장 가운데 {0}장이 "
+    "테스트 이미지의 {2}보다 밝습니다.",
+    "left out of {=}, {}: {=}": "{}에서 뺀 열, {}: {}",
+    "left out of {=}: {} rows with a blank": "{}에서 뺀 행: 빈칸이 있는 {}행",
+}
+
+# Words that mean something else, or stand in no data, in the column of this heading.
+WORDS_OF_COLUMNS = {
+    "promise": {"kept": "지킴", "more": "더 많음", "fewer": "더 적음"},
+    "is a": {"number": "숫자", "category": "범주", "date": "날짜", "left out": "뺌"},
+    "model": {"words": "단어", "characters": "글자"},
+    "features": {"row": "행", "raw": "원래 열", "all": "전체"},
+}
+
+# Headings of columns that hold names and values of somebody's data, and nothing else.
+COLUMNS_OF_NAMES = frozenset(
+    ["column", "columns", "label", "why", "which has", "nearest learnt row"]
+)
 
 # Ends of names that labs and figures put together: "autoencoder train", "net, reference".
 ENDINGS = {
@@ -706,8 +1101,11 @@ NOT_BEFORE_ENDINGS = ("the", "in", "of", "and", "a", "to", "on")
 # Words that are likely names of columns in somebody's data: cells of a table keep them.
 # fmt: off
 NAMES_IN_DATA = frozenset([
-    "error", "event", "hours", "input", "label", "labels", "layer", "model", "number",
-    "outcome", "output", "row", "rows", "rule", "run", "score", "scores", "seed", "series",
-    "shape", "source", "step", "train", "value", "weight", "window", "words",
+    "all", "amount", "characters", "class", "cluster", "columns", "cost", "default", "distance",
+    "end", "error", "event", "feature", "hour", "hours", "incident", "input", "known", "label",
+    "labels", "later", "layer", "median", "model", "negative", "number", "outcome", "output",
+    "percentile", "pictures", "plane", "positive", "probability", "right", "row", "rows", "rule",
+    "run", "score", "scores", "seed", "series", "shape", "signal", "source", "start", "step",
+    "train", "value", "weight", "window", "words",
 ])
 # fmt: on

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from functools import cache
 from typing import Literal
 
 Language = Literal["en", "ko"]
@@ -71,7 +72,8 @@ def translate(text: str) -> str:
     """A text in the language spoken now; as it is, where it has no translation.
 
     Numbers do not matter: "3 of 9" is looked up as "{} of {}". "A (B)", "A, B" and "A: B" are
-    translated by their parts where they are not known as a whole.
+    translated by their parts where they are not known as a whole. Of several sentences all or none
+    are translated, and a sentence may have parts that anything can stand for (`SENTENCES`).
 
     >>> with speaking("ko"):
     ...     translate("recall at precision 0.5"), translate("loss (train)"), translate("made up")
@@ -82,15 +84,27 @@ def translate(text: str) -> str:
     return (_further.get() or {}).get(text) or _korean(text)
 
 
-def translate_cell(text: str) -> str:
+def translate_cell(text: str, column: str = "") -> str:
     """A cell of a table in the language spoken; what may be a name in somebody's data is kept.
+
+    Args:
+        text: the cell.
+        column: the heading of its column, in English: some hold nothing but such names, and in some
+            a word has a meaning of its own.
 
     >>> with speaking("ko"):
     ...     translate_cell("score"), translate_cell("random score")
+    ...     translate_cell("kept", "promise"), translate_cell("random score", "column")
     ('score', '무작위 점수')
+    ('지킴', 'random score')
     """
-    from jaxdl.korean import NAMES_IN_DATA
+    from jaxdl.korean import COLUMNS_OF_NAMES, NAMES_IN_DATA, WORDS_OF_COLUMNS
 
+    if spoken() == "en" or column in COLUMNS_OF_NAMES:
+        return text
+    of_column = WORDS_OF_COLUMNS.get(column, {})
+    if text in of_column:
+        return of_column[text]
     return text if text in NAMES_IN_DATA else translate(text)
 
 
@@ -99,10 +113,22 @@ def _korean(text: str) -> str:
 
     if text in KOREAN:
         return KOREAN[text]
+    if text.replace("\n", " ") in KOREAN:  # a caption that was broken into lines
+        return KOREAN[text.replace("\n", " ")]
     numbers = _NUMBER.findall(text)
     template = KOREAN.get(_NUMBER.sub("{}", text)) if numbers else None
     if template is not None:
         return template.format(*numbers)
+    sentences = _BETWEEN_SENTENCES.split(text)
+    if len(sentences) > 1:
+        told = [_korean(sentence) for sentence in sentences]
+        unknown = any(one == other for one, other in zip(sentences, told, strict=True))
+        return text if unknown else " ".join(told)
+    for pattern, is_kept, korean in _sentences():
+        found = pattern.fullmatch(text)
+        if found:
+            pairs = zip(found.groups(), is_kept, strict=True)
+            return korean.format(*(part if kept else _korean(part) for part, kept in pairs))
     for separator in _SEPARATORS:
         parts = separator.split(text)
         if len(parts) > 1:
@@ -116,7 +142,22 @@ def _korean(text: str) -> str:
     return text
 
 
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?%?(?!\w)")
+@cache
+def _sentences() -> list[tuple[re.Pattern, list[bool], str]]:
+    """Sentences with parts that may be anything: pattern, which parts are kept, translation."""
+    from jaxdl.korean import SENTENCES
+
+    found = []
+    for english, korean in SENTENCES.items():
+        said, slots = _SLOT.split(english), _SLOT.findall(english)
+        pattern = re.compile("(.+?)".join(map(re.escape, said)), re.DOTALL)
+        found.append((pattern, [slot == "{=}" for slot in slots], korean))
+    return found
+
+
+_SLOT = re.compile(r"\{=?\}")
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:e[-+]?\d+)?%?(?!\w)")
+_BETWEEN_SENTENCES = re.compile(r"(?<=[.!?]) (?=[A-Z0-9])")
 # the outermost first: lines, sentences, brackets, then what stands before a colon or a comma
 _SEPARATORS = tuple(map(re.compile, (r"(\n)", r"( \(|\))", r"(: )", r"(; )", r"(, )", r"( = )")))
 

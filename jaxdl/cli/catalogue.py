@@ -246,7 +246,8 @@ def described(lab: str, docstring: str) -> str:
     if spoken() == "en" or lesson is None:
         return docstring
     takes = translate(runtime(docstring))
-    return f"{lesson.korean_title}\n\n{lesson.korean}.\n걸리는 시간: {takes}\n\n{docstring}"
+    above = f"{lesson.korean_title}\n\n{lesson.korean}.\n걸리는 시간: {takes}"
+    return f"{above}\n\n한국어 설명: docs/labs.ko.md. 아래는 영어 원문입니다.\n\n{docstring}"
 
 
 def korean_titles(files: Sequence[Path]) -> dict[str, str]:

@@ -50,18 +50,19 @@ def in_korean(options: type) -> Any:
     for field in dataclasses.fields(options):
         kind: Any = field.type
         if field.name in HELP:
-            kind = Annotated[kind, arg(help=_filled(HELP[field.name]))]
+            kind = Annotated[kind, arg(help=filled(HELP[field.name]))]
         fields.append((field.name, kind, dataclasses.field(default=field.default)))
     return dataclasses.make_dataclass(
         options.__name__,
         fields,
         bases=(options,),
-        namespace={"__doc__": _filled(ABOUT)},
+        namespace={"__doc__": filled(ABOUT)},
         frozen=True,
     )
 
 
-def _filled(text: str) -> str:
+def filled(text: str) -> str:
+    """A text of which tyro takes as many letters as it has columns of the terminal."""
     return "".join(letter + FILLER * (width_of(letter) - 1) for letter in text)
 
 

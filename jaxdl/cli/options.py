@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from jaxdl.cli.catalogue import described
 from jaxdl.cli.korean_help import in_korean, unfilled
+from jaxdl.cli.korean_options import lab_in_korean
 from jaxdl.errors import UserError, nearest
 from jaxdl.language import spoken
 
@@ -65,7 +66,7 @@ def parse(module: Any, lab: str, argv: Sequence[str]) -> tuple[RunOptions, Any]:
     if preset not in presets:
         raise UserError(f"--preset {preset}: this lab has {', '.join(presets)}")
     run_options = readable(in_korean(RunOptions) if spoken() == "ko" else RunOptions)
-    lab_options = readable(module.Config)
+    lab_options = readable(lab_in_korean(module.Config) if spoken() == "ko" else module.Config)
     omit = tyro.conf.OmitArgPrefixes
     args = dataclasses.make_dataclass(
         "Args",

@@ -58,7 +58,11 @@ class Table:
         """
         cells = zip(*self.cells(), strict=True)
         columns = [
-            Column(translate(name), [self._told(cell) for cell in column], self._is_numeric(name))
+            Column(
+                translate(name),
+                [self._told(cell, name) for cell in column],
+                self._is_numeric(name),
+            )
             for name, column in zip(self.columns, cells, strict=True)
         ]
         return table_text(translate(self.title), columns, width, whole_title)
@@ -79,15 +83,18 @@ class Table:
             f'<th class="{side}">{html.escape(translate(c))}</th>'
             for side, c in zip(sides, self.columns, strict=True)
         )
-        told = [[self._told(cell) for cell in line] for line in self.cells()]
+        told = [
+            [self._told(cell, name) for cell, name in zip(line, self.columns, strict=True)]
+            for line in self.cells()
+        ]
         body = "".join(f"<tr>{_html_cells(line, sides)}</tr>" for line in told)
         return (
             f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>"
         )
 
-    def _told(self, cell: str) -> str:
-        return cell if self.verbatim else translate_cell(cell)
+    def _told(self, cell: str, column: str) -> str:
+        return cell if self.verbatim else translate_cell(cell, column)
 
     def _is_numeric(self, column: str) -> bool:
         return not isinstance(self.rows[0].get(column), str)

@@ -23,10 +23,13 @@ def test_numbers_are_kept_and_all_else_is_named(table):
     assert found.x.shape == (40, 2)
     assert found.x[2].tolist() == [2.5, 4.0]
     assert found.row.tolist() == list(range(2, 42))
-    columns, rows = found.remarks
-    for told in ("id (an identifier)", "who (no numbers)", "same (does not vary)", "empty (holds"):
-        assert told in columns
-    assert rows == "left out of table.csv: 1 rows with a blank"
+    assert found.remarks == (
+        "left out of table.csv, identifiers: id",
+        "left out of table.csv, no numbers: who",
+        "left out of table.csv, do not vary: same",
+        "left out of table.csv, hold nothing: empty",
+        "left out of table.csv: 1 rows with a blank",
+    )
     assert found.provenance.kind == "user file"
     scaled = number_table.scale_of(found.x)(found.x)
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-12)
