@@ -331,6 +331,7 @@ KOREAN = {
     "rules": "규칙",
     "promise": "약속",
     "promises": "약속",
+    "promise kept": "약속대로",
     "promised": "약속한 값",
     "promised rate": "약속한 비율",
     "realised": "실제 값",
@@ -995,7 +996,7 @@ SENTENCES = {
     "The exported scorer decides by: {} ({}).": "내보낸 채점기의 판정 규칙: {} ({}).",
     "Score new rows: {}, with the columns that you know a row by": "새 행 채점: {}, COLUMN에는 "
     "행을 알아볼 수 있는 열을 씁니다",
-    "In short: learnt from {} rows by {}.": "요약: {1}(으)로 {0}행을 배웠습니다.",
+    "In short: learnt from {} rows by {}.": "요약: {}행을 배웠습니다. 탐지기: {}.",
     "On {} later rows the rule {} raises {} alerts ({} of the rows, {} a day).": "나중 {}행에서 "
     "규칙 {}의 알림은 {}건입니다(행의 {}, 하루 {}건).",
     "On {} later rows the rule {} raises {} alerts ({} of the rows).": "나중 {}행에서 규칙 {}의 "
@@ -1048,6 +1049,8 @@ SENTENCES = {
     "on the tested half {} incidents in {} weeks, {} a week": "요구: 주당 알림 {0}건 (검증 창의 "
     "이상 구간 {1}개에서 정했으므로 오차 {2} 안팎); 테스트한 절반에서는 {4}주 동안 이상 구간 "
     "{3}개, 주당 {5}개",
+    "... {} more": "... {}개 더",
+    "written to {=}: {=}": "{} 폴더에 남긴 것: {}",
     "{} pictures, judged by {}, mean of {} seeds": "사진 {}장, {}의 판정, 시드 {}개의 평균",
     "{} pictures, judged by the VAE, mean of {} seeds; nats, lower is better": "사진 {}장, VAE의 "
     "판정, 시드 {}개의 평균; nat, 낮을수록 좋음",

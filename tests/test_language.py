@@ -120,7 +120,7 @@ def test_as_many_parts_as_in_the_english_sentence_each_once():
         ),
         (
             "In short: learnt from 12 rows by autoencoder. 3 of them are among the 10 anomalies.",
-            "요약: 오토인코더(으)로 12행을 배웠습니다. 그중 3건은 이상 10개에 듭니다.",
+            "요약: 12행을 배웠습니다. 탐지기: 오토인코더. 그중 3건은 이상 10개에 듭니다.",
         ),
         # a name of a file or a column is kept, even if it is a word that we know
         ("time: column step; values: error, loss", "시각: step 열; 값: error, loss"),

@@ -169,7 +169,7 @@ def promised_and_realised(
 ) -> Figure:
     """Realised false-alarm rates against the promised ones; on the line a promise is kept."""
     figure, axes = subplots(width=4.5, height=4)
-    axes.plot(promised, promised, ":", color="black", label="kept")
+    axes.plot(promised, promised, ":", color="black", label="promise kept")
     least = promised.min() / 10  # what never happened has no place on a log axis
     for member in realised.T:
         axes.plot(promised, np.maximum(member, least), "o-", ms=4, color=COLOURS[0], alpha=0.7)

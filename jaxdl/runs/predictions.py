@@ -55,11 +55,11 @@ def publish(run: Run, results: Results, folder: Path) -> None:
         shown = Table(table.title, table.rows[:MOST_PRINTED], table.digits, table.verbatim)
         run.say("\n" + shown.text(width))
         if len(table.rows) > MOST_PRINTED:
-            run.say(f"... {len(table.rows) - MOST_PRINTED:,} more")
+            run.say(translate(f"... {len(table.rows) - MOST_PRINTED:,} more"))
     for note in results.notes:
         run.say(f"\n{translate(note)}")
     names = ", ".join([TABLE, PAGE, *(f"{FIGURES}/{name}.png" for name in pictures)])
-    run.say(f"\nwritten to {folder}: {names}")
+    run.say("\n" + translate(f"written to {folder}: {names}"))
 
 
 def csv_of(table: Table) -> bytes:
