@@ -36,21 +36,21 @@ def jaxdl_peer(x, batch_size, seeds):
     return second_epoch(task, {"x": x}, range(seeds), batch_size)
 
 
-def torch_peer(x, batch_size, threads):
+def torch_peer(x, batch_size, threads=1, device="cpu"):
     import torch
 
     layers, width = [], COLUMNS
     for out in WIDTHS:
         layers += [torch.nn.Linear(width, out), torch.nn.ReLU()]
         width = out
-    model = torch.nn.Sequential(*layers, torch.nn.Linear(width, COLUMNS))
-    data = torch.from_numpy(x)
+    model = torch.nn.Sequential(*layers, torch.nn.Linear(width, COLUMNS)).to(device)
+    data = torch.from_numpy(x).to(device)
 
     def loss(index):
         batch = data[index]
         return torch.nn.functional.mse_loss(model(batch), batch)
 
-    epoch = torch_epochs(model, loss, len(data), batch_size)
+    epoch = torch_epochs(model, loss, len(data), batch_size, device)
 
     def run():
         torch.set_num_threads(threads)

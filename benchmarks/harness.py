@@ -91,24 +91,29 @@ def second_epoch(task: Any, data: Mapping[str, Any], seeds: Any, batch_size: int
     return run
 
 
-def torch_epochs(model: Any, loss: Callable[[Any], Any], rows: int, batch_size: int) -> Peer:
+def torch_epochs(
+    model: Any, loss: Callable[[Any], Any], rows: int, batch_size: int, device: str = "cpu"
+) -> Peer:
     """A peer that trains a PyTorch model for an epoch with fused Adam, rows in a new order.
 
     Args:
-        model: a `torch.nn.Module`.
+        model: a `torch.nn.Module`, on the device.
         loss: of the rows with these numbers (a tensor), as a scalar tensor.
         rows: how many there are.
         batch_size: of one step.
+        device: of PyTorch, where model and rows are.
     """
     import torch
 
     optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
 
     def epoch():
-        for index in torch.randperm(rows).split(batch_size):
+        for index in torch.randperm(rows, device=device).split(batch_size):
             optimizer.zero_grad(set_to_none=True)
             loss(index).backward()
             optimizer.step()
+        if device != "cpu":
+            torch.cuda.synchronize()
 
     return timed(epoch)
 

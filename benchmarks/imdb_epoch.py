@@ -63,7 +63,7 @@ def keras_peer(matrix, label, units, batch_size):
     return timed(lambda: model.fit(matrix, label, batch_size=batch_size, epochs=1, verbose=0))
 
 
-def torch_peer(data, matrix, units, batch_size):
+def torch_peer(data, matrix, units, batch_size, device="cpu"):
     """`matrix` None: EmbeddingBag on the lists of words."""
     import torch
 
@@ -85,17 +85,17 @@ def torch_peer(data, matrix, units, batch_size):
         torch.nn.Linear(units, units),
         torch.nn.ReLU(),
         torch.nn.Linear(units, 1),
-    )
+    ).to(device)
     decay = [p for p in model.parameters() if p.ndim == 2][:-1]
-    x = torch.from_numpy(data["x"].astype(np.int32) if matrix is None else matrix)
-    y = torch.from_numpy(data["y"])
+    x = torch.from_numpy(data["x"].astype(np.int32) if matrix is None else matrix).to(device)
+    y = torch.from_numpy(data["y"]).to(device)
 
     def loss(index):
         logits = model(x[index])[:, 0]
         entropy = torch.nn.functional.binary_cross_entropy_with_logits(logits, y[index])
         return entropy + L2 * sum(p.square().sum() for p in decay)
 
-    return torch_epochs(model, loss, len(y), batch_size)
+    return torch_epochs(model, loss, len(y), batch_size, device)
 
 
 def main() -> None:

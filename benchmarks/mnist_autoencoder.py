@@ -42,21 +42,21 @@ def keras_peer(images, batch_size):
     return timed(lambda: model.fit(x, x, batch_size=batch_size, epochs=1, verbose=0))
 
 
-def torch_peer(images, batch_size):
+def torch_peer(images, batch_size, device="cpu"):
     import torch
 
-    x = torch.from_numpy(images.astype(np.float32) / 255)
+    x = torch.from_numpy(images.astype(np.float32) / 255).to(device)
     widths = [PIXELS, *WIDTHS, *WIDTHS[-2::-1]]
     layers = []
     for before, after in pairwise(widths):
         layers += [torch.nn.Linear(before, after), torch.nn.ReLU()]
-    model = torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], PIXELS))
+    model = torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], PIXELS)).to(device)
 
     def loss(index):
         batch = x[index]
         return torch.nn.functional.binary_cross_entropy_with_logits(model(batch), batch)
 
-    return torch_epochs(model, loss, len(x), batch_size)
+    return torch_epochs(model, loss, len(x), batch_size, device)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Gradient transforms that optax lacks: penalties on kernels, a proximal L1 step, Keras's Adam.
+"""Gradient transforms that optax lacks: penalties, a proximal L1 step, Keras's Adam, lookahead.
 
 Chain them in front of an optimiser, so that nothing hides inside a model:
 
@@ -198,3 +198,70 @@ def cosine(peak: float, epochs: int, rows: int, batch_size: int) -> optax.Schedu
     """
     steps = max(epochs * -(-rows // batch_size), 1)
     return optax.warmup_cosine_decay_schedule(0.0, peak, max(steps // 20, 1), max(steps, 2))
+
+
+def triangle(peak: float, steps: int, at: float, first: float, last: float) -> optax.Schedule:
+    """A rate that rises on a straight line to its peak, and falls on another one to the end.
+
+    Args:
+        peak: the highest rate.
+        steps: of the whole training.
+        at: where the peak is, as a share of the steps.
+        first, last: the rates at the first step and behind the last, as shares of the peak.
+
+    >>> rate = triangle(10.0, steps=100, at=0.2, first=0.5, last=0.0)
+    >>> [float(rate(step)) for step in (0, 10, 20, 60, 100)]
+    [5.0, 7.5, 10.0, 5.0, 0.0]
+    """
+    places = jnp.array([0.0, at * steps, steps])
+    values = peak * jnp.array([first, 1.0, last])
+
+    def rate(count):
+        return jnp.interp(jnp.asarray(count, jnp.float32), places, values)
+
+    return rate
+
+
+class LookaheadState(NamedTuple):
+    """`slow`: the averaged weights; `count`: steps done."""
+
+    slow: Any
+    count: Array
+
+
+def lookahead(
+    keep: float | Float[Array, ""] | optax.Schedule, every: int
+) -> optax.GradientTransformation:
+    """Every few steps the weights are pulled to an average of themselves, and go on from there.
+
+    Zhang et al., "Lookahead optimizer: k steps forward, 1 step back" (2019). Must be the last
+    transform of a chain. `optax.lookahead` does the same with a pair of weights in the place of the
+    parameters; here the slow ones are the transform's own state, so that models see nothing of it,
+    and `keep` may change over the training.
+
+    Args:
+        keep: how much of the slow weights stays when they meet the fast ones: 0 switches the
+            averaging off, 1 would stand still. A schedule is asked with the number of steps done.
+        every: steps from one meeting to the next.
+    """
+
+    def init(params):
+        return LookaheadState(params, jnp.zeros((), jnp.int32))
+
+    def update(updates, state, params=None):
+        if params is None:
+            raise ValueError("lookahead needs the parameters: call update(u, state, params)")
+        count = optax.safe_increment(state.count)
+        share = keep(count) if callable(keep) else keep
+        meet = count % every == 0
+
+        def met(slow, w, u):
+            return jnp.where(meet, share * slow + (1 - share) * (w + u), slow)
+
+        slow = jax.tree.map(met, state.slow, params, updates)
+        updates = jax.tree.map(
+            lambda slow, w, u: jnp.where(meet, slow - w, u), slow, params, updates
+        )
+        return updates, LookaheadState(slow, count)
+
+    return optax.GradientTransformation(init, update)

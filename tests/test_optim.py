@@ -186,3 +186,43 @@ def test_strengths_and_learning_rates_may_differ_along_a_vmapped_population():
     for i, member in enumerate(hyper.tolist()):
         apart = one_step(*member)
         assert_trees_close(jax.tree.map(lambda x, i=i: x[i], together), apart, rtol=1e-5, atol=1e-6)
+
+
+def test_lookahead_pulls_the_weights_to_their_average():
+    transform = optax.chain(optax.sgd(1.0), optim.lookahead(0.25, every=2))
+    weight, state = jnp.array(0.0), None
+    state = transform.init(weight)
+    seen = []
+    for gradient in (-1.0, -3.0, -1.0, -1.0):
+        update, state = transform.update(jnp.array(gradient), state, weight)
+        weight = optax.apply_updates(weight, update)
+        seen.append(float(weight))
+    # 1; then 4 meets 0: 3; 4; then 5 meets 3: 4.5
+    assert seen == [1.0, 3.0, 4.0, 4.5]
+
+
+def test_lookahead_that_keeps_nothing_changes_nothing():
+    params, grads = make_params(), make_grads()
+    plain, ahead = optax.sgd(0.1), optax.chain(optax.sgd(0.1), optim.lookahead(0.0, every=1))
+    updates = [t.update(grads, t.init(params), params)[0] for t in (plain, ahead)]
+    assert_trees_close(*updates, atol=1e-6)
+
+
+def test_lookahead_asks_its_schedule_with_the_steps_done():
+    asked = []
+
+    def keep(count):
+        asked.append(int(count))
+        return 0.0
+
+    transform = optim.lookahead(keep, every=2)
+    state = transform.init(jnp.zeros(()))
+    for _ in range(3):
+        _, state = transform.update(jnp.ones(()), state, jnp.zeros(()))
+    assert asked == [1, 2, 3]
+
+
+def test_lookahead_needs_the_parameters():
+    transform = optim.lookahead(0.5, every=2)
+    with pytest.raises(ValueError, match="needs the parameters"):
+        transform.update(jnp.ones(()), transform.init(jnp.zeros(())))

@@ -249,6 +249,8 @@ def run_lab(
         "source": options.source,
         "options": plain(config),
     }
+    if options.precision != RunOptions.precision:
+        stored["precision"] = options.precision
     if options.record is not None:
         _check_document(options.record)
     if options.eval is not None:

@@ -39,6 +39,8 @@ class RunOptions:
     """Forget what the run folder holds and start again."""
     device: str | None = None
     """cpu, gpu, tpu, or cpu:8 for eight simulated devices. Default: the best there is."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What nets compute in; bfloat16 is for accelerators, weights and losses stay float32."""
     multihost: bool = False
     """Join a cluster (Slurm, GKE, Cloud TPU, or JAX_COORDINATOR_ADDRESS and its kin)."""
     compile_cache: Literal["on", "off"] = "on"

@@ -11,7 +11,7 @@ from jaxdl.errors import UserError
 from jaxdl.runs.folder import read_config
 
 # Options of the command line that an evaluation takes from the run, or that would write.
-_FIXED = ("seed", "seeds", "source", "workdir", "fresh", "tensorboard", "record")
+_FIXED = ("seed", "seeds", "source", "precision", "workdir", "fresh", "tensorboard", "record")
 
 
 def plain(config: Any) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Networks for texts: an MLP on bags of words, a convolutional and a recurrent network.
 
-A dense layer on a multi-hot vector adds up the kernel's rows of the words that occur. `bag_sum`
-does just that, one column of the list of words after the other, with the same value and gradient
-and no dense matrix of the data (benchmarks/imdb_epoch.py: how much faster).
+A dense layer on a multi-hot vector adds up the kernel's rows of the words that occur. On a CPU
+`bag_sum` does just that, one column of the list of words after the other, with the same value and
+gradient and no dense matrix of the data (benchmarks/imdb_epoch.py: how much faster).
 """
 
 from collections.abc import Callable, Sequence
@@ -30,12 +30,12 @@ USUAL_WORDS = 100  # distinct words; near the median of the film reviews
 # ---- the sum of a kernel's rows ------------------------------------------------------------------
 
 
-@jax.custom_vjp
 def bag_sum(kernel: Float[Array, "vocabulary units"], words: Words) -> Float[Array, "batch units"]:
     """`multi_hot(words) @ kernel`: the sum of the kernel's rows named by each text.
 
-    Members of a vmapped population are computed one after the other, so that each may stop at its
-    own longest text.
+    A CPU adds the rows up. An accelerator makes the multi-hot matrix of the batch and multiplies:
+    its matrix units are idle otherwise, and rows added one column of words after the other keep it
+    waiting (benchmarks/accelerator.py).
 
     >>> kernel = jnp.array([[1.0], [10.0], [100.0]])
     >>> bag_sum(kernel, jnp.array([[0, 2], [1, 3]]))  # 3 stands for nothing
@@ -45,6 +45,26 @@ def bag_sum(kernel: Float[Array, "vocabulary units"], words: Words) -> Float[Arr
     Args:
         kernel: of the layer.
         words: distinct row numbers; those from `vocabulary` on stand for nothing.
+    """
+    return (_sum_by_columns if jax.default_backend() == "cpu" else _product)(kernel, words)
+
+
+def _product(kernel, words):
+    """The matrix product itself, in full precision."""
+    vocabulary = len(kernel)
+    text = jnp.arange(len(words))[:, None]
+    # one more column takes the numbers that stand for nothing
+    matrix = jnp.zeros((len(words), vocabulary + 1), kernel.dtype)
+    matrix = matrix.at[text, jnp.minimum(words.astype(jnp.int32), vocabulary)].set(1)
+    return jnp.matmul(matrix[:, :vocabulary], kernel, precision="highest")
+
+
+@jax.custom_vjp
+def _sum_by_columns(kernel, words):
+    """The sum, one column of the lists of words after the other.
+
+    Members of a vmapped population are computed one after the other, so that each may stop at its
+    own longest text.
     """
     return _sum_rows(kernel, words)
 
@@ -58,7 +78,7 @@ def _bag_sum_backward(saved, gradient):
     return _scatter_rows(kernel, words, gradient), None
 
 
-bag_sum.defvjp(_bag_sum_forward, _bag_sum_backward)
+_sum_by_columns.defvjp(_bag_sum_forward, _bag_sum_backward)
 
 
 @sequential_vmap

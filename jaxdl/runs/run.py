@@ -1,5 +1,6 @@
 """A run: what a lab is handed beside its Config - seeds, data records, and the door to training."""
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,7 +50,8 @@ class Run:
         folder: the run folder, open unless the run is evaluated.
         lab: name of the experiment file without suffix.
         title: first line of its docstring.
-        config: what config.json holds: {"lab", "preset", "seed", "seeds", "source", "options"}.
+        config: what config.json holds: {"lab", "preset", "seed", "seeds", "source", "options"},
+            and "precision" where it is not float32.
         command: repeats the run.
         source: handed to `datasets.*.load` as it is.
         tensorboard: the curves are also written as TensorBoard events.
@@ -148,6 +150,8 @@ class Run:
         if epochs is None or batch_size < 1 or epochs < 0:
             raise UserError(f"{name}: {epochs} epochs of batches of {batch_size} cannot be trained")
         seeds = self.seeds if seeds is None else np.asarray(seeds)
+        if "precision" in self.config:
+            task = dataclasses.replace(task, precision=self.config["precision"])
         # epochs, batch size and the like are part of the fit's identity; where data lie is not
         shape = {"fit": name, "epochs": epochs, "batch_size": batch_size, "patience": patience}
         configuration = digest({**self.config, **shape, "fit_seeds": seeds.tolist()})

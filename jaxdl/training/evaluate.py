@@ -13,7 +13,7 @@ from jaxdl.training import parallel
 from jaxdl.training.data import check_data, row_bytes
 from jaxdl.training.state import hyper_arrays
 from jaxdl.training.step import evaluate_batch, groups_of, may_be_padded, over_members
-from jaxdl.training.task import ROW_MASK, Task, Variables
+from jaxdl.training.task import ROW_MASK, Task, Variables, forward
 
 BATCH_BYTES = 4 << 20
 
@@ -98,7 +98,7 @@ def predict(
         batch = parallel.split_batch(batch)
 
         def member(variables, hyper):
-            outputs, _ = task.apply(variables, batch, jax.random.key(0), False, hyper)
+            outputs, _ = forward(task, variables, batch, jax.random.key(0), False, hyper)
             return function(outputs, batch)
 
         return over_members(member)(variables, hyper)

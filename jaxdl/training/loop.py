@@ -31,6 +31,9 @@ SAVE_EVERY_SECONDS = 10.0
 SAVE_SHARE = 20  # a slow disk may take one part in so many of the time
 SCAN_BYTES = 64 << 20  # rows gathered at once for one program of many steps
 SCAN_STEPS = 2048
+# an accelerator waits for the host between two programs, so an epoch should be one of them
+ACCELERATOR_SCAN_BYTES = 2 << 30
+ACCELERATOR_SCAN_STEPS = 16_384
 PIECE_SECONDS = 0.3  # how long single steps run before the host looks up
 
 
@@ -116,6 +119,17 @@ class _Group(NamedTuple):
     def active(self) -> Array | None:
         """Which members still train; None where all do to the end."""
         return None if self.selection is None else self.selection.active
+
+
+def _scan_limits(step_bytes: int) -> tuple[int, int]:
+    """How many steps one program may hold: by the memory of their rows, and by patience.
+
+    Args:
+        step_bytes: of the rows of one step.
+    """
+    if jax.default_backend() == "cpu":
+        return SCAN_BYTES // step_bytes, SCAN_STEPS
+    return ACCELERATOR_SCAN_BYTES // step_bytes, ACCELERATOR_SCAN_STEPS
 
 
 class _Loop:
@@ -270,8 +284,8 @@ class _Loop:
         rows_a_step = self.batch_size * width
         member = jax.tree.map(lambda x: x[:1], group.train.params)
         self.scan = programs.prefers_scan(self.task, member, rows_a_step)
-        fitting = SCAN_BYTES // (row_bytes(self.train) * rows_a_step)
-        self.scan_length = max(1, min(self.steps, SCAN_STEPS, fitting))
+        fitting, most = _scan_limits(row_bytes(self.train) * rows_a_step)
+        self.scan_length = max(1, min(self.steps, most, fitting))
         length = self.scan_length if self.scan else self.steps
         program = programs.scan_steps if self.scan else programs.one_step
         jitted = jax.jit(

@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxdl.training import parallel
 from jaxdl.training.state import TrainState
-from jaxdl.training.task import ROW_MASK, Batch, Hyper, Task
+from jaxdl.training.task import ROW_MASK, Batch, Hyper, Task, forward
 
 # Below this many floating-point operations in a step, a CPU spends more time on dispatch than on
 # arithmetic and one program of many steps wins; above it the two are even or, since operations
@@ -71,7 +71,7 @@ def train_step(
 
     def mean_loss(params):
         variables = {"params": params, **state.model_state}
-        outputs, changed = task.apply(variables, batch, key, True, hyper)
+        outputs, changed = forward(task, variables, batch, key, True, hyper)
         loss = task.loss(outputs, batch, hyper)
         return (loss * rows).sum() / weight, (outputs, loss, changed)
 
@@ -175,7 +175,7 @@ def evaluate_batch(
     batch = parallel.split_batch(dict(batch))
 
     def member(variables, hyper):
-        outputs, _ = task.apply(variables, batch, jax.random.key(0), False, hyper)
+        outputs, _ = forward(task, variables, batch, jax.random.key(0), False, hyper)
         sums = {"loss": (task.loss(outputs, batch, hyper) * rows).sum(), "weight": rows.sum()}
         for name, metric in task.metrics.items():
             sums[name] = (metric(outputs, batch) * rows).sum()

@@ -3,9 +3,10 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
@@ -15,6 +16,7 @@ ROW_MASK = "row_mask"
 Batch = Mapping[str, Array]
 Hyper = Mapping[str, Array]
 Variables = Mapping[str, Any]
+Precision = Literal["float32", "bfloat16"]
 PerExample = Callable[[Any, Batch], Float[Array, " batch"]]
 Loss = Callable[[Any, Batch, Hyper], Float[Array, " batch"]]
 
@@ -38,6 +40,8 @@ class Task:
         convolves: the model has convolutions. The members of a population are then trained one
             after the other, and on a CPU step by step: a vmapped convolution is a grouped one,
             which is several times slower, and so is a convolution inside a loop.
+        precision: what `apply` computes in, see `forward`. Weights, gradients, the optimiser's
+            numbers, batch statistics and losses are float32 either way.
     """
 
     init: Callable[[PRNGKeyArray, Batch], Variables]
@@ -47,6 +51,38 @@ class Task:
     metrics: Mapping[str, PerExample] = field(default_factory=dict)
     hyper: Mapping[str, Any] = field(default_factory=dict)
     convolves: bool = False
+    precision: Precision = "float32"
+
+
+def forward(
+    task: Task, variables: Variables, batch: Batch, key: PRNGKeyArray, train: bool, hyper: Hyper
+) -> tuple[Any, Variables]:
+    """`task.apply` in the task's precision; all that the engine calls, in training and after.
+
+    With "bfloat16" the parameters and the numbers of the batch are rounded to 16 bits on the way
+    in, and outputs and changed collections are float32 again on the way out: losses are computed,
+    and batch statistics kept, in full (Micikevicius et al., "Mixed precision training", 2017;
+    bfloat16 has the range of float32, so that no loss has to be scaled). The gradient passes the
+    rounding as if it were not there and is that of the float32 parameters. It pays where a device
+    has matrix units for 16 bits; a CPU is slower with it.
+    """
+    if task.precision == "float32":
+        return task.apply(variables, batch, key, train, hyper)
+    params = floats_as(variables["params"], jnp.bfloat16)
+    rounded = floats_as(dict(batch), jnp.bfloat16)
+    outputs, changed = task.apply({**variables, "params": params}, rounded, key, train, hyper)
+    return floats_as(outputs, jnp.float32), floats_as(changed, jnp.float32)
+
+
+def floats_as(tree: Any, dtype: Any) -> Any:
+    """The tree with its real numbers of another type; whole numbers, masks and keys as they are."""
+
+    def converted(leaf: Any) -> Any:
+        if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating):
+            return jnp.asarray(leaf).astype(dtype)
+        return leaf
+
+    return jax.tree.map(converted, tree)
 
 
 def row_mask(batch: Batch) -> Bool[Array, " batch"] | None:
@@ -68,7 +104,8 @@ def module_functions(module: Any, inputs: Callable[[Batch], Any] = lambda batch:
         inputs: picks the module's inputs out of the batch; `batch["x"]` by default.
 
     Returns:
-        (init, apply). `apply` gives the module's dropout its own stream of `key`.
+        (init, apply). `apply` gives the module's dropout its own stream of `key`, and the module
+        inputs of its parameters' type: what is prepared from bytes is float32, see `forward`.
     """
 
     takes_mask = "mask" in inspect.signature(type(module).__call__).parameters
@@ -79,11 +116,12 @@ def module_functions(module: Any, inputs: Callable[[Batch], Any] = lambda batch:
     def apply(variables, batch, key, train, hyper):
         del hyper
         mask = {"mask": row_mask(batch)} if takes_mask else {}
+        x = floats_as(inputs(batch), jax.tree.leaves(variables["params"])[0].dtype)
         if not train:
-            return module.apply(variables, inputs(batch), train=False, **mask), {}
+            return module.apply(variables, x, train=False, **mask), {}
         mutable = [name for name in variables if name != "params"]
         outputs, changed = module.apply(
-            variables, inputs(batch), train=True, rngs={"dropout": key}, mutable=mutable, **mask
+            variables, x, train=True, rngs={"dropout": key}, mutable=mutable, **mask
         )
         return outputs, dict(changed)
 
