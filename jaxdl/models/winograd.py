@@ -144,10 +144,10 @@ def windows(x: Images) -> Elements:
     """B^T window B, for the window of each tile: rows along the whole width, then columns."""
     down, across = tiles_of(x.shape[1]), tiles_of(x.shape[2])
     x = jnp.pad(x, ((0, 0), margins(x.shape[1]), margins(x.shape[2]), (0, 0)))
-    rows = [x[:, i : i + TILE * (down - 1) + 1 : TILE] for i in range(WINDOW)]
-    x = jnp.stack(sums(TO_WINDOW, rows))
-    columns = [x[:, :, :, j : j + TILE * (across - 1) + 1 : TILE] for j in range(WINDOW)]
-    x = stacked_sums(TO_WINDOW, columns)
+    rows = [every_tile(x, i, down, axis=1) for i in range(WINDOW)]
+    x = jnp.concatenate([sums(half, rows) for half in np.split(TO_WINDOW, 2)])  # see `sums`
+    columns = [every_tile(x, j, across, axis=3) for j in range(WINDOW)]
+    x = sums(TO_WINDOW, columns)
     return x.reshape(WINDOW, WINDOW, -1, x.shape[-1])
 
 
@@ -160,26 +160,26 @@ def windows_to_images(x: Elements, shape: Sequence[int]) -> Images:
     """
     images, height, width = shape
     x = x.reshape(WINDOW, WINDOW, images, tiles_of(height), tiles_of(width), -1)
-    x = overlapped(sums(TO_WINDOW.T, list(x)), axis=3)
-    x = overlapped(sums(TO_WINDOW.T, [x[:, i] for i in range(WINDOW)]), axis=2)
+    x = overlapped(list(x), axis=3)
+    x = overlapped([lax.index_in_dim(x, i, 1, keepdims=False) for i in range(WINDOW)], axis=2)
     return interleaved(x)[:, 1 : height + 1, 1 : width + 1]
 
 
 def overlapped(parts: Sequence[Array], axis: int) -> Array:
-    """Pixels by their place in a window -> by their place in a tile, stacked.
+    """B times the parts, and of six pixels of a window four of a tile, stacked.
 
-    A window's last two pixels are the next tile's, so `axis`, which counts tiles, gets one more.
+    A window's last two pixels are the next tile's first two, so `axis` of the parts, which counts
+    tiles, gets one more.
     """
 
     def padded(part, before):
         widths = [(0, 0)] * part.ndim
-        widths[axis] = (before, 1 - before)
+        widths[axis + 1] = (before, 1 - before)
         return jnp.pad(part, widths)
 
-    pixels = [padded(part, 0) for part in parts[:TILE]]
-    for i, part in enumerate(parts[TILE:]):
-        pixels[i] += padded(part, 1)
-    return jnp.stack(pixels)
+    first, middle, last = np.split(TO_WINDOW.T, 3)
+    ends = padded(sums(first, parts), 0) + padded(sums(last, parts), 1)
+    return jnp.concatenate([ends, padded(sums(middle, parts), 0)])
 
 
 def tiles_to_images(x: Elements, shape: Sequence[int]) -> Images:
@@ -192,16 +192,22 @@ def tiles_to_images(x: Elements, shape: Sequence[int]) -> Images:
     images, height, width = shape
     x = x.reshape(WINDOW, WINDOW, images, tiles_of(height), tiles_of(width), -1)
     x = product(FROM_PRODUCT, x)
-    x = stacked_sums(FROM_PRODUCT, [x[:, i] for i in range(WINDOW)])
+    x = sums(FROM_PRODUCT, [lax.index_in_dim(x, i, 1, keepdims=False) for i in range(WINDOW)])
     return interleaved(x)[:, :height, :width]
 
 
 def images_to_tiles(x: Images) -> Elements:
     """The transpose of `tiles_to_images`: A tile A^T."""
+    down, across = tiles_of(x.shape[1]), tiles_of(x.shape[2])
     x = jnp.pad(x, ((0, 0), (0, -x.shape[1] % TILE), (0, -x.shape[2] % TILE), (0, 0)))
-    x = stacked_sums(FROM_PRODUCT.T, [x[:, i::TILE] for i in range(TILE)])
-    x = stacked_sums(FROM_PRODUCT.T, [x[:, :, :, j::TILE] for j in range(TILE)])
+    x = sums(FROM_PRODUCT.T, [every_tile(x, i, down, axis=1) for i in range(TILE)])
+    x = sums(FROM_PRODUCT.T, [every_tile(x, j, across, axis=3) for j in range(TILE)])
     return x.reshape(WINDOW, WINDOW, -1, x.shape[-1])
+
+
+def every_tile(x: Array, start: int, tiles: int, axis: int) -> Array:
+    """One row (or column, by `axis`) of each tile or window: this one of the first, and so on."""
+    return lax.slice_in_dim(x, start, start + TILE * (tiles - 1) + 1, TILE, axis)
 
 
 def interleaved(x: Float[Array, "4 4 images down across channels"]) -> Images:
@@ -211,27 +217,19 @@ def interleaved(x: Float[Array, "4 4 images down across channels"]) -> Images:
     return x.reshape(images, down * rows, across * columns, channels)
 
 
-# Three ways to multiply by a small matrix. XLA makes one loop of each number in `sums`, which is
-# fast where numbers are zeros and slow to compile; one loop in all of `stacked_sums`, which it
-# also joins with the sums before (too slow for 36 terms); `product` is a call of a library.
+def sums(matrix: np.ndarray, parts: Sequence[Array]) -> Array:
+    """For each row of the matrix the sum of its numbers times the parts, stacked.
 
-
-def sums(matrix: np.ndarray, parts: Sequence[Array]) -> list[Array]:
-    """For each row of the matrix the sum of its numbers times the parts; zeros are left out."""
-    return [
-        reduce(add, [float(a) * part for a, part in zip(row, parts, strict=True) if a])
-        for row in matrix
-    ]
-
-
-def stacked_sums(matrix: np.ndarray, parts: Sequence[Array]) -> Array:
-    """The same in one array, zeros included."""
+    XLA makes one loop of it, vectorised over channels, and joins it with the sums that the parts
+    are themselves: good for 4 x 4 terms, slow for 6 x 6. It does not reach through a concatenation,
+    so two halves of a matrix, concatenated, are a loop of their own.
+    """
     columns = matrix.T.reshape(*matrix.T.shape, *[1] * parts[0].ndim)
     return reduce(add, [column * part for column, part in zip(columns, parts, strict=True)])
 
 
 def product(matrix: np.ndarray, x: Array) -> Array:
-    """The same as a matrix product, for parts that already lie in one array."""
+    """The same by a matrix product, for parts that lie in one array, along its first axis."""
     return jnp.matmul(matrix, x.reshape(len(x), -1)).reshape(len(matrix), *x.shape[1:])
 
 
