@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NO_BENCHMARK = ("all", "harness")
+NO_BENCHMARK = ("accelerator", "all", "harness")  # the first wants a GPU or TPU
 # what else than its defaults a benchmark is asked
 FURTHER = {
     "augment": [["--ranges", "lecture"]],

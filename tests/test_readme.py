@@ -25,6 +25,11 @@ def test_every_lab_is_named_and_every_name_is_a_lab(page):
     assert named <= labs
 
 
+def anchor(heading):
+    """What a heading is called in a link: lower case, hyphens for spaces, no punctuation."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
 @pytest.mark.parametrize("page", dict.fromkeys(LINKING))
 def test_links_lead_to_files_and_sections(page):
     text = (ROOT / page).read_text("utf-8")
@@ -34,7 +39,7 @@ def test_links_lead_to_files_and_sections(page):
         assert path.exists(), target
         if section:
             headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
-            assert section in [heading.lower().replace(" ", "-") for heading in headings], target
+            assert section in [anchor(heading) for heading in headings], target
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.ko.md"])

@@ -59,6 +59,25 @@ def test_010_3_parameters_of_the_two_nets():
     assert one + second_ones + head == 550_570
 
 
+def test_010_4_whitened_columns_have_the_identity_as_covariance():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=1000)
+    x = np.column_stack([a, a + 0.3 * rng.normal(size=1000)])
+    variances, axes = np.linalg.eigh(np.cov(x.T))
+    white = (x - x.mean(axis=0)) @ axes / np.sqrt(variances)
+    np.testing.assert_allclose(np.cov(white.T), np.eye(2), atol=1e-9)
+
+
+def test_010_5_a_coin_shows_many_pictures_one_way_and_turns_show_none():
+    coins = np.random.default_rng(0).random((100_000, 8)) < 0.5
+    one_way = np.maximum(coins.sum(axis=1), 8 - coins.sum(axis=1)) >= 7
+    # 8 heads, 8 tails, and 8 ways each for the one that differs: 18 of 256
+    assert one_way.mean() == pytest.approx(18 / 256, abs=0.003)
+    first = coins[:, :1]
+    in_turn = first ^ (np.arange(8) % 2 == 1)
+    assert set(in_turn.sum(axis=1)) == {4}
+
+
 # ---- 020 functional models ----------------------------------------------------------------------
 
 
