@@ -4,6 +4,7 @@ The runs are on simulated twins. Test images are written as PNG, which loses not
 """
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from datasets import cifar10, mnist
 from datasets.source import Request
+from experiments import resnet
 from jaxdl.cli.launcher import main
 
 
@@ -54,6 +56,24 @@ def test_resnet(quick_run, predicted):
         likely = [float(row[f"{place}probability"]) for place in ("", "second ", "third ")]
         assert likely == sorted(likely, reverse=True)
         assert sum(likely) <= 1 + 1e-6
+
+
+def test_the_deep_net_with_the_highest_last_validation_accuracy_is_asked(monkeypatch):
+    accuracy = {  # [epochs, seeds]; a higher one on the way counts for nothing
+        "identity_8": [[0.9, 0.9], [0.2, 0.4]],
+        "false_8": [[0.1, 0.1], [0.3, 0.5]],
+        "identity_20": [[0.5, 0.5], [0.6, 0.0]],
+    }
+
+    def trained(config, run, data, name, task):
+        last = accuracy.get(name, [[0.0, 0.0], [0.0, 0.0]])
+        return SimpleNamespace(history={"valid_accuracy": np.array(last)})
+
+    monkeypatch.setattr(resnet, "deep_net", lambda *_: None)
+    monkeypatch.setattr(resnet, "train", trained)
+    name, fitted = resnet.most_accurate_net(resnet.Config(depths=(8, 20)), None, None)
+    assert name == "plain, 8 layers"
+    assert fitted.history["valid_accuracy"].tolist() == accuracy["false_8"]
 
 
 def digits_and_noise():
