@@ -22,7 +22,8 @@ HELP = {
     "eval": "끝난 실행 폴더를 평가합니다. 같은 표가 나오고, 학습하거나 쓰지 않습니다.",
     "fresh": "실행 폴더에 있던 것을 지우고 처음부터 시작합니다.",
     "device": "cpu, gpu, tpu, 또는 cpu:8 (가상 장치 여덟 개). 기본값: 가장 좋은 장치.",
-    "precision": "신경망 계산의 정밀도. bfloat16은 가속기용이고, 가중치와 손실은 float32 그대로입니다.",
+    "precision": "신경망 계산의 정밀도. bfloat16은 가속기용이고, 가중치와 손실은 float32 "
+    "그대로입니다.",
     "multihost": "여러 컴퓨터로 된 클러스터에 참여합니다 (Slurm, GKE, Cloud TPU 등).",
     "compile_cache": "컴파일한 프로그램을 캐시 폴더에 두어 다음 실행을 빠르게 합니다.",
     "tensorboard": "곡선을 TensorBoard 형식으로도 저장합니다 (추가 설치: tensorboard).",

@@ -110,6 +110,7 @@ LAB_HELP = {
     "Training images, in equal numbers of each class.": "학습 이미지 수, 클래스마다 같은 수.",
     "Further training images, for the curves; 0: none.": "곡선을 그릴 나머지 학습 이미지 수; 0: "
     "없음.",
+    "Test images, the first ones.": "앞쪽 테스트 이미지 수.",
     "Channels of the three blocks.": "세 블록의 채널 수.",
     "The highest, for 1,024 images; SGD with Nesterov's momentum.": "이미지 1,024장일 때의 최고 "
     "학습률; 네스테로프 모멘텀 SGD.",
