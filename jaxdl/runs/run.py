@@ -18,6 +18,7 @@ from jaxdl.runs.progress import StopRequest, say
 from jaxdl.training import Fitted, Task, batch_order, fit, parallel
 from jaxdl.training.checkpoint import Checkpoints
 from jaxdl.training.data import check_data
+from jaxdl.training.stream import Streamed
 
 
 @runtime_checkable
@@ -113,7 +114,7 @@ class Run:
         self,
         name: str,
         task: Task,
-        train: Mapping[str, np.ndarray],
+        train: Mapping[str, np.ndarray] | Streamed,
         valid: Mapping[str, np.ndarray] | None = None,
         *,
         epochs: int | None = None,
@@ -142,7 +143,8 @@ class Run:
         """
         if (epochs is None) == (steps is None):
             raise ValueError(f"{name}: give either epochs or steps")
-        rows = check_data(train, f"{name}, training rows")
+        streamed = isinstance(train, Streamed)
+        rows = len(train) if streamed else check_data(train, f"{name}, training rows")
         if valid is not None:
             check_data(valid, f"{name}, validation rows")
         if steps is not None and batch_size >= 1:
@@ -156,11 +158,12 @@ class Run:
         shape = {"fit": name, "epochs": epochs, "batch_size": batch_size, "patience": patience}
         configuration = digest({**self.config, **shape, "fit_seeds": seeds.tolist()})
         hyper = {key: array_digest(value) for key, value in task.hyper.items()}
-        rows_of = {"train": train, "valid": valid or {}}
+        rows_of = {"train": {} if streamed else train, "valid": valid or {}}
         content = {f"{part}.{key}": x for part, rows in rows_of.items() for key, x in rows.items()}
+        data = arrays_digest(content)
         identity = {
             "configuration": digest([configuration, hyper]),
-            "data": arrays_digest(content),
+            "data": digest([data, train.digest()]) if streamed else data,
         }
         checkpoints = Checkpoints(self.folder.path / "checkpoints" / name, identity, warn=self.say)
         if name not in self._fits:

@@ -2,6 +2,7 @@
 
 from jaxdl.training.fitted import Fitted
 from jaxdl.training.loop import fit
+from jaxdl.training.stream import Streamed
 from jaxdl.training.task import Task, module_functions, parameter_count
 
-__all__ = ["Fitted", "Task", "fit", "module_functions", "parameter_count"]
+__all__ = ["Fitted", "Streamed", "Task", "fit", "module_functions", "parameter_count"]

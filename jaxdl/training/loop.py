@@ -25,6 +25,7 @@ from jaxdl.training.data import check_data, row_bytes
 from jaxdl.training.evaluate import Evaluator
 from jaxdl.training.fitted import Fitted
 from jaxdl.training.state import FitState, Selection, TrainState, hyper_arrays, init_member
+from jaxdl.training.stream import Ahead, Streamed
 from jaxdl.training.task import Task
 
 SAVE_EVERY_SECONDS = 10.0
@@ -39,7 +40,7 @@ PIECE_SECONDS = 0.3  # how long single steps run before the host looks up
 
 def fit(
     task: Task,
-    train: Mapping[str, np.ndarray],
+    train: Mapping[str, np.ndarray] | Streamed,
     valid: Mapping[str, np.ndarray] | None = None,
     *,
     seeds: Sequence[int] | Int[np.ndarray, " seeds"],
@@ -55,7 +56,8 @@ def fit(
 
     Args:
         task: pure functions of one member.
-        train, valid: host arrays with equal first axes; put on the devices once.
+        train, valid: host arrays with equal first axes; put on the devices once. Training rows may
+            be streamed from disk instead.
         seeds: one integer for each member: initialisation, row order, dropout.
         epochs: passes over `train`; 0 gives the untrained population.
         batch_size: rows in a step. The last, shorter batch is padded and masked, never dropped.
@@ -74,7 +76,8 @@ def fit(
             infinite; the last good checkpoint stays.
         Interrupted: the watcher asked to stop; the state has been saved.
         CheckpointError: the state cannot be written or read.
-        UserError: the arrays hold no numbers or no rows (`jaxdl.training.data.check_data`), there
+        UserError: the rows hold no numbers or there are none (`jaxdl.training.data.check_data`,
+            `Streamed.check`), there
             is nothing named `monitor`, the batch does not divide by the devices, or `train_allowed`
             is False and the checkpoint is missing or unfinished.
     """
@@ -143,7 +146,7 @@ class _Loop:
     def __init__(
         self,
         task: Task,
-        train: Mapping[str, np.ndarray],
+        train: Mapping[str, np.ndarray] | Streamed,
         valid: Mapping[str, np.ndarray] | None,
         seeds: Int[np.ndarray, " seeds"],
         epochs: int,
@@ -153,14 +156,19 @@ class _Loop:
         checkpoints: Checkpoints | None,
         watcher: Watcher,
     ):
-        self.rows = check_data(train, "train")
+        self.stream = train if isinstance(train, Streamed) else None
+        if self.stream is None:
+            self.rows = check_data(train, "train")
+        else:
+            self.rows = self.stream.check(batch_size)
         if valid is not None:
             check_data(valid, "valid")
         if batch_size % jax.device_count():
             raise UserError(
                 f"batch size {batch_size} does not divide by {jax.device_count()} devices"
             )
-        self.task, self.train, self.valid, self.seeds = task, dict(train), valid, seeds
+        self.task, self.valid, self.seeds = task, valid, seeds
+        self.train = {} if self.stream is not None else dict(train)
         self.epochs, self.batch_size = epochs, batch_size
         self.patience, self.monitor = patience, monitor
         self.checkpoints, self.watcher = checkpoints, watcher
@@ -170,8 +178,11 @@ class _Loop:
         if patience is not None and monitor not in names:
             raise UserError(f"there is no {monitor!r} to monitor; there are {', '.join(names)}")
         self.hyper = hyper_arrays(task, len(seeds))
-        self.steps = batch_order.steps_per_epoch(self.rows, batch_size)
-        self.mask = batch_order.padding_mask(self.rows, batch_size)
+        if self.stream is None:
+            self.steps = batch_order.steps_per_epoch(self.rows, batch_size)
+            self.mask = batch_order.padding_mask(self.rows, batch_size)
+        else:
+            self.steps, self.mask = self.stream.steps(batch_size), self.stream.mask(batch_size)
         self.history: dict[str, np.ndarray] = {}
         self.saved_step = -1
         self.next_save = time.monotonic() + SAVE_EVERY_SECONDS
@@ -200,7 +211,11 @@ class _Loop:
 
     def _initial_state(self) -> FitState:
         """The population before the first step."""
-        example = {name: jnp.zeros((1, *x.shape[1:]), x.dtype) for name, x in self.train.items()}
+        if self.stream is None:
+            kinds = {name: (x.shape[1:], x.dtype) for name, x in self.train.items()}
+        else:
+            kinds = {name: (x.shape, x.dtype) for name, x in self.stream.source.kinds.items()}
+        example = {name: jnp.zeros((1, *shape), dtype) for name, (shape, dtype) in kinds.items()}
         start = jax.vmap(lambda seed, hyper: init_member(self.task, example, seed, hyper))
         train = start(jnp.asarray(self.seeds), {k: jnp.asarray(v) for k, v in self.hyper.items()})
         members = len(self.seeds)
@@ -284,6 +299,10 @@ class _Loop:
         rows_a_step = self.batch_size * width
         member = jax.tree.map(lambda x: x[:1], group.train.params)
         self.scan = programs.prefers_scan(self.task, member, rows_a_step)
+        if self.stream is not None:
+            self._compile_streamed(group, self.stream)
+            self.compile_seconds = time.monotonic() - began
+            return
         fitting, most = _scan_limits(row_bytes(self.train) * rows_a_step)
         self.scan_length = max(1, min(self.steps, most, fitting))
         length = self.scan_length if self.scan else self.steps
@@ -300,8 +319,60 @@ class _Loop:
         self.program = lowered.compile()
         self.compile_seconds = time.monotonic() - began
 
+    def _compile_streamed(self, group: _Group, stream: Streamed) -> None:
+        """The program for batches that come from the host, some steps at a time."""
+        self.scan_length = stream.chunk_steps(self.batch_size)
+        program = programs.scan_batches if self.scan else programs.one_batch
+        program = partial(program, self.task, padded=not self.mask.all())
+        jitted = jax.jit(program, donate_argnums=0, out_shardings=parallel.replicated())
+        shape = self.scan_length, self.batch_size
+        split = parallel.batches_split()
+        batches = {
+            name: jax.ShapeDtypeStruct((*shape, *kind.shape), kind.dtype, sharding=split)
+            for name, kind in stream.source.kinds.items()
+        }
+        mask = parallel.replicate(jnp.zeros(shape, bool))
+        lowered = jitted.lower(group.train, batches, mask, np.int32(0), group.hyper, group.active)
+        self.program = lowered.compile()
+
+    def _train_streamed_epoch(
+        self, epoch: int, offset: int, groups: list[_Group], stream: Streamed
+    ) -> list[_Group]:
+        """All steps of one epoch from step `offset` on, chunk by chunk as they are read."""
+        seed = int(self.seeds[0])
+        with Ahead(stream.chunks(seed, epoch, self.batch_size, offset)) as chunks:
+            for chunk in chunks:
+                count = len(next(iter(chunk.values())))
+                missing = self.scan_length - count
+                mask = np.pad(self.mask[offset : offset + count], ((0, missing), (0, 0)))
+                mask = parallel.replicate(mask)
+                whole = {
+                    name: np.pad(x, ((0, missing), *[(0, 0)] * (x.ndim - 1))) if missing else x
+                    for name, x in chunk.items()
+                }
+                batches = parallel.put_batches(whole)
+                groups = [self._on_batches(group, batches, mask, count) for group in groups]
+                self._check_losses(epoch, groups)
+                self.watcher.advance(int(self.mask[offset : offset + count].sum()))
+                offset += count
+                if offset < self.steps:
+                    self._look_up(epoch * self.steps + offset, groups)
+        return groups
+
+    def _on_batches(
+        self, group: _Group, batches: dict[str, Array], mask: Array, count: int
+    ) -> _Group:
+        """A group after the first `count` of some batches."""
+        train = group.train
+        # the program of many steps is told their number, that of one step which it is
+        for number in [count] if self.scan else range(count):
+            train = self.program(train, batches, mask, np.int32(number), group.hyper, group.active)
+        return group._replace(train=train)
+
     def _train_epoch(self, epoch: int, offset: int, groups: list[_Group]) -> list[_Group]:
         """All steps of one epoch from step `offset` on, in pieces."""
+        if self.stream is not None:
+            return self._train_streamed_epoch(epoch, offset, groups, self.stream)
         order = np.stack(
             [
                 batch_order.epoch_order(int(seed), epoch, self.rows, self.batch_size)

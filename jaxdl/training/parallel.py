@@ -102,6 +102,21 @@ def replicate(tree: Any) -> Any:
     )
 
 
+def batches_split() -> NamedSharding:
+    """The sharding of batches [steps, batch, ...] that come from the host: each batch is split."""
+    return NamedSharding(mesh(), PartitionSpec(None, "data"))
+
+
+def put_batches(batches: dict[str, np.ndarray]) -> dict[str, Array]:
+    """Put each process's share [steps, own rows, ...] of some batches on the devices."""
+    sharding = batches_split()
+    if jax.process_count() == 1:
+        return jax.device_put(batches, sharding)
+    return {
+        name: jax.make_array_from_process_local_data(sharding, x) for name, x in batches.items()
+    }
+
+
 def split_batch(batch: dict[str, Array]) -> dict[str, Array]:
     """Inside jit: split the leading axis of every array over the devices.
 

@@ -119,17 +119,63 @@ def scan_steps(
         batches = jax.tree.map(
             lambda x: x[order.reshape(-1)].reshape(order.shape + x.shape[1:]), dict(data)
         )
-
-        def body(i, state):
-            batch = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, 0, False), batches)
-            rows = jax.lax.dynamic_index_in_dim(mask, i, 0, False)
-            if padded:
-                batch[ROW_MASK] = rows
-            return train_step(task, state, parallel.split_batch(batch), rows, hyper, active)
-
-        return jax.lax.fori_loop(0, count, body, state)
+        return _scan(task, state, batches, mask, count, hyper, active, padded)
 
     return over_members(member)(state, order, dict(hyper), active)
+
+
+def _scan(task, state, batches, mask, count, hyper, active, padded) -> TrainState:
+    """The first `count` of the batches [steps, batch, ...] for one member."""
+
+    def body(i, state):
+        return _indexed_step(task, state, batches, mask, i, hyper, active, padded)
+
+    return jax.lax.fori_loop(0, count, body, state)
+
+
+def _indexed_step(task, state, batches, mask, i, hyper, active, padded) -> TrainState:
+    """The step on batch number `i` of batches [steps, batch, ...] for one member."""
+    batch = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, 0, False), dict(batches))
+    rows = jax.lax.dynamic_index_in_dim(mask, i, 0, False)
+    if padded:
+        batch[ROW_MASK] = rows
+    return train_step(task, state, parallel.split_batch(batch), rows, hyper, active)
+
+
+def scan_batches(
+    task: Task,
+    state: TrainState,
+    batches: Batch,
+    mask: Bool[Array, "steps batch"],
+    count: Int[Array, ""],
+    hyper: Hyper,
+    active: Bool[Array, " seeds"] | None,
+    padded: bool,
+) -> TrainState:
+    """The first `count` steps on batches [steps, batch, ...], the same for all members."""
+
+    def member(state, hyper, active):
+        return _scan(task, state, batches, mask, count, hyper, active, padded)
+
+    return over_members(member)(state, dict(hyper), active)
+
+
+def one_batch(
+    task: Task,
+    state: TrainState,
+    batches: Batch,
+    mask: Bool[Array, "steps batch"],
+    index: Int[Array, ""],
+    hyper: Hyper,
+    active: Bool[Array, " seeds"] | None,
+    padded: bool,
+) -> TrainState:
+    """Step number `index` on batches [steps, batch, ...], the same for all members."""
+
+    def member(state, hyper, active):
+        return _indexed_step(task, state, batches, mask, index, hyper, active, padded)
+
+    return over_members(member)(state, dict(hyper), active)
 
 
 def one_step(

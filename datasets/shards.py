@@ -1,0 +1,224 @@
+"""Rows in many files of a folder, read a few at a time: NumPy arrays, or a Parquet table.
+
+For `jaxdl.training.Streamed`, which shuffles them while a net trains; nothing here holds more than
+what was asked for. Files are taken in the order of their names.
+"""
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Mapping
+from itertools import accumulate
+from pathlib import Path
+from typing import BinaryIO
+
+import jax
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+
+from datasets.source import DataError
+
+HASHED_AT_A_TIME = 1 << 24
+
+
+class NumpyShards:
+    """Files NAME-00000.npy, NAME-00001.npy, ...: a part of the rows of the array NAME each.
+
+    Args:
+        folder: with the files; every array needs as many rows in each part as the others.
+
+    Raises:
+        DataError: there are none, one cannot be read, or the parts do not fit together.
+    """
+
+    def __init__(self, folder: Path):
+        self._files: dict[str, list[Path]] = {}
+        for path in sorted(Path(folder).glob("*-*.npy")):
+            self._files.setdefault(path.stem.rpartition("-")[0], []).append(path)
+        if not self._files:
+            raise DataError("holds no files such as x-00000.npy", file=folder)
+        headers = {name: [_header(path) for path in files] for name, files in self._files.items()}
+        self._headers = headers
+        self._kinds = {}
+        for name, parts in headers.items():
+            (_, shape, dtype), *others = parts
+            for (_, other, kind), path in zip(others, self._files[name][1:], strict=True):
+                if (other[1:], kind) != (shape[1:], dtype):
+                    problem = f"holds {kind} rows of shape {other[1:]}, the first part {dtype} "
+                    raise DataError(f"{problem}{shape[1:]}", file=path)
+            self._kinds[name] = jax.ShapeDtypeStruct(shape[1:], dtype)
+        sizes = {name: [shape[0] for _, shape, _ in parts] for name, parts in headers.items()}
+        first = next(iter(sizes.values()))
+        for name, counts in sizes.items():
+            if counts != first:
+                raise DataError(f"parts of {name!r} hold other rows than others", file=folder)
+        self._ends = list(accumulate(first))
+
+    @property
+    def kinds(self) -> Mapping[str, jax.ShapeDtypeStruct]:
+        """Shape and type of each array of one row."""
+        return self._kinds
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def read(self, start: int, stop: int) -> dict[str, np.ndarray]:
+        """The rows from `start` to `stop` (exclusive)."""
+        found: dict[str, list[np.ndarray]] = {name: [] for name in self._kinds}
+        for part, first, last in _pieces(self._ends, start, stop):
+            for name, kind in self._kinds.items():
+                offset, _, dtype = self._headers[name][part]
+                numbers = int(np.prod(kind.shape))
+                with self._files[name][part].open("rb") as file:
+                    file.seek(offset + first * numbers * dtype.itemsize)
+                    flat = np.fromfile(file, dtype, (last - first) * numbers)
+                if flat.size != (last - first) * numbers:
+                    raise DataError("ends before its last row", file=self._files[name][part])
+                found[name].append(flat.reshape(last - first, *kind.shape))
+        return {name: x[0] if len(x) == 1 else np.concatenate(x) for name, x in found.items()}
+
+    def digest(self) -> str:
+        """sha256 of all files, names included; reads them once."""
+        return _digest([path for name in sorted(self._files) for path in self._files[name]])
+
+
+class ParquetRows:
+    """The numeric columns of Parquet files as {"x": float32 [columns]}, and "y" from a label.
+
+    Args:
+        folder: with the files (or one file).
+        label: a column that becomes "y", int32; None: there is none.
+
+    Raises:
+        DataError: there is no such file, one cannot be read, a column is missing or holds no
+            numbers.
+    """
+
+    def __init__(self, folder: Path, label: str | None = None):
+        folder = Path(folder)
+        self._paths = sorted(folder.glob("*.parquet")) if folder.is_dir() else [folder]
+        if not self._paths:
+            raise DataError("holds no .parquet file", file=folder)
+        self._label = label
+        self._groups: list[tuple[Path, int]] = []
+        sizes, names = [], None
+        for path in self._paths:
+            metadata = _opened(path).metadata
+            own = metadata.schema.to_arrow_schema()
+            if names is None:
+                names = [n for n in own.names if n != label]
+                self._check(own, path, names)
+            elif [n for n in own.names if n != label] != names:
+                raise DataError("has other columns than the first file", file=path)
+            for number in range(metadata.num_row_groups):
+                self._groups.append((path, number))
+                sizes.append(metadata.row_group(number).num_rows)
+        self._names = names or []
+        self._ends = list(accumulate(sizes)) or [0]
+        self._kept: tuple[int, dict[str, np.ndarray]] | None = None
+
+    def _check(self, schema: pa.Schema, path: Path, names: list[str]) -> None:
+        if self._label is not None and self._label not in schema.names:
+            raise DataError(f"has no column {self._label!r}", file=path)
+        for name in schema.names:
+            kind = schema.field(name).type
+            if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+                raise DataError(f"column {name!r} holds {kind}, not numbers", file=path)
+        if not names:
+            raise DataError("has no column of numbers", file=path)
+
+    @property
+    def kinds(self) -> Mapping[str, jax.ShapeDtypeStruct]:
+        """Shape and type of each array of one row."""
+        kinds = {"x": jax.ShapeDtypeStruct((len(self._names),), np.dtype(np.float32))}
+        if self._label is not None:
+            kinds["y"] = jax.ShapeDtypeStruct((), np.dtype(np.int32))
+        return kinds
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def read(self, start: int, stop: int) -> dict[str, np.ndarray]:
+        """The rows from `start` to `stop` (exclusive); the last row group read is kept."""
+        found = []
+        for number, first, last in _pieces(self._ends, start, stop):
+            rows = self._row_group(number)
+            found.append({name: x[first:last] for name, x in rows.items()})
+        return {name: np.concatenate([rows[name] for rows in found]) for name in self.kinds}
+
+    def _row_group(self, number: int) -> dict[str, np.ndarray]:
+        if self._kept is not None and self._kept[0] == number:
+            return self._kept[1]
+        path, group = self._groups[number]
+        try:
+            table = _opened(path).read_row_group(group)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"cannot be read ({error})", file=path) from error
+        columns = [table[name].to_numpy().astype(np.float32) for name in self._names]
+        rows = {"x": np.stack(columns, axis=1)}
+        if self._label is not None:
+            rows["y"] = table[self._label].to_numpy().astype(np.int32)
+        self._kept = number, rows
+        return rows
+
+    def digest(self) -> str:
+        """sha256 of all files, names included; reads them once."""
+        return _digest(self._paths)
+
+
+def _pieces(ends: list[int], start: int, stop: int) -> list[tuple[int, int, int]]:
+    """Where rows lie in parts that end at the given rows: (part, first, end), within each part.
+
+    >>> _pieces([10, 15, 40], 8, 20)
+    [(0, 8, 10), (1, 0, 5), (2, 0, 5)]
+    """
+    found = []
+    part = bisect_right(ends, start)
+    while start < stop:
+        first = ends[part - 1] if part else 0
+        last = min(ends[part], stop)
+        if last > start:
+            found.append((part, start - first, last - first))
+        start, part = last, part + 1
+    return found
+
+
+def _header(path: Path) -> tuple[int, tuple[int, ...], np.dtype]:
+    """Where the numbers of a .npy file begin, the array's shape and type."""
+    try:
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            shape, fortran, dtype = _read_header(file, version)
+            offset = file.tell()
+    except (ValueError, OSError) as error:
+        raise DataError(f"is no .npy file ({error})", file=path) from error
+    if dtype.hasobject or fortran or not shape:
+        raise DataError("holds objects, a single number, or columns behind one another", file=path)
+    if offset + int(np.prod(shape)) * dtype.itemsize != path.stat().st_size:
+        raise DataError(f"is not as long as its {shape[0]:,} rows", file=path)
+    return offset, shape, dtype
+
+
+def _read_header(
+    file: BinaryIO, version: tuple[int, int]
+) -> tuple[tuple[int, ...], bool, np.dtype]:
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    return np.lib.format.read_array_header_2_0(file)
+
+
+def _opened(path: Path) -> pyarrow.parquet.ParquetFile:
+    try:
+        return pyarrow.parquet.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"is no Parquet file ({error})", file=path) from error
+
+
+def _digest(paths: list[Path]) -> str:
+    found = hashlib.sha256()
+    for path in paths:
+        found.update(path.name.encode() + b"\0")
+        with path.open("rb") as file:
+            while piece := file.read(HASHED_AT_A_TIME):
+                found.update(piece)
+    return found.hexdigest()

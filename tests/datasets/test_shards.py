@@ -1,0 +1,126 @@
+"""Rows in files of a folder: what is read is what was written, and damage is one line."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from datasets.shards import NumpyShards, ParquetRows
+from datasets.source import DataError
+
+SIZES = (7, 1, 12)
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(0)
+    return {
+        "x": rng.normal(size=(20, 3, 2)).astype(np.float32),
+        "y": rng.integers(0, 9, 20).astype(np.int32),
+    }
+
+
+@pytest.fixture
+def folder(tmp_path, arrays):
+    first = 0
+    for part, size in enumerate(SIZES):
+        for name, values in arrays.items():
+            np.save(tmp_path / f"{name}-{part:05}.npy", values[first : first + size])
+        first += size
+    return tmp_path
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 20), (3, 5), (6, 9), (7, 8), (19, 20), (2, 20)])
+def test_rows_come_back_from_several_files(folder, arrays, start, stop):
+    shards = NumpyShards(folder)
+    assert len(shards) == 20
+    read = shards.read(start, stop)
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(read[name], values[start:stop])
+        assert read[name].dtype == shards.kinds[name].dtype
+        assert read[name].shape[1:] == shards.kinds[name].shape
+
+
+def test_the_digest_knows_every_byte(folder):
+    before = NumpyShards(folder).digest()
+    assert before == NumpyShards(folder).digest()
+    path = folder / "y-00002.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert NumpyShards(folder).digest() != before
+
+
+def test_a_folder_without_shards(tmp_path):
+    with pytest.raises(DataError, match=r"no files such as x-00000\.npy"):
+        NumpyShards(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-4]), "not as long as its 12 rows"),
+        (lambda path: path.write_bytes(b"nothing"), r"no \.npy file"),
+        (lambda path: np.save(path, np.zeros((12, 3, 3), np.float32)), r"rows of shape \(3, 3\)"),
+        (lambda path: np.save(path, np.zeros((12, 3, 2))), "float64"),
+        (lambda path: np.save(path, np.zeros((11, 3, 2), np.float32)), "other rows than others"),
+        (lambda path: path.unlink(), "other rows than others"),
+        (
+            lambda path: np.save(path, np.array([None] * 12), allow_pickle=True),
+            "objects",
+        ),
+    ],
+)
+def test_damage_is_one_line(folder, damage, message):
+    damage(folder / "x-00002.npy")
+    with pytest.raises(DataError, match=message):
+        NumpyShards(folder)
+
+
+def test_a_file_cut_behind_our_back_is_one_line(folder):
+    shards = NumpyShards(folder)
+    path = folder / "x-00002.npy"
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(DataError, match="ends before its last row"):
+        shards.read(0, 20)
+
+
+@pytest.fixture
+def parquet(tmp_path):
+    rng = np.random.default_rng(0)
+    table = pa.table({"a": rng.normal(size=30), "n": np.arange(30), "label": np.arange(30) % 2})
+    pq.write_table(table[:20], tmp_path / "1.parquet", row_group_size=8)
+    pq.write_table(table[20:], tmp_path / "2.parquet")
+    return tmp_path, table
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 30), (7, 9), (15, 25), (29, 30)])
+def test_parquet_columns_become_rows(parquet, start, stop):
+    folder, table = parquet
+    rows = ParquetRows(folder, label="label")
+    assert len(rows) == 30
+    read = rows.read(start, stop)
+    expected = np.stack([table["a"].to_numpy(), table["n"].to_numpy()], axis=1)
+    np.testing.assert_array_equal(read["x"], expected[start:stop].astype(np.float32))
+    np.testing.assert_array_equal(read["y"], table["label"].to_numpy()[start:stop])
+    assert rows.kinds["x"].shape == (2,)
+
+
+def test_without_a_label_all_columns_are_read(parquet):
+    folder, _ = parquet
+    assert ParquetRows(folder / "2.parquet").kinds["x"].shape == (3,)
+
+
+def test_parquet_that_cannot_be_rows_is_one_line(parquet, tmp_path):
+    folder, table = parquet
+    with pytest.raises(DataError, match="no column 'fraud'"):
+        ParquetRows(folder, label="fraud")
+    pq.write_table(table.rename_columns(["a", "m", "label"]), folder / "3.parquet")
+    with pytest.raises(DataError, match="other columns than the first"):
+        ParquetRows(folder)
+    (folder / "1.parquet").write_bytes(b"nothing")
+    with pytest.raises(DataError, match="no Parquet file"):
+        ParquetRows(folder)
+    pq.write_table(pa.table({"a": ["x"]}), tmp_path / "text.parquet")
+    with pytest.raises(DataError, match="holds string, not numbers"):
+        ParquetRows(tmp_path / "text.parquet")
