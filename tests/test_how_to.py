@@ -100,3 +100,12 @@ def test_add_a_detector(module_of):
     np.testing.assert_allclose(parts.sum(axis=1), detector.score(odd), rtol=1e-6)
     with pytest.raises(ValueError, match="column 1 does not vary"):
         module_of("add_a_detector.md").median_distance(rows * [1, 0, 1])
+
+
+def test_train_on_more_than_memory(module_of, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    written = module_of("train_on_more_than_memory.md")
+    curve = written.fitted.history["train_loss"]
+    assert curve.shape == (4, 3)
+    assert (curve[-1] < 0.5 * curve[0]).all()
+    assert len(written.rows) == 20_000
