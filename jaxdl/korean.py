@@ -152,6 +152,20 @@ KOREAN = {
     "linear": "선형",
     "linear model": "선형 모델",
     "untrained": "학습 안 함",
+    # ---- the speed run ----
+    "CIFAR-{}: {} training, {} test images, {} epochs; accuracy by views of each test image": (
+        "CIFAR-{}: 학습 {}장, 테스트 {}장, 에포크 {}번; 테스트 사진을 보는 횟수별 정확도"
+    ),
+    "linear, on pixels": "선형 모델 (픽셀)",
+    "whole recipe": "레시피 전체",
+    "random filters": "무작위 필터",
+    "flips by chance": "우연에 맡긴 좌우 반전",
+    "no smoothing": "레이블 스무딩 없음",
+    "no lookahead": "lookahead 없음",
+    "one view": "한 번 봄",
+    "two views": "두 번 봄",
+    "six views": "여섯 번 봄",
+    "test loss, one view": "테스트 손실, 한 번 봄",
     "trained": "학습함",
     "none": "없음",
     "yes": "예",

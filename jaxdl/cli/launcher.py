@@ -295,11 +295,9 @@ def _check_document(path: Path) -> None:
 def _publish(run: "Run", results: "Results", options: RunOptions) -> None:
     """Store the tables before they are printed, or under `--eval` compare them with the stored."""
     from jaxdl.runs.evaluation import verdict
-    from jaxdl.runs.overview import keep_headline
     from jaxdl.runs.record import record_run
 
     run.finish(results)
-    keep_headline(run.folder, results)
     for table in results.tables:
         # who reads the output of a program, and no terminal, looks for titles
         run.say("\n" + table.text(terminal_width(), whole_title=not sys.stdout.isatty()))

@@ -12,6 +12,7 @@ from jaxdl.errors import NotFinite, UserError
 from jaxdl.hashing import array_digest, arrays_digest, digest
 from jaxdl.report import Results
 from jaxdl.report.html import draw_figures, html_report
+from jaxdl.report.table import plain_cell
 from jaxdl.runs.folder import RunFolder, is_free_name
 from jaxdl.runs.metrics_log import RunWatcher
 from jaxdl.runs.progress import StopRequest, say
@@ -243,6 +244,7 @@ class Run:
             "simulated": any(entry.get("kind") == "simulated" for entry in self.data),
             "n_seeds": self.config["seeds"],
             "tables": [table.record() for table in results.tables],
+            "headline": {name: plain_cell(value) for name, value in results.headline.items()},
             "notes": list(results.notes),
             "files": sorted(results.files),
             "timing": self.timing,

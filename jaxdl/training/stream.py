@@ -234,12 +234,21 @@ class Streamed:
             }
 
     def _read(self, group: BlockGroup) -> dict[str, np.ndarray]:
-        """The group's rows in their shuffled order."""
-        read = [self.source.read(start, stop) for start, stop in group.blocks]
-        return {
-            name: np.concatenate([block[name] for block in read])[group.shuffle]
-            for name in self.source.kinds
+        """The group's rows in their shuffled order; one block at a time is held beside them."""
+        rows = len(group.shuffle)
+        place = np.empty(rows, np.int64)
+        place[group.shuffle] = np.arange(rows)
+        shuffled = {
+            name: np.empty((rows, *kind.shape), kind.dtype)
+            for name, kind in self.source.kinds.items()
         }
+        first = 0
+        for start, stop in group.blocks:
+            own = place[first : first + stop - start]
+            for name, x in self.source.read(start, stop).items():
+                shuffled[name][own] = x
+            first += stop - start
+        return shuffled
 
 
 def _taken(

@@ -84,7 +84,7 @@ def test_help_of_a_lab_shows_its_options_with_words():
     ("argv", "message"),
     [
         ((LAB, "--epoks", "3"), "unknown option --epoks; did you mean --epochs?"),
-        (("experiments/clustering.py", "--csv", "x"), "unknown option --csv; --help lists"),
+        (("experiments/vanishing_gradient.py", "--csv", "x"), "unknown option --csv; --help lists"),
         ((LAB, "--compile-cache", "maybe"), "--compile-cache"),
         ((LAB, "--workdir", "x" * 300), "cannot write to"),
         ((LAB, "--record", "x" * 300), "cannot be written"),

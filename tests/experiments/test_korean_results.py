@@ -8,6 +8,7 @@ from jaxdl.korean import COLUMNS_OF_NAMES
 from jaxdl.language import speaking, translate, translate_cell
 
 LABS = (
+    "cifar_speedrun",
     "fraud_features",
     "fraud_leak",
     "fraud_thresholds",

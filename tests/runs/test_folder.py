@@ -3,12 +3,14 @@
 import contextlib
 import json
 
+import numpy as np
 import pytest
 
 from jaxdl.errors import UserError
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 from jaxdl.runs.folder import RunFolder
+from jaxdl.runs.stored import read_run
 
 CONFIG = {
     "lab": "x",
@@ -43,6 +45,12 @@ def test_files_of_a_lab_are_made_from_the_runs_origin(tmp_path):
     assert told[0]["simulated"] is True
     assert (told[0]["lab"], told[0]["n_seeds"]) == ("x", 2)
     assert json.loads((path / "results.json").read_text())["files"] == ["scorer.jaxdl"]
+
+
+def test_a_run_keeps_its_headline(tmp_path):
+    results = Results([], headline={"AUPRC": np.array([0.5, 0.25]), "rule": "sd"})
+    path = finish(tmp_path / "run", results)
+    assert read_run(path).results["headline"] == {"AUPRC": [0.5, 0.25], "rule": "sd"}
 
 
 def test_an_evaluation_writes_nothing(tmp_path):

@@ -2,15 +2,11 @@
 
 import re
 
-import numpy as np
 import pytest
 
 from jaxdl.errors import UserError
 from jaxdl.language import speaking
-from jaxdl.report import Results
-from jaxdl.runs.folder import RunFolder
 from jaxdl.runs.index import find_runs, refresh_index, write_index
-from jaxdl.runs.overview import keep_headline
 from jaxdl.runs.stored import read_run
 from tests.runs.stored_runs import change, store_run
 
@@ -105,16 +101,6 @@ def test_a_run_refreshes_the_overview_of_runs_and_no_other_folder(tmp_path):
     usual = store_run(tmp_path / "runs" / "run")
     refresh_index(usual)
     assert "run/report.html" in (usual.parent / "index.html").read_text("utf-8")
-
-
-def test_a_run_keeps_its_headline(tmp_path):
-    folder = store_run(tmp_path / "run")
-    results = Results([], headline={"AUPRC": np.array([0.5, 0.25]), "rule": "sd"})
-    keep_headline(RunFolder(folder), results)
-    assert read_run(folder).results["headline"] == {"AUPRC": [0.5, 0.25], "rule": "sd"}
-    before = (folder / "results.json").read_bytes()
-    keep_headline(RunFolder(folder, evaluating=True), Results([], headline={"x": 1}))
-    assert (folder / "results.json").read_bytes() == before
 
 
 def test_in_korean(tmp_path):
