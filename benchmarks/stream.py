@@ -86,12 +86,12 @@ def measured(kind: str, folder: Path, streamed: bool, limit: int) -> dict[str, f
         def stop_signal(self):
             return 2 if self.began is not None and self.seconds > SECONDS else 0
 
+    parallel.keep_large_buffers()
     shards, clock = NumpyShards(folder), Clock()
     if streamed:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         rows: Any = Streamed(shards)
     else:
-        parallel.keep_large_buffers()
         rows = shards.read(0, len(shards))
     with contextlib.suppress(Interrupted):
         fit(task_for(kind), rows, seeds=[0], epochs=3, batch_size=KINDS[kind][2], watcher=clock)

@@ -1,5 +1,7 @@
 """How many clusters? Two rules that read a curve over k: the elbow and the gap statistic."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -53,7 +55,8 @@ def gap_statistic(
 
     Tibshirani, Walther and Hastie, "Estimating the number of clusters in a data set via the gap
     statistic" (2001), with their second kind of reference: uniform in the box that is aligned with
-    the principal components of the data. All fits run as one program.
+    the principal components of the data. All fits of a data set run as one program, and several
+    data sets at a time: XLA keeps the loops of a program on one core of a CPU.
 
     Args:
         key: draws the reference data and the starts of K-means.
@@ -71,7 +74,18 @@ def gap_statistic(
     _, _, axes = np.linalg.svd(x - mean, full_matrices=False)
     turned = ((x - mean) @ axes.T).astype(np.float32)
     keys = jax.random.split(key, references + 1)
-    inertia = np.asarray(_inertia_with_references(keys, turned, ks, restarts), np.float64)
+    of_data = kmeans(keys[0], turned, np.ones(len(turned), np.float32), ks, restarts).inertia
+
+    def of_references(some: Key[Array, " keys"]) -> Float[np.ndarray, "keys ks"]:
+        return np.asarray(_inertia_of_references(some, turned, ks, restarts))
+
+    threads = min(os.cpu_count() or 1, references) if jax.default_backend() == "cpu" else 1
+    each = -(-references // threads)
+    # equally many for every thread, so that one program serves all; what is too much is cut off
+    shares = jnp.resize(keys[1:], (threads, each))
+    with ThreadPoolExecutor(threads) as pool:
+        found = np.concatenate(list(pool.map(of_references, shares)))[:references]
+    inertia = np.concatenate([np.asarray(of_data)[None], found]).astype(np.float64)
     logs = np.log(np.maximum(inertia, np.finfo(np.float32).tiny))
     gap = logs[1:].mean(axis=0) - logs[0]
     error = logs[1:].std(axis=0) * np.sqrt(1 + 1 / references)
@@ -80,18 +94,17 @@ def gap_statistic(
 
 
 @partial(jax.jit, static_argnames=("ks", "restarts"))
-def _inertia_with_references(
-    keys: Key[Array, " data_sets"],
+def _inertia_of_references(
+    keys: Key[Array, " keys"],
     x: Float[Array, "n features"],
     ks: tuple[int, ...],
     restarts: int,
-) -> Float[Array, "data_sets ks"]:
-    """Inertia of the data in the first row, then of uniform data in the same box, one for a key."""
+) -> Float[Array, "keys ks"]:
+    """Inertia of uniform data in the box of the data, one data set for a key."""
     weights = jnp.ones(len(x))
 
     def of_reference(key):
         box = jax.random.uniform(key, x.shape, minval=x.min(axis=0), maxval=x.max(axis=0))
         return kmeans(jax.random.fold_in(key, 1), box, weights, ks, restarts).inertia
 
-    of_data = kmeans(keys[0], x, weights, ks, restarts).inertia
-    return jnp.concatenate([of_data[None], jax.lax.map(of_reference, keys[1:])])
+    return jax.lax.map(of_reference, keys)
