@@ -38,7 +38,7 @@ from datasets.splits import Rows
 from jaxdl import optim
 from jaxdl.figures.curves import loss_curves
 from jaxdl.figures.decisions import confusion
-from jaxdl.figures.images import image_grid
+from jaxdl.figures.images import classified_images, image_grid
 from jaxdl.models.cnn import VGG, notebook_net, slide_net
 from jaxdl.models.conv2d import pixels
 from jaxdl.models.mlp import MLP
@@ -48,6 +48,7 @@ from jaxdl.training import Fitted, Task
 from jaxdl.vision import augmentation
 from jaxdl.vision.augmentation import Augmentation
 from jaxdl.vision.classification_task import accuracy_of, image_task, predicted_class
+from jaxdl.vision.classified import class_probabilities, prediction_rows
 
 NETS = {"notebook": notebook_net, "slide": slide_net}
 NO_AUGMENTATION = Augmentation()
@@ -135,7 +136,7 @@ def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
     note = f"A net names one of its {len(data.classes)} classes, whatever the picture shows."
     return Results(
         [Table(title, rows, verbatim=True)],
-        {"pictures": partial(judged_pictures, pictures.pixels, probability, data.classes)},
+        {"pictures": partial(classified_images, pictures.pixels, probability, data.classes)},
         notes=[*pictures.remarks, note],
     )
 
@@ -275,17 +276,6 @@ def best_net(config: Config, run: Run, data: Photographs) -> tuple[str, Fitted]:
     return best, fits[best]
 
 
-def class_probabilities(
-    fitted: Fitted, images: UInt8[np.ndarray, "rows 32 32 3"]
-) -> Float[np.ndarray, "rows classes"]:
-    """Softmax of the logits, mean of the members."""
-
-    def softmax(logits, batch):
-        return jax.nn.softmax(logits)
-
-    return fitted.predict(softmax, {"x": images}).mean(axis=0)
-
-
 # ---- what we see ---------------------------------------------------------------------------------
 
 
@@ -388,31 +378,3 @@ def right_and_wrong(
     titles += [f"{classes[predicted[i]]}\n({classes[label[i]]})" for i in wrong]
     colours = ["green"] * len(right) + ["red"] * len(wrong)
     return image_grid(images[np.concatenate([right, wrong])], titles, columns, colours)
-
-
-def prediction_rows(
-    names: Sequence[str], probability: Float[np.ndarray, "rows classes"], classes: Sequence[str]
-) -> list[dict[str, Any]]:
-    """A line for each picture: the likeliest class, and the next ones."""
-    places = ("", "second ", "third ")[: len(classes)]
-    rows = []
-    for name, row in zip(names, probability, strict=True):
-        shown: dict[str, Any] = {"picture": name}
-        for place, k in zip(places, np.argsort(-row, kind="stable"), strict=False):
-            shown |= {f"{place}class": classes[k], f"{place}probability": float(row[k])}
-        rows.append(shown)
-    return rows
-
-
-def judged_pictures(
-    images: UInt8[np.ndarray, "rows 32 32 3"],
-    probability: Float[np.ndarray, "rows classes"],
-    classes: Sequence[str],
-    most: int = 35,
-) -> Any:
-    """The first pictures as the net sees them, each under its three likeliest classes."""
-    titles = []
-    for row in probability[:most]:
-        best = np.argsort(-row, kind="stable")[:3]
-        titles.append("\n".join(f"{classes[k]} {row[k]:.0%}" for k in best))
-    return image_grid(images[:most], titles)
