@@ -283,7 +283,10 @@ class _Loop:
     def _divide(self, state: FitState) -> list[_Group]:
         """The population as groups that are trained one after the other."""
         groups = []
-        for members in programs.groups_of(self.task, len(self.seeds)):
+        params = jax.tree.map(lambda x: x[:1], state.train.params)
+        for members in programs.training_groups(
+            self.task, params, self.batch_size, len(self.seeds)
+        ):
 
             def part(tree: Any, members: slice = members) -> Any:
                 return jax.tree.map(lambda x: x[members], tree)

@@ -247,6 +247,25 @@ def prefers_scan(task: Task, params: Any, batch_size: int) -> bool:
     return not task.convolves and 6 * size * batch_size < SCAN_BELOW_FLOP
 
 
+def training_groups(task: Task, params: Any, batch_size: int, seeds: int) -> list[slice]:
+    """How a population is cut into groups that are trained together.
+
+    Those that `groups_of` keeps together train together only while a member's own step is small. A
+    CPU multiplies stacks of large matrices more slowly than the same matrices one after the other:
+    seconds for each seed, alone and with eight at once, on two cores: 0.052 and 0.031 for the fraud
+    autoencoder in batches of 32, 0.019 and 0.024 in batches of 2,048, 0.076 and 0.132 for the
+    stacked autoencoder of lab 460 in batches of 32.
+
+    Args:
+        task, batch_size: of the fit.
+        params: of one member.
+        seeds: members.
+    """
+    if prefers_scan(task, params, batch_size):
+        return groups_of(task, seeds)
+    return [slice(i, i + 1) for i in range(seeds)]
+
+
 def groups_of(task: Task, seeds: int) -> list[slice]:
     """How a population is cut into groups that are vmapped together.
 
