@@ -90,7 +90,7 @@ def autoencoder(members: int):
 
     stacked = jax.tree.map(lambda *x: np.stack(x), *[weights(seed) for seed in range(members)])
     return detectors.population(
-        SimpleNamespace(apply=apply),
+        SimpleNamespace(apply=apply, precision="float32"),
         {"params": stacked},
         len(MEAN),
         lambda out, batch: scores.reconstruction_score(batch["x"], out),

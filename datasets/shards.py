@@ -5,6 +5,8 @@ what was asked for. Files are taken in the order of their names.
 """
 
 import hashlib
+import math
+import tokenize
 from bisect import bisect_right
 from collections.abc import Mapping
 from itertools import accumulate
@@ -37,6 +39,16 @@ class NumpyShards:
             self._files.setdefault(path.stem.rpartition("-")[0], []).append(path)
         if not self._files:
             raise DataError("holds no files such as x-00000.npy", file=folder)
+        numbers = {
+            name: [path.stem.rpartition("-")[2] for path in files]
+            for name, files in self._files.items()
+        }
+        (first_name, first_numbers), *others = numbers.items()
+        for name, own in others:
+            if own != first_numbers:
+                apart = sorted(set(own) ^ set(first_numbers))
+                problem = f"{first_name!r} and {name!r} do not have the same parts: {apart[0]}"
+                raise DataError(problem, file=folder)
         headers = {name: [_header(path) for path in files] for name, files in self._files.items()}
         self._headers = headers
         self._kinds = {}
@@ -68,7 +80,7 @@ class NumpyShards:
         for part, first, last in _pieces(self._ends, start, stop):
             for name, kind in self._kinds.items():
                 offset, _, dtype = self._headers[name][part]
-                numbers = int(np.prod(kind.shape))
+                numbers = math.prod(kind.shape)
                 with self._files[name][part].open("rb") as file:
                     file.seek(offset + first * numbers * dtype.itemsize)
                     flat = np.fromfile(file, dtype, (last - first) * numbers)
@@ -84,6 +96,8 @@ class NumpyShards:
 
 class ParquetRows:
     """The numeric columns of Parquet files as {"x": float32 [columns]}, and "y" from a label.
+
+    Blanks are refused.
 
     Args:
         folder: with the files (or one file).
@@ -107,8 +121,8 @@ class ParquetRows:
             own = metadata.schema.to_arrow_schema()
             if names is None:
                 names = [n for n in own.names if n != label]
-                self._check(own, path, names)
-            elif [n for n in own.names if n != label] != names:
+            self._check(own, path, names)
+            if [n for n in own.names if n != label] != names:
                 raise DataError("has other columns than the first file", file=path)
             for number in range(metadata.num_row_groups):
                 self._groups.append((path, number))
@@ -126,6 +140,8 @@ class ParquetRows:
                 raise DataError(f"column {name!r} holds {kind}, not numbers", file=path)
         if not names:
             raise DataError("has no column of numbers", file=path)
+        if len(set(schema.names)) < len(schema.names):
+            raise DataError("has two columns of one name", file=path)
 
     @property
     def kinds(self) -> Mapping[str, jax.ShapeDtypeStruct]:
@@ -152,12 +168,20 @@ class ParquetRows:
         path, group = self._groups[number]
         try:
             table = _opened(path).read_row_group(group)
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
             raise DataError(f"cannot be read ({error})", file=path) from error
+        for name in table.column_names:
+            if table[name].null_count:
+                raise DataError("has blanks; fill them before", file=path, column=name)
         columns = [table[name].to_numpy().astype(np.float32) for name in self._names]
         rows = {"x": np.stack(columns, axis=1)}
         if self._label is not None:
-            rows["y"] = table[self._label].to_numpy().astype(np.int32)
+            label = table[self._label].to_numpy()
+            with np.errstate(invalid="ignore"):
+                rows["y"] = label.astype(np.int32)
+            if (rows["y"] != label).any():
+                problem = "holds labels that are not whole numbers of 32 bits"
+                raise DataError(problem, file=path, column=self._label)
         self._kept = number, rows
         return rows
 
@@ -190,11 +214,11 @@ def _header(path: Path) -> tuple[int, tuple[int, ...], np.dtype]:
             version = np.lib.format.read_magic(file)
             shape, fortran, dtype = _read_header(file, version)
             offset = file.tell()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, SyntaxError, tokenize.TokenError) as error:
         raise DataError(f"is no .npy file ({error})", file=path) from error
-    if dtype.hasobject or fortran or not shape:
+    if dtype.hasobject or fortran or not shape or min(shape) < 0:
         raise DataError("holds objects, a single number, or columns behind one another", file=path)
-    if offset + int(np.prod(shape)) * dtype.itemsize != path.stat().st_size:
+    if offset + math.prod(shape) * dtype.itemsize != path.stat().st_size:
         raise DataError(f"is not as long as its {shape[0]:,} rows", file=path)
     return offset, shape, dtype
 
@@ -210,7 +234,7 @@ def _read_header(
 def _opened(path: Path) -> pyarrow.parquet.ParquetFile:
     try:
         return pyarrow.parquet.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise DataError(f"is no Parquet file ({error})", file=path) from error
 
 

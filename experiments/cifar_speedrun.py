@@ -19,7 +19,8 @@ takes them away one by one:
     python run.py experiments/cifar_speedrun.py --seeds 3
     python run.py experiments/cifar_speedrun.py --preset full --precision bfloat16 --seeds 20
 
-Protocol: the recipe's numbers are the published ones and nothing is chosen here; the last step's
+Protocol: the recipe's numbers are the published ones (which also average the batch statistics with
+the weights; here these are the running ones) and nothing is chosen here; the last step's
 weights are taken, the test images are read once. The default is small enough for a CPU: a tenth of
 the training images, narrow blocks, a further part of them set aside for the curves. `--preset full`
 is the published setting, for an accelerator: all 50,000 training images, none set aside.
@@ -131,6 +132,7 @@ def main(config: Config, run: Run) -> Results:
         fits[variant] = run.fit(variant.replace(" ", "_"), task, data.train, data.valid, **size)
         rows.append({"model": variant} | result_columns(fits[variant], data.test))
         tell_seconds(run, variant)
+    task = speedrun_task(config, data, filters)
     untrained = run.fit("untrained", task, data.train, epochs=0, batch_size=config.batch_size)
     rows.append({"model": "untrained"} | test_by_views(untrained, data.test))
 

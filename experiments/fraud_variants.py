@@ -62,6 +62,7 @@ from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 from jaxdl.serving import export, scorer_file, transactions
 from jaxdl.training import Fitted, Task, module_functions
+from jaxdl.training.task import forward
 
 
 @dataclass(frozen=True)
@@ -509,7 +510,7 @@ def gradient_norms(fitted: Fitted, data: Mapping[str, np.ndarray]) -> MemberScor
     def of_member(variables, batch):
         def loss(params, example):
             alone = jax.tree.map(lambda x: x[None], example)
-            outputs, _ = task.apply({**variables, "params": params}, alone, None, False, {})
+            outputs, _ = forward(task, {**variables, "params": params}, alone, None, False, {})
             return task.loss(outputs, alone, {})[0]
 
         gradients = probes.per_example_gradients(loss, variables["params"], batch)

@@ -277,7 +277,7 @@ def with_word_weights(task: Task, weights: Float[np.ndarray, " columns"]) -> Tas
         # a weight times a row of the kernel is a one times the weighted row
         params = variables["params"]
         first = params["hidden_0"]
-        kernel = first["kernel"] * jnp.asarray(weights, jnp.float32)[:, None]
+        kernel = first["kernel"] * jnp.asarray(weights, first["kernel"].dtype)[:, None]
         params = {**params, "hidden_0": {**first, "kernel": kernel}}
         return task.apply({**variables, "params": params}, batch, key, train, hyper)
 

@@ -51,6 +51,7 @@ from jaxdl.report import Results, Table
 from jaxdl.runs import Run
 from jaxdl.training import Fitted, Task
 from jaxdl.training.batch_order import steps_per_epoch
+from jaxdl.training.task import forward
 from jaxdl.vision import augmentation
 from jaxdl.vision.classification_task import accuracy_of, image_task, predicted_class
 from jaxdl.vision.classified import class_probabilities, prediction_rows
@@ -372,7 +373,7 @@ def gradient_norms(moments: list[Fitted], batch: Rows) -> list[Float[np.ndarray,
     def member_norms(variables) -> Float[Array, " layers"]:
         def mean_loss(params):
             now = {**variables, "params": params}
-            outputs, _ = task.apply(now, images, jax.random.key(0), True, {})
+            outputs, _ = forward(task, now, images, jax.random.key(0), True, {})
             return task.loss(outputs, labels, {}).mean()
 
         norms = norms_by_layer(jax.grad(mean_loss)(variables["params"]))

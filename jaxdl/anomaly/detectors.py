@@ -41,6 +41,7 @@ from jaxdl.anomaly.nearest_neighbours import (
 from jaxdl.pca import PCA, fit_pca, pca_reconstruct, pca_score
 from jaxdl.precision import double_precision
 from jaxdl.training import Task
+from jaxdl.training.task import forward
 
 # (outputs, batch) -> something for each row, as handed to `Fitted.predict`
 RowFunction = Callable[[Any, Mapping[str, Array]], Array]
@@ -368,7 +369,7 @@ def _of_members(task: Task, function: RowFunction, params: Ensemble, x: Array) -
 
     def of_member(variables, extras):
         batch = {"x": x, **extras}
-        outputs, _ = task.apply(variables, batch, jax.random.key(0), False, {})
+        outputs, _ = forward(task, variables, batch, jax.random.key(0), False, {})
         return function(outputs, batch)
 
     return jax.vmap(of_member)(params.variables, params.extras)

@@ -79,7 +79,7 @@ def gap_statistic(
     def of_references(some: Key[Array, " keys"]) -> Float[np.ndarray, "keys ks"]:
         return np.asarray(_inertia_of_references(some, turned, ks, restarts))
 
-    threads = min(os.cpu_count() or 1, references) if jax.default_backend() == "cpu" else 1
+    threads = min(_cores(), references) if jax.default_backend() == "cpu" else 1
     each = -(-references // threads)
     # equally many for every thread, so that one program serves all; what is too much is cut off
     shares = jnp.resize(keys[1:], (threads, each))
@@ -91,6 +91,13 @@ def gap_statistic(
     error = logs[1:].std(axis=0) * np.sqrt(1 + 1 / references)
     enough = np.flatnonzero(gap[:-1] >= gap[1:] - error[1:])
     return Gap(gap, error, ks[enough[0]] if enough.size else ks[-1])
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @partial(jax.jit, static_argnames=("ks", "restarts"))

@@ -44,7 +44,8 @@ def dropout(x: Array, rate: float | Float[Array, ""], key: Array | None) -> Arra
     """Inverted dropout whose rate may be traced; `key` None (evaluation) drops nothing."""
     if key is None:
         return x
-    return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0)
+    kept = jnp.asarray(1 - rate, x.dtype)  # a traced rate must not change the type of x
+    return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / kept, 0)
 
 
 def keras_embedding(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:

@@ -89,8 +89,10 @@ def _sum_rows(kernel, words):
         column = jax.lax.dynamic_index_in_dim(words, j, 1, keepdims=False).astype(jnp.int32)
         return total + kernel.at[column].get(mode="fill", fill_value=0)
 
-    start = jnp.zeros((words.shape[0], kernel.shape[1]), kernel.dtype)
-    return jax.lax.fori_loop(0, _columns_in_use(words, kernel.shape[0]), add_column, start)
+    # in float32 whatever the kernel is: a sum of 16-bit numbers soon stops growing
+    start = jnp.zeros((words.shape[0], kernel.shape[1]), jnp.float32)
+    total = jax.lax.fori_loop(0, _columns_in_use(words, kernel.shape[0]), add_column, start)
+    return total.astype(kernel.dtype)
 
 
 @sequential_vmap
@@ -99,10 +101,11 @@ def _scatter_rows(kernel, words, gradient):
 
     def add_column(j, total):
         column = jax.lax.dynamic_index_in_dim(words, j, 1, keepdims=False).astype(jnp.int32)
-        return total.at[column].add(gradient, mode="drop")
+        return total.at[column].add(gradient.astype(jnp.float32), mode="drop")
 
-    start = jnp.zeros_like(kernel)
-    return jax.lax.fori_loop(0, _columns_in_use(words, kernel.shape[0]), add_column, start)
+    start = jnp.zeros(kernel.shape, jnp.float32)
+    total = jax.lax.fori_loop(0, _columns_in_use(words, kernel.shape[0]), add_column, start)
+    return total.astype(kernel.dtype)
 
 
 def _columns_in_use(words, vocabulary):

@@ -145,7 +145,10 @@ class Run:
         if (epochs is None) == (steps is None):
             raise ValueError(f"{name}: give either epochs or steps")
         streamed = isinstance(train, Streamed)
-        rows = len(train) if streamed else check_data(train, f"{name}, training rows")
+        if streamed:
+            rows = train.check(max(batch_size, 1))
+        else:
+            rows = check_data(train, f"{name}, training rows")
         if valid is not None:
             check_data(valid, f"{name}, validation rows")
         if steps is not None and batch_size >= 1:

@@ -39,7 +39,8 @@ class StoredRun:
     def options(self) -> dict[str, Any]:
         """Everything that was chosen for the run: preset, seeds, source, and the lab's options."""
         common = {name: self.config[name] for name in ("preset", "seed", "seeds", "source")}
-        return {**common, **self.config["options"]}
+        precision = self.config.get("precision", "float32")
+        return {**common, "precision": precision, **self.config["options"]}
 
     @property
     def data_lines(self) -> list[str]:

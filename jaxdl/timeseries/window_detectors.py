@@ -19,6 +19,7 @@ from jaxdl.timeseries import nab_score, streaming, streaming_model, windows
 from jaxdl.timeseries.streaming import SeriesScores, SeriesValues
 from jaxdl.timeseries.streaming_model import FARTHEST
 from jaxdl.training import Fitted
+from jaxdl.training.task import forward
 
 # ---- windows and rows ----------------------------------------------------------------------------
 
@@ -147,7 +148,7 @@ def streamed(
 
     def error(scaled: Float[Array, " window"]) -> Float[Array, ""]:
         batch = {"x": scaled[None, :, None]}
-        outputs, _ = fitted.task.apply(variables, batch, jax.random.key(0), False, {})
+        outputs, _ = forward(fitted.task, variables, batch, jax.random.key(0), False, {})
         return mae(outputs, batch["x"])[0]
 
     states = {

@@ -45,16 +45,26 @@ def check_data(data: Mapping[str, np.ndarray], name: str) -> int:
         if not shape:
             raise UserError(f"{name}: {key!r} is a single number; an array needs a row an example")
         rows[key] = shape[0]
-        if dtype.kind in "iu" and dtype.itemsize > 4 and np.size(values):
-            largest = max(int(np.max(values)), -int(np.min(values)))
-            if largest > LARGEST_INTEGER:
-                raise UserError(f"{name}: {key!r} holds {largest}, which does not fit into 32 bits")
+        check_integers(values, f"{name}: {key!r}")
     if len(set(rows.values())) != 1:
         raise UserError(f"{name}: the arrays differ in their number of rows: {rows}")
     count = next(iter(rows.values()))
     if not count:
         raise UserError(f"{name}: there are no rows; leave the call out or give at least one row")
     return count
+
+
+def check_integers(values: np.ndarray, name: str) -> None:
+    """Refuse integers that JAX could not hold.
+
+    Raises:
+        UserError: one does not fit into 32 bits; the message begins with `name`.
+    """
+    dtype = np.asarray(values).dtype
+    if dtype.kind in "iu" and dtype.itemsize > 4 and np.size(values):
+        largest = max(int(np.max(values)), -int(np.min(values)))
+        if largest > LARGEST_INTEGER:
+            raise UserError(f"{name} holds {largest}, which does not fit into 32 bits")
 
 
 def row_bytes(data: Mapping[str, np.ndarray]) -> int:

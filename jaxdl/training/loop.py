@@ -182,7 +182,7 @@ class _Loop:
             self.steps = batch_order.steps_per_epoch(self.rows, batch_size)
             self.mask = batch_order.padding_mask(self.rows, batch_size)
         else:
-            self.steps, self.mask = self.stream.steps(batch_size), self.stream.mask(batch_size)
+            self.steps = self.stream.steps(batch_size)
         self.history: dict[str, np.ndarray] = {}
         self.saved_step = -1
         self.next_save = time.monotonic() + SAVE_EVERY_SECONDS
@@ -214,7 +214,7 @@ class _Loop:
         if self.stream is None:
             kinds = {name: (x.shape[1:], x.dtype) for name, x in self.train.items()}
         else:
-            kinds = {name: (x.shape, x.dtype) for name, x in self.stream.source.kinds.items()}
+            kinds = {name: (x.shape, x.dtype) for name, x in self.stream.kinds.items()}
         example = {name: jnp.zeros((1, *shape), dtype) for name, (shape, dtype) in kinds.items()}
         start = jax.vmap(lambda seed, hyper: init_member(self.task, example, seed, hyper))
         train = start(jnp.asarray(self.seeds), {k: jnp.asarray(v) for k, v in self.hyper.items()})
@@ -326,13 +326,15 @@ class _Loop:
         """The program for batches that come from the host, some steps at a time."""
         self.scan_length = stream.chunk_steps(self.batch_size)
         program = programs.scan_batches if self.scan else programs.one_batch
-        program = partial(program, self.task, padded=not self.mask.all())
+        # padding stands in the last step only
+        padded = not stream.mask(self.batch_size, self.steps - 1).all()
+        program = partial(program, self.task, padded=padded)
         jitted = jax.jit(program, donate_argnums=0, out_shardings=parallel.replicated())
         shape = self.scan_length, self.batch_size
         split = parallel.batches_split()
         batches = {
             name: jax.ShapeDtypeStruct((*shape, *kind.shape), kind.dtype, sharding=split)
-            for name, kind in stream.source.kinds.items()
+            for name, kind in stream.kinds.items()
         }
         mask = parallel.replicate(jnp.zeros(shape, bool))
         lowered = jitted.lower(group.train, batches, mask, np.int32(0), group.hyper, group.active)
@@ -347,28 +349,35 @@ class _Loop:
             for chunk in chunks:
                 count = len(next(iter(chunk.values())))
                 missing = self.scan_length - count
-                mask = np.pad(self.mask[offset : offset + count], ((0, missing), (0, 0)))
-                mask = parallel.replicate(mask)
+                real = stream.mask(self.batch_size, offset, offset + count)
+                mask = parallel.replicate(np.pad(real, ((0, missing), (0, 0))))
                 whole = {
                     name: np.pad(x, ((0, missing), *[(0, 0)] * (x.ndim - 1))) if missing else x
                     for name, x in chunk.items()
                 }
                 batches = parallel.put_batches(whole)
-                groups = [self._on_batches(group, batches, mask, count) for group in groups]
-                self._check_losses(epoch, groups)
-                self.watcher.advance(int(self.mask[offset : offset + count].sum()))
+                done = 0
+                while done < count:
+                    began = time.monotonic()
+                    # many steps in one program begin with the first of the chunk
+                    end = count if self.scan else min(done + self.piece, count)
+                    groups = [self._on_batches(group, batches, mask, done, end) for group in groups]
+                    self._check_losses(epoch, groups)
+                    self._adapt_piece(end - done, time.monotonic() - began)
+                    self.watcher.advance(int(real[done:end].sum()))
+                    done = end
+                    if offset + done < self.steps:
+                        self._look_up(epoch * self.steps + offset + done, groups)
                 offset += count
-                if offset < self.steps:
-                    self._look_up(epoch * self.steps + offset, groups)
         return groups
 
     def _on_batches(
-        self, group: _Group, batches: dict[str, Array], mask: Array, count: int
+        self, group: _Group, batches: dict[str, Array], mask: Array, first: int, end: int
     ) -> _Group:
-        """A group after the first `count` of some batches."""
+        """A group after the batches with these numbers."""
         train = group.train
         # the program of many steps is told their number, that of one step which it is
-        for number in [count] if self.scan else range(count):
+        for number in [end] if self.scan else range(first, end):
             train = self.program(train, batches, mask, np.int32(number), group.hyper, group.active)
         return group._replace(train=train)
 
@@ -528,7 +537,10 @@ class _Loop:
 
     def _rows_seen(self, step: int) -> int:
         epoch, offset = divmod(step, self.steps)
-        return epoch * self.rows + int(self.mask[:offset].sum())
+        if self.stream is None:
+            return epoch * self.rows + int(self.mask[:offset].sum())
+        # an epoch that has begun has not come to its padding
+        return epoch * self.rows + min(offset * self.batch_size, self.rows)
 
 
 @partial(jax.jit, static_argnames=("patience",))

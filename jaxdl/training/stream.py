@@ -1,4 +1,4 @@
-"""Training rows that stay on disk: read in blocks, shuffled in groups of blocks, a little ahead.
+"""Training rows that stay on disk: read in blocks and shuffled in groups of them, a little ahead.
 
 A full shuffle reads every row from another place, which a disk answers slowly. So the rows are cut
 into blocks of neighbours; each epoch takes the blocks in a new order, some of them at a time, and
@@ -14,7 +14,7 @@ import queue
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import jax
 import numpy as np
@@ -22,17 +22,18 @@ from jaxtyping import Bool, Int
 
 from jaxdl.errors import UserError
 from jaxdl.hashing import digest
-from jaxdl.training.data import KINDS
+from jaxdl.training.data import KINDS, check_integers
+from jaxdl.training.parallel import mesh
 from jaxdl.training.task import ROW_MASK
 
 BLOCK_BYTES = 1 << 20
 GROUP_BYTES = 64 << 20
 CHUNK_BYTES = 16 << 20  # what goes to the devices at a time
+CHUNK_STEPS = 2048  # a stop waits for the end of a chunk
 CHUNKS_AHEAD = 2
 Item = TypeVar("Item")
 
 
-@runtime_checkable
 class RowSource(Protocol):
     """Rows on disk, as `datasets.shards` opens them.
 
@@ -57,10 +58,6 @@ class BlockGroup(NamedTuple):
 
     blocks: list[tuple[int, int]]
     shuffle: Int[np.ndarray, " rows"]
-
-    def row_numbers(self) -> Int[np.ndarray, " rows"]:
-        """The rows in the order in which they are trained on."""
-        return np.concatenate([np.arange(*block) for block in self.blocks])[self.shuffle]
 
 
 @dataclass(frozen=True)
@@ -90,6 +87,14 @@ class Streamed:
 
     def __len__(self) -> int:
         return len(self.source)
+
+    @property
+    def kinds(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shape and type of each array of one row, as a device holds it: 32 bits at most."""
+        return {
+            name: jax.ShapeDtypeStruct(kind.shape, jax.dtypes.canonicalize_dtype(kind.dtype))
+            for name, kind in self.source.kinds.items()
+        }
 
     @property
     def row_bytes(self) -> int:
@@ -127,6 +132,9 @@ class Streamed:
             raise UserError(
                 f"{self.parts} parts cannot be shared by {jax.process_count()} processes"
             )
+        owners = [device.process_index for device in mesh().devices.flat]
+        if owners != sorted(owners):
+            raise UserError("rows cannot be streamed here: the devices of a process lie apart")
         return len(self)
 
     def part(self, number: int) -> tuple[int, int]:
@@ -138,11 +146,18 @@ class Streamed:
         own = batch_size // self.parts
         return max(-(-(stop - start) // own) for start, stop in map(self.part, range(self.parts)))
 
-    def mask(self, batch_size: int) -> Bool[np.ndarray, "steps batch"]:
-        """True where a batch holds a real row, False where it is padding."""
-        own, steps = batch_size // self.parts, self.steps(batch_size)
+    def mask(
+        self, batch_size: int, first: int = 0, end: int | None = None
+    ) -> Bool[np.ndarray, "steps batch"]:
+        """True where a batch holds a real row, False where it is padding.
+
+        Args:
+            batch_size: rows in a step.
+            first, end: of which steps; all by default.
+        """
+        own, end = batch_size // self.parts, self.steps(batch_size) if end is None else end
         sizes = [stop - start for start, stop in map(self.part, range(self.parts))]
-        places = np.arange(steps * own).reshape(steps, own)
+        places = np.arange(first * own, end * own).reshape(-1, own)
         return np.concatenate([places < size for size in sizes], axis=1)
 
     # ---- order ------------------------------------------------------------------------------
@@ -162,21 +177,12 @@ class Streamed:
             size = sum(stop - start for start, stop in blocks)
             yield BlockGroup(blocks, generator.permutation(size))
 
-    def order(self, seed: int, epoch: int, batch_size: int) -> Int[np.ndarray, "steps batch"]:
-        """Row numbers of each batch of one epoch, as `batch_order.epoch_order` gives them."""
-        own, steps = batch_size // self.parts, self.steps(batch_size)
-        columns = []
-        for part in range(self.parts):
-            rows = [group.row_numbers() for group in self.groups(part, seed, epoch)]
-            columns.append(_padded(np.concatenate(rows), steps * own, own).reshape(steps, own))
-        return np.concatenate(columns, axis=1).astype(np.int32)
-
     # ---- batches ----------------------------------------------------------------------------
 
     def chunk_steps(self, batch_size: int) -> int:
         """Steps whose rows go to the devices at a time."""
         fitting = CHUNK_BYTES // (self.row_bytes * batch_size)
-        return max(1, min(self.steps(batch_size), fitting))
+        return max(1, min(self.steps(batch_size), CHUNK_STEPS, fitting))
 
     def chunks(
         self, seed: int, epoch: int, batch_size: int, first_step: int = 0
@@ -246,6 +252,7 @@ class Streamed:
         for start, stop in group.blocks:
             own = place[first : first + stop - start]
             for name, x in self.source.read(start, stop).items():
+                check_integers(x, f"train: {name!r}")
                 shuffled[name][own] = x
             first += stop - start
         return shuffled

@@ -56,6 +56,12 @@ def test_a_folder_without_shards(tmp_path):
         NumpyShards(tmp_path)
 
 
+def header(shape):
+    """The beginning of a .npy file that says this of its shape."""
+    said = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(said).to_bytes(2, "little") + said
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -64,7 +70,11 @@ def test_a_folder_without_shards(tmp_path):
         (lambda path: np.save(path, np.zeros((12, 3, 3), np.float32)), r"rows of shape \(3, 3\)"),
         (lambda path: np.save(path, np.zeros((12, 3, 2))), "float64"),
         (lambda path: np.save(path, np.zeros((11, 3, 2), np.float32)), "other rows than others"),
-        (lambda path: path.unlink(), "other rows than others"),
+        (lambda path: path.unlink(), "same parts: 00002"),
+        (lambda path: path.rename(path.with_name("x-00003.npy")), "same parts: 00002"),
+        (lambda path: path.write_bytes(header("(4294967296, 4294967296)")), "not as long"),
+        (lambda path: path.write_bytes(header("(-2, -3)") + bytes(24)), "holds objects, a single"),
+        (lambda path: path.write_bytes(header("(3, ")), r"no \.npy file"),
         (
             lambda path: np.save(path, np.array([None] * 12), allow_pickle=True),
             "objects",
@@ -118,9 +128,31 @@ def test_parquet_that_cannot_be_rows_is_one_line(parquet, tmp_path):
     pq.write_table(table.rename_columns(["a", "m", "label"]), folder / "3.parquet")
     with pytest.raises(DataError, match="other columns than the first"):
         ParquetRows(folder)
+    (folder / "3.parquet").unlink()
+    pq.write_table(table.select(["a", "n"]), folder / "3.parquet")
+    with pytest.raises(DataError, match="no column 'label'"):
+        ParquetRows(folder, label="label")
+    pq.write_table(table.set_column(0, "a", pa.array(["x"] * 30)), folder / "3.parquet")
+    with pytest.raises(DataError, match="holds string"):
+        ParquetRows(folder)
     (folder / "1.parquet").write_bytes(b"nothing")
     with pytest.raises(DataError, match="no Parquet file"):
         ParquetRows(folder)
     pq.write_table(pa.table({"a": ["x"]}), tmp_path / "text.parquet")
     with pytest.raises(DataError, match="holds string, not numbers"):
         ParquetRows(tmp_path / "text.parquet")
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ([0, None, 1], "has blanks"),
+        ([0.0, 0.9, 1.0], "not whole numbers"),
+        ([0, 2**40, 1], "not whole numbers of 32 bits"),
+        ([0.0, float("nan"), 1.0], "not whole numbers"),
+    ],
+)
+def test_labels_that_are_no_classes_are_one_line(tmp_path, label, message):
+    pq.write_table(pa.table({"a": [1.0, 2.0, 3.0], "y": label}), tmp_path / "1.parquet")
+    with pytest.raises(DataError, match=f"column y: .*{message}"):
+        ParquetRows(tmp_path, label="y").read(0, 3)

@@ -123,3 +123,30 @@ def test_recurrent_layer_has_the_size_and_directions_asked_for(bidirectional):
     # Keras counts the same: 4 gates, each with an input kernel, a recurrent one and a bias
     assert sum(sizes.values()) == directions * 4 * (32 * 32 + 32 * 32 + 32)
     assert model.apply({"params": params}, tokens, False).shape == (1,)
+
+
+def test_sums_of_sixteen_bit_rows_are_taken_in_full():
+    words = jnp.zeros((600, 1), jnp.int32)
+    kernel = jnp.ones((700, 1), jnp.bfloat16)
+    many = jnp.arange(600)[None]
+    assert text.bag_sum(kernel, many)[0, 0] == 600
+    gradient = jax.grad(lambda k: text.bag_sum(k, words).astype(jnp.float32).sum())(kernel)
+    assert gradient.dtype == jnp.bfloat16
+    assert gradient[0, 0] == 600
+
+
+def test_an_accelerator_gets_the_same_sum_as_a_product(monkeypatch):
+    rng = np.random.default_rng(0)
+    lists = [np.concatenate([rng.permutation(50)[:n], [50] * (20 - n)]) for n in range(1, 20)]
+    words = jnp.asarray(np.stack(lists).astype(np.uint16))
+    kernel = jnp.asarray(rng.normal(size=(50, 4)).astype(np.float32))
+
+    def value(kernel):
+        return jnp.sin(text.bag_sum(kernel, words)).sum()
+
+    on_a_cpu = jax.value_and_grad(value)(kernel)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert "dot_general" in str(jax.make_jaxpr(value)(kernel))
+    elsewhere = jax.value_and_grad(value)(kernel)
+    np.testing.assert_allclose(elsewhere[0], on_a_cpu[0], rtol=1e-5)
+    np.testing.assert_allclose(elsewhere[1], on_a_cpu[1], atol=1e-5)

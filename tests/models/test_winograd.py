@@ -160,3 +160,10 @@ def test_it_compiles_ahead_and_maps_over_one_member(taken):
     assert_close(jax.vmap(jax.grad(loss))(kernel[None], x[None])[0], expected)
     assert taken
     assert "f64" not in compiled.as_text()
+
+
+def test_several_devices_keep_xlas_convolution(monkeypatch):
+    x, kernel = jnp.zeros((128, 16, 16, 64)), jnp.zeros((3, 3, 64, 64))
+    assert conv2d.images_at_once(x, kernel, (1, 1), "SAME") > 0
+    monkeypatch.setattr(jax, "device_count", lambda: 2)
+    assert conv2d.images_at_once(x, kernel, (1, 1), "SAME") == 0

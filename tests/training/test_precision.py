@@ -13,8 +13,10 @@ import optax
 import pytest
 
 from jaxdl import losses
+from jaxdl.anomaly import detectors
 from jaxdl.cli.launcher import launch
 from jaxdl.errors import UserError
+from jaxdl.models.layers import dropout
 from jaxdl.models.lstm import LSTM
 from jaxdl.models.resnet import ResNet
 from jaxdl.models.whitened_cnn import WhitenedCNN
@@ -145,6 +147,23 @@ def test_predictions_use_the_tasks_precision(rows):
     assert short.dtype == np.float32
     np.testing.assert_allclose(short, full, atol=0.05)
     assert (short != full).any()
+
+
+def test_a_scorer_computes_as_its_run_did(rows):
+    fitted = fit(half(tasks.autoencoder()), rows, seeds=[0, 1], epochs=2, batch_size=16)
+
+    def error(outputs, batch):
+        return losses.mse(outputs, batch["x"])
+
+    detector = detectors.population(fitted.task, fitted.variables, 5, error)
+    by_fit = fitted.predict(error, rows).mean(axis=0)
+    np.testing.assert_allclose(detector.score(rows["x"]), by_fit, rtol=1e-5)
+
+
+def test_dropout_with_a_traced_rate_keeps_the_type():
+    x = jnp.ones((4, 4), jnp.bfloat16)
+    dropped = jax.jit(lambda rate: dropout(x, rate, jax.random.key(0)))(0.5)
+    assert dropped.dtype == jnp.bfloat16
 
 
 def test_only_real_numbers_are_rounded():
