@@ -1,11 +1,11 @@
 """The columns of numbers of a table of one's own, for labs that look at nothing else.
 
 Any table that `datasets.user_table` reads. A column counts as numbers where nearly all of its cells
-are; identifiers, columns that do not vary, text and dates are left out, and so are rows in which a
-number is missing. Everything left out is named.
+are; identifiers, columns that do not vary or are mostly blank, text and dates are left out, and so
+are rows in which a number is missing. Everything left out is named.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +29,7 @@ from jaxdl.tables.schema import (
 )
 
 FEWEST_ROWS = 20
+MOSTLY_BLANK = 0.5  # share of blank cells above which a column is left out, not its rows
 NAMED = 6  # columns that are named in a line
 
 
@@ -114,7 +115,7 @@ def load(request: Request, path: Path, label: str = "") -> NumberTable:
     whole = np.isfinite(x).all(axis=1)
     if whole.sum() < FEWEST_ROWS:
         problem = f"{whole.sum()} rows without a blank, at least {FEWEST_ROWS} are needed"
-        raise DataError(f"has {problem}", file=path)
+        raise DataError(f"has {problem}{_where_blank(kept)}", file=path)
     remarks = [
         f"left out of {path.name}, {why}: {_listed(names)}" for why, names in left_out.items()
     ]
@@ -174,12 +175,22 @@ def _why_left_out(name: str, column: pa.ChunkedArray, cells: Cells) -> str:
     numbers = as_numbers(column, cells.decimal)[held]
     if np.isfinite(numbers).mean() < MOSTLY:
         return "no numbers"
+    if held.mean() < 1 - MOSTLY_BLANK:
+        return "mostly blank"
     numbers = numbers[np.isfinite(numbers)]
     if nearly_constant(numbers):
         return "do not vary"
     if is_identifier(name, numbers, len(np.unique(numbers))):
         return "identifiers"
     return ""
+
+
+def _where_blank(columns: Mapping[str, Float64[np.ndarray, " rows"]]) -> str:
+    """The columns that cost rows and how many each, the most first, as the end of a sentence."""
+    blanks = {name: int((~np.isfinite(numbers)).sum()) for name, numbers in columns.items()}
+    worst = sorted((name for name in blanks if blanks[name]), key=lambda name: -blanks[name])
+    named = _listed([f"{name} ({blanks[name]:,})" for name in worst])
+    return f"; blanks are in {named}" if worst else ""
 
 
 def _all_numbers(path: Path, name: str, cells: Cells) -> Float64[np.ndarray, " rows"]:

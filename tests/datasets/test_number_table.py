@@ -91,3 +91,30 @@ def test_tables_that_nothing_can_be_learnt_from(text, told, tmp_path):
 def test_a_label_that_the_table_does_not_have(table):
     with pytest.raises(DataError, match="has no column 'kind'; there are id, who"):
         number_table.load(Request(), table, label="kind")
+
+
+def test_mostly_blank_columns_are_left_out_by_name_not_the_rows(tmp_path):
+    path = tmp_path / "table.csv"
+    rows = [f"{i % 7},{i * i % 11},{i if i in (50, 120, 200) else ''}" for i in range(300)]
+    path.write_text("a,b,rare\n" + "\n".join(rows))
+    found = number_table.load(Request(), path)
+    assert found.columns == ("a", "b")
+    assert found.x.shape == (300, 2)
+    assert found.remarks == ("left out of table.csv, mostly blank: rare",)
+
+
+def test_columns_that_cost_nearly_all_rows_are_named(tmp_path):
+    path = tmp_path / "table.csv"
+    # each of c, d and e is blank in two fifths of the rows, together in nearly all
+    blank = {"c": (0, 1), "d": (2, 3), "e": (4, 0)}
+    lines = ["a,b,c,d,e"]
+    for i in range(60):
+        cells = ["" if i % 5 in blank[name] else str(i * i % 13) for name in "cde"]
+        lines.append(",".join([str(i % 7), str(i % 11), *cells]))
+    path.write_text("\n".join(lines))
+    told = (
+        "has 0 rows without a blank, at least 20 are needed; blanks are in c (24), d (24), e (24)"
+    )
+    with pytest.raises(DataError) as error:
+        number_table.load(Request(), path)
+    assert told in str(error.value)
