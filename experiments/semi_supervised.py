@@ -24,12 +24,10 @@ the graph, see docs/results.md.
 Runtime on two CPU cores: about 40 s for one seed, a quarter of an hour for twenty.
 
 A table of one's own (`--csv`) has a label in some rows and none in the others: `labels.csv` gives
-all of them one. `--predict` classifies the rows of another table by the nearest labelled ones; a
-run without `--csv` has labelled the digits from 50 representatives.
+one to all that the graph links with a known one. `--predict` classifies the rows of another table
+by the nearest labelled ones; a run without `--csv` has labelled the digits from 50 representatives.
 """
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -50,7 +48,12 @@ from tqdm import tqdm
 from datasets import number_table
 from datasets.number_table import NumberTable, Scale
 from datasets.source import Provenance
-from jaxdl.clustering.label_propagation import neighbour_graph, spread, spreading_matrix
+from jaxdl.clustering.label_propagation import (
+    NO_LABEL,
+    neighbour_graph,
+    spread,
+    spreading_matrix,
+)
 from jaxdl.errors import UserError
 from jaxdl.figures.base import COLOURS, Figure, subplots
 from jaxdl.figures.images import image_grid
@@ -58,6 +61,7 @@ from jaxdl.hashing import arrays_digest
 from jaxdl.report import Results, Table
 from jaxdl.report.table import Cell
 from jaxdl.runs import Run
+from jaxdl.runs.predictions import csv_of
 
 CLASSES = 10
 MOST_ROWS = 3_000  # of a table of one's own: the graph is a matrix of rows times rows
@@ -102,6 +106,7 @@ def main(config: Config, run: Run) -> Results:
     if config.csv is not None:
         return label_own_table(config, run)
     x, y = load(run)
+    check_voters(config, config.train)
     seeds = [int(seed) for seed in run.seeds]
     lecture = [lecture_row(known, x, y, config, seeds) for known in config.lecture_known]
 
@@ -156,6 +161,7 @@ def label_own_table(config: Config, run: Run) -> Results:
         headline={"left out, right": by_graph},
         notes=[
             *table.remarks,
+            *unreached_notes(taught),
             f"The graph ({neighbours} neighbours, alpha {alpha}) was chosen by these same labels, "
             "which makes its share a little too good.",
         ],
@@ -171,7 +177,8 @@ def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
         table = own_table(config, run)
         columns, taught = table.columns, teach_table(table, config)
     new = number_table.named(inputs, columns)
-    model = neighbours_vote(config).fit(taught.x, taught.labels)
+    labelled = taught.labelled
+    model = neighbours_vote(config).fit(taught.x[labelled], taught.labels[labelled])
     votes = model.predict_proba(taught.scale(new.x))
     rows = [
         {
@@ -182,7 +189,7 @@ def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
         for place, share in zip(new.place, votes, strict=True)
     ]
     title = f"{len(rows):,} rows, by the {config.classifier_neighbours} nearest of "
-    title += f"{len(taught.x):,} rows"
+    title += f"{labelled.sum():,} rows"
     note = "The probability is the share of these neighbours that vote for the class."
     return Results([Table(title, rows, verbatim=True)], notes=[note])
 
@@ -212,7 +219,7 @@ def own_table(config: Config, run: Run) -> NumberTable:
 
     Raises:
         UserError: no column of labels was named, it has fewer than two kinds, too few or too many
-            rows.
+            rows, or fewer than shall vote.
     """
     if not config.label:
         raise UserError("--csv needs --label COLUMN: the labels, blank where none is known")
@@ -226,7 +233,15 @@ def own_table(config: Config, run: Run) -> NumberTable:
             f"{config.csv} has {rows:,} rows without a blank, more than {max(config.neighbours)} "
             f"are needed and at most {MOST_ROWS:,} fit into the graph"
         )
+    check_voters(config, rows)
     return table
+
+
+def check_voters(config: Config, labelled: int) -> None:
+    """Refuse more voting neighbours than rows that can have a label."""
+    voters = config.classifier_neighbours
+    if voters > labelled:
+        raise UserError(f"--classifier-neighbours {voters}: only {labelled} rows can vote")
 
 
 # ---- the lecture's procedure: cluster, then label ------------------------------------------------
@@ -374,9 +389,13 @@ def teach(
     labels: Labels,
     taught: Bool[np.ndarray, " n"] | None = None,
 ) -> Score:
-    """Teach a classifier these labels, right or wrong, of all digits or of those `taught`."""
+    """Teach a classifier these labels, right or wrong, of all digits or of those `taught`.
+
+    Digits without a label cannot be taught; they are no right ones.
+    """
     taught = np.ones(len(labels), bool) if taught is None else taught
-    model.fit(data.x[taught], labels[taught])
+    labelled = taught & (labels != NO_LABEL)
+    model.fit(data.x[labelled], labels[labelled])
     right = (labels == data.y)[taught].mean()
     return Score(right, model.score(data.x_test, data.y_test))
 
@@ -504,12 +523,12 @@ def accuracy_with(
 
 
 class Taught(NamedTuple):
-    """Rows that all have a label now.
+    """Rows that have a label now, all that a known label reaches.
 
     Attributes:
         x: the rows, scaled.
         scale: how.
-        labels: of the rows, known or spread, as numbers of classes.
+        labels: of the rows, known or spread, as numbers of classes; `NO_LABEL` for the others.
         classes: names of the labels.
         graph: over which they were spread.
     """
@@ -520,9 +539,18 @@ class Taught(NamedTuple):
     classes: Sequence[str]
     graph: GraphChoice
 
+    @property
+    def labelled(self) -> Bool[np.ndarray, " n"]:
+        """Which rows have a label."""
+        return self.labels != NO_LABEL
+
 
 def teach_table(table: NumberTable, config: Config) -> Taught:
-    """Spread the known labels of a table over the graph that leaves them out best."""
+    """Spread the known labels of a table over the graph that leaves them out best.
+
+    Raises:
+        UserError: fewer rows than shall vote have a label now.
+    """
     classes = sorted(set(table.label) - {""})
     known = np.flatnonzero([cell != "" for cell in table.label])
     known_labels = np.array([classes.index(table.label[i]) for i in known])
@@ -530,6 +558,7 @@ def teach_table(table: NumberTable, config: Config) -> Taught:
     x = scale(table.x)
     graphs = spreading_matrices(x, config.neighbours, config.alphas)
     labels, graph = spread_best(graphs, known, known_labels, len(classes))
+    check_voters(config, int((labels != NO_LABEL).sum()))
     return Taught(x, scale, labels, classes, graph)
 
 
@@ -560,6 +589,14 @@ def leave_one_out(taught: Taught, known: Bool[np.ndarray, " n"]) -> dict[str, fl
     }
 
 
+def unreached_notes(taught: Taught) -> list[str]:
+    """A sentence that counts the rows without a label, where there are some."""
+    unreached = (~taught.labelled).sum()
+    if not unreached:
+        return []
+    return [f"{unreached:,} rows have no label: the graph does not link them with any known one."]
+
+
 def label_counts(taught: Taught, known: Bool[np.ndarray, " n"]) -> list[dict[str, Cell]]:
     """A row for each label: in how many rows it was known, and how many have it now."""
     return [
@@ -577,12 +614,12 @@ def labels_csv(
 ) -> bytes:
     """A line for each row of the table: its number in the file, its label, whether it was known."""
     del origin
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["row", "label", "known"])
-    for row, k, was_known in zip(table.row, taught.labels, known, strict=True):
-        writer.writerow([row, taught.classes[k], int(was_known)])
-    return text.getvalue().encode("utf-8-sig")
+    names = dict(enumerate(taught.classes)) | {NO_LABEL: ""}
+    rows = [
+        {"row": row, "label": names[k], "known": int(was_known)}
+        for row, k, was_known in zip(table.row, taught.labels, known, strict=True)
+    ]
+    return csv_of(Table("labels", rows))
 
 
 # ---- what we see ---------------------------------------------------------------------------------

@@ -6,6 +6,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from sklearn.neighbors import kneighbors_graph
 
+NO_LABEL = -1  # of a point that no known label reaches
+SMALLEST_DISTANCE = 1e-7  # of the longest one, below which two points count as equal: rounding
+
 
 def neighbour_graph(
     x: Float[np.ndarray, "n features"], neighbours: int
@@ -15,18 +18,38 @@ def neighbour_graph(
     Two points that are neighbours have w = exp(-d^2 / (s_i s_j)), where d is their distance and
     s_i the distance from i to the last of its neighbours; others have 0, and D is the diagonal
     matrix of row sums of W. Zelnik-Manor and Perona, "Self-tuning spectral clustering" (2004): so
-    there is no length to choose.
+    there is no length to choose. Equal points that are neighbours have w = 1; where all neighbours
+    of i are equal to it, s_i is the distance to the nearest other point that is linked with it.
 
     Args:
         x: points.
         neighbours: k, without the point itself.
     """
-    distance = kneighbors_graph(x, neighbours, mode="distance").toarray()
-    scale = np.maximum(distance.max(axis=1), 1e-12)
-    linked = np.maximum(distance, distance.T)
-    weight = np.where(linked > 0, np.exp(-(linked**2) / np.outer(scale, scale)), 0.0)
+    nearest = kneighbors_graph(x, neighbours, mode="distance")
+    distance = nearest.toarray()
+    nearest.data[:] = 1  # stored entries are edges, also where the distance is 0
+    linked = nearest.toarray() > 0
+    linked |= linked.T
+    length = np.maximum(distance, distance.T)
+    scale = _scales(distance.max(axis=1), length)
+    weight = np.where(linked, np.exp(-(length**2) / np.outer(scale, scale)), 0.0)
     degree = np.maximum(weight.sum(axis=1), 1e-12)
     return weight / np.sqrt(np.outer(degree, degree))
+
+
+def _scales(
+    farthest: Float[np.ndarray, " n"], length: Float[np.ndarray, "n n"]
+) -> Float[np.ndarray, " n"]:
+    """The s_i of `neighbour_graph`, none of them 0.
+
+    Args:
+        farthest: distance from each point to the last of its neighbours.
+        length: of the edges; 0 between points that are equal or not linked.
+    """
+    smallest = SMALLEST_DISTANCE * farthest.max()
+    to_others = np.where(length > smallest, length, np.inf).min(axis=1)
+    of_equals = np.where(np.isfinite(to_others), to_others, 1.0)  # 1: of no consequence, all d = 0
+    return np.where(farthest > smallest, farthest, of_equals)
 
 
 def spreading_matrix(graph: Float[np.ndarray, "n n"], alpha: float) -> Float[np.ndarray, "n n"]:
@@ -47,11 +70,13 @@ class Spread(NamedTuple):
     """Labels that were spread over a graph.
 
     Attributes:
-        labels: of all points; the known ones are kept.
+        labels: of all points; the known ones are kept, and a point that is not linked with any of
+            them, not even through others, has `NO_LABEL`.
         scores: of all points and classes, before the known labels were put back.
         leave_one_out: share of the known labels that the others predict rightly, each in turn left
-            out. It is exact and costs nothing, because scores are linear in the labels.
-            Hyper-parameters of the graph may be chosen by it: no other label is looked at.
+            out; one that they do not reach counts as wrong. It is exact and costs nothing, because
+            scores are linear in the labels. Hyper-parameters of the graph may be chosen by it: no
+            other label is looked at.
     """
 
     labels: Int[np.ndarray, " n"]
@@ -81,6 +106,11 @@ def spread(
     given = np.eye(classes)[labels]
     scores = matrix[:, known] @ given
     without_own = scores[known] - np.diag(matrix)[known, None] * given
-    everyone = scores.argmax(axis=1)
+    everyone = _best_class(scores)
     everyone[known] = labels
-    return Spread(everyone, scores, float((without_own.argmax(axis=1) == labels).mean()))
+    return Spread(everyone, scores, float((_best_class(without_own) == labels).mean()))
+
+
+def _best_class(scores: Float[np.ndarray, "some classes"]) -> Int[np.ndarray, " some"]:
+    """The class with the highest score, `NO_LABEL` where no class has any."""
+    return np.where(scores.any(axis=1), scores.argmax(axis=1), NO_LABEL)
