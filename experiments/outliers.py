@@ -21,12 +21,11 @@ Runtime on two CPU cores: 5 s for one seed.
 
 A table of one's own (`--csv`) is outlier detection without any label. Scores of unlike detectors
 have no unit in common, so each is given as a percentile among the rows that were learnt from.
-`--predict` judges the rows of another table in the same way; a run without `--csv` has learnt the
-benign rows of breast cancer. For dates, words and thresholds: `table_anomalies`.
+Of a long table the detectors learn from 5,000 rows, drawn, and judge all. `--predict` judges the
+rows of another table in the same way; a run without `--csv` has learnt the benign rows of breast
+cancer. For dates, words and thresholds: `table_anomalies`.
 """
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 from sklearn.datasets import load_breast_cancer, make_blobs
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KernelDensity, NearestNeighbors
@@ -55,6 +54,7 @@ from jaxdl.figures.base import Figure, subplots
 from jaxdl.hashing import arrays_digest
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
+from jaxdl.runs.predictions import csv_of
 
 
 @dataclass(frozen=True)
@@ -123,25 +123,27 @@ def main(config: Config, run: Run) -> Results:
 def judge_own_table(config: Config, run: Run) -> Results:
     """Every detector on a table of one's own: the rows that most of them find odd."""
     table = own_table(config, run)
-    learnt = learn(table.x, config, int(run.seeds[0]))
-    found = learnt.percentiles_of(learnt.scores)
+    learnt = learn(some_of(table.x), config, int(run.seeds[0]))
+    scores = learnt.score(table.x)
+    found = learnt.percentiles_of(scores)
     oddness = np.mean(list(found.values()), axis=0)
     order = np.argsort(-oddness, kind="stable")
 
     names = [f"row {row}" for row in table.row]
     highest = percentile_rows([names[i] for i in order[:SHOWN]], found, order[:SHOWN])
-    agreement = rank_correlations(learnt.scores)
+    agreement = rank_correlations(scores)
     title = f"the {len(highest)} oddest of {len(table.x):,} rows: percentiles by detector"
     return Results(
         tables=[Table(title, highest, digits=1), Table("rank correlation of scores", agreement)],
-        figures={"plane": partial(draw_plane, learnt, oddness)},
+        figures={"plane": partial(draw_plane, learnt.scale(table.x), oddness)},
         headline={"oddest row": names[order[0]]},
         notes=[
             *table.remarks,
+            *sample_notes(len(learnt.x), len(table.x)),
             "Some row is always the oddest: a percentile ranks, it does not say that anything is "
             "wrong. A row that detectors of all kinds put high is worth a look.",
         ],
-        files={"scores.csv": partial(scores_csv, table, learnt.scores, found)},
+        files={"scores.csv": partial(scores_csv, table, scores, found)},
     )
 
 
@@ -155,12 +157,12 @@ def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
     else:
         table = own_table(config, run)
         columns, rows, kind = table.columns, table.x, f"rows of {config.csv.name}"
-    learnt = learn(rows, config, int(run.seeds[0]))
+    learnt = learn(some_of(rows), config, int(run.seeds[0]))
 
     new = number_table.named(inputs, columns)
     scores = learnt.score(new.x)
     found = learnt.percentiles_of(scores)
-    title = f"{len(new.x):,} rows: percentiles among {len(rows):,} {kind}"
+    title = f"{len(new.x):,} rows: percentiles among {len(learnt.x):,} {kind}"
     by_row = [
         {"row": place} | {name: float(of_all[i]) for name, of_all in scores.items()}
         for i, place in enumerate(new.place)
@@ -170,7 +172,7 @@ def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
             Table(title, percentile_rows(new.place, found), digits=1, verbatim=True),
             Table("scores, higher is worse", by_row, verbatim=True),
         ],
-        {"plane": partial(draw_plane, learnt, None, learnt.scale(new.x))},
+        {"plane": partial(draw_plane, learnt.x, None, learnt.scale(new.x))},
         notes=[
             "A learnt row is among its own neighbours, so that a new one like it stands a little "
             "higher with kNN and LOF."
@@ -274,18 +276,28 @@ def own_table(config: Config, run: Run) -> NumberTable:
     """The table of `--csv`.
 
     Raises:
-        UserError: it has too few rows for the detectors.
+        UserError: it has too few rows for the detectors, or too many.
     """
     table = number_table.load(run.source, config.csv)
     run.uses(table.provenance)
     rows, columns = table.x.shape
     needed = max(config.neighbours, columns) + 1
-    if rows < needed:
-        raise UserError(f"{config.csv} has {rows} rows without a blank, {needed} are needed")
+    if min(rows, MOST_LEARNT) < needed:
+        of_these = f", of which {MOST_LEARNT:,} are learnt from" if rows > MOST_LEARNT else ""
+        raise UserError(
+            f"{config.csv} has {rows} rows without a blank{of_these}, {needed} are needed"
+        )
+    if rows > MOST_SCORED:
+        raise UserError(
+            f"{config.csv} has {rows:,} rows without a blank, at most {MOST_SCORED:,} can be scored"
+        )
     return table
 
 
 # ---- detectors -----------------------------------------------------------------------------------
+
+SMALLEST_REACH = 1e-7  # of the largest value, below which it is rounding
+WIDTH_OF_EQUALS = 0.1  # of a kernel, in standard deviations, where each row has many equal ones
 
 
 def fit_detectors(x: Rows, config: Config, seed: int) -> dict[str, Detector]:
@@ -301,7 +313,7 @@ def fit_detectors(x: Rows, config: Config, seed: int) -> dict[str, Detector]:
         # proximity
         "kNN distance": detectors.nearest_neighbours(x, neighbours),
         "LOF": detectors.local_outlier_factor(x, neighbours),
-        "DBSCAN": detectors.dbscan(x, neighbours, share=0.1),
+        "DBSCAN": dbscan(x, neighbours),
         # deviation
         "PCA": principal_components(x),
         "one-class SVM": detectors.one_class_svm(x, config.nu),
@@ -309,6 +321,35 @@ def fit_detectors(x: Rows, config: Config, seed: int) -> dict[str, Detector]:
         "kernel density": kernel_density(x, neighbours),
         "Mahalanobis": detectors.mahalanobis(x),
     }
+
+
+def reaches(x: Rows, neighbours: int) -> Float[np.ndarray, " n"]:
+    """Distance of each row to the last of so many nearest rows, itself among them.
+
+    It is 0 where these are equal up to rounding, as that of distances between wide rows.
+    """
+    distances, _ = NearestNeighbors(n_neighbors=neighbours).fit(x).kneighbors(x)
+    reach = distances[:, -1]
+    return np.where(reach > SMALLEST_REACH * np.abs(x).max(), reach, 0.0)
+
+
+def dbscan(x: Rows, neighbours: int, share: float = 0.1) -> Detector:
+    """Distance to the nearest core row of DBSCAN.
+
+    Where nearly all rows are equal to so many others that epsilon would be 0, which DBSCAN refuses,
+    these are the core rows: its limit as epsilon goes to 0.
+    """
+    reach = reaches(x, neighbours)
+    if np.quantile(reach, 1 - share) > 0:
+        return detectors.dbscan(x, neighbours, share)
+    search = NearestNeighbors(n_neighbors=1).fit(x[reach == 0])
+    return Detector("DBSCAN", x.mean(axis=0), search, distance_to_nearest, exportable=False)
+
+
+def distance_to_nearest(search: NearestNeighbors, x: Rows) -> Float[np.ndarray, " n"]:
+    """Distance of each row to the nearest of those that were searched."""
+    distances, _ = search.kneighbors(x)
+    return distances[:, 0]
 
 
 def principal_components(x: Rows) -> Detector:
@@ -322,9 +363,22 @@ def kernel_density(x: Rows, neighbours: int) -> Detector:
 
     Its width is the median distance of a row to its last neighbour, so many of them.
     """
-    distances, _ = NearestNeighbors(n_neighbors=neighbours).fit(x).kneighbors(x)
-    density = KernelDensity(bandwidth=np.median(distances[:, -1])).fit(x)
+    density = KernelDensity(bandwidth=kernel_width(reaches(x, neighbours))).fit(x)
     return Detector("kernel density", x.mean(axis=0), density, rarity, exportable=False)
+
+
+def kernel_width(reach: Float[np.ndarray, " n"]) -> float:
+    """The median reach, or the smallest positive one where most rows have only equal neighbours.
+
+    >>> kernel_width(np.array([0.0, 0.5, 2.0])), kernel_width(np.array([0.0, 0.0, 2.0]))
+    (0.5, 2.0)
+    >>> kernel_width(np.zeros(3))
+    0.1
+    """
+    median = float(np.median(reach))
+    if median > 0:
+        return median
+    return float(reach[reach > 0].min()) if reach.any() else WIDTH_OF_EQUALS
 
 
 def rarity(density: KernelDensity, x: Rows) -> Float[np.ndarray, " n"]:
@@ -335,7 +389,9 @@ def rarity(density: KernelDensity, x: Rows) -> Float[np.ndarray, " n"]:
 # ---- a table of one's own ------------------------------------------------------------------------
 
 SHOWN = 20  # rows of the table of the oddest ones
-MOST_DRAWN = 5_000  # learnt rows in a figure
+MOST_DRAWN = 5_000  # rows in a figure
+MOST_LEARNT = 5_000  # rows: SVM, LOF and kernel density compare all pairs of them
+MOST_SCORED = 100_000  # rows
 
 Scores = Mapping[str, Float[np.ndarray, " n"]]  # detector -> its score of each row, or percentile
 
@@ -365,6 +421,18 @@ class Learnt(NamedTuple):
         return {name: percentiles(own, among=self.scores[name]) for name, own in scores.items()}
 
 
+def some_of(rows: Rows) -> Rows:
+    """The rows to learn from: at most `MOST_LEARNT`, always the same ones."""
+    return detectors.subsample(rows, MOST_LEARNT, seed=0)
+
+
+def sample_notes(learnt: int, rows: int) -> list[str]:
+    """A line that says so where not all rows were learnt from."""
+    if learnt == rows:
+        return []
+    return [f"the detectors learnt from {learnt:,} of {rows:,} rows, drawn; all rows are scored"]
+
+
 def learn(rows: Rows, config: Config, seed: int) -> Learnt:
     """All detectors on standardised rows."""
     scale = number_table.scale_of(rows)
@@ -391,11 +459,17 @@ def percentile_rows(
 
 
 def rank_correlations(scores: Scores) -> list[dict[str, Any]]:
-    """Spearman's correlation of each detector's scores with every other one's."""
-    matrix = spearmanr(np.stack(list(scores.values()), axis=1)).statistic
+    """Spearman's correlation of each detector's scores with every other one's.
+
+    It is None where a detector gives all rows the same score.
+    """
+    ranks = rankdata(np.stack(list(scores.values())), axis=1)
+    with np.errstate(invalid="ignore"):
+        matrix = np.corrcoef(ranks)
+    cells = np.where(np.isnan(matrix), None, matrix)
     return [
         {"detector": name} | dict(zip(scores, line.tolist(), strict=True))
-        for name, line in zip(scores, matrix, strict=True)
+        for name, line in zip(scores, cells, strict=True)
     ]
 
 
@@ -407,11 +481,8 @@ def scores_csv(
     columns = {"row": table.row, "mean percentile": np.mean(list(found.values()), axis=0)}
     for name in scores:
         columns |= {name: scores[name], f"{name}, percentile": found[name]}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*(values.tolist() for values in columns.values()), strict=True))
-    return text.getvalue().encode()
+    lines = zip(*(values.tolist() for values in columns.values()), strict=True)
+    return csv_of(Table("scores", [dict(zip(columns, line, strict=True)) for line in lines]))
 
 
 # ---- what we see ---------------------------------------------------------------------------------
@@ -434,21 +505,21 @@ def columns_of(found: Sequence[Mapping[str, float]]) -> dict[str, Float[np.ndarr
 
 
 def draw_plane(
-    learnt: Learnt,
+    x: Rows,
     oddness: Float[np.ndarray, " n"] | None = None,
     new: Float[np.ndarray, "others columns"] | None = None,
 ) -> Figure:
-    """The learnt rows on the plane of their first two principal components.
+    """Rows on the plane of their first two principal components.
 
     Args:
-        learnt: the rows.
+        x: the rows, scaled.
         oddness: of each, its mean percentile: the higher, the redder; grey without.
         new: further rows, scaled alike, drawn as stars.
     """
-    plane = PCA(2).fit(learnt.x)
-    drawn = np.random.default_rng(0).permutation(len(learnt.x))[:MOST_DRAWN]
+    plane = PCA(2).fit(x)
+    drawn = np.random.default_rng(0).permutation(len(x))[:MOST_DRAWN]
     figure, axes = subplots()
-    across, up = plane.transform(learnt.x[drawn]).T
+    across, up = plane.transform(x[drawn]).T
     if oddness is None:
         axes.scatter(across, up, s=8, c="0.6")
     else:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from experiments import outliers as lab
 
@@ -46,6 +47,16 @@ def test_far_points_score_higher_with_every_detector_that_looks_at_distance():
         assert detector.score(far)[0] > detector.score(near)[0], name
 
 
+def test_rank_correlations_are_spearmans_and_a_constant_score_has_none():
+    rng = np.random.default_rng(0)
+    scores = {name: rng.integers(0, 9, 50).astype(float) for name in "ab"} | {"same": np.zeros(50)}
+    a, _, same = lab.rank_correlations(scores)
+    assert a["a"] == pytest.approx(1)
+    assert a["b"] == pytest.approx(spearmanr(scores["a"], scores["b"]).statistic)
+    assert a["same"] is None
+    assert same == {"detector": "same", "a": None, "b": None, "same": None}
+
+
 def test_share_of_anomalies():
     assert lab.odd_count(95, 0.05) == 5
     assert lab.odd_count(3, 0.05) == 1
@@ -64,3 +75,18 @@ def test_novelty_detection_learns_from_no_row_that_it_judges_and_from_no_anomaly
     np.testing.assert_allclose(novelty.learn.std(0), 1)
     shared = (novelty.learn[:, None] == novelty.judge[None]).all(axis=2)
     assert not shared.any()
+
+
+@pytest.mark.parametrize("columns", [2, 30])
+def test_every_detector_takes_rows_that_nearly_all_have_twins(columns):
+    """Distances between equal rows are 0, or rounding where rows are wide."""
+    rng = np.random.default_rng(0)
+    kinds = rng.normal(size=(4, columns))
+    lone = 3 + rng.normal(size=(5, columns))
+    x = np.concatenate([np.repeat(kinds, 60, axis=0), lone])
+    far = np.full((1, columns), 50.0)
+    for name, detector in lab.fit_detectors(x, lab.Config(), 0).items():
+        assert np.isfinite(detector.score(x)).all(), name
+        if name not in ("isolation forest", "one-class SVM"):  # they know no distance that far
+            assert detector.score(far)[0] > detector.score(kinds).max(), name
+    assert 0.01 < lab.kernel_width(lab.reaches(x, 20)) < 50
