@@ -52,6 +52,7 @@ from jaxdl.figures.base import Figure
 from jaxdl.figures.curves import curves_over_seeds, loss_curves
 from jaxdl.figures.images import image_rows, mosaic
 from jaxdl.figures.points import latent_maps
+from jaxdl.hashing import array_digest
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.models.layers import convolves, identity
 from jaxdl.models.vae import VAE, Posterior, reparametrise
@@ -181,16 +182,18 @@ def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
 
     They are made binary as the test images were. A picture's -ELBO is placed among those of the
     test images: a high percentile says that the model has seen little like it. Bounds are means of
-    the seeds, reconstructions the first seed's.
+    the seeds, reconstructions the first seed's. What is said of a picture does not depend on the
+    others that are named with it.
     """
     data, valid_rows, _ = load_images(config, run)
     pictures = user_images.named(inputs, mnist.SIDE, colour=False)
     images = binary_images(config, data, valid_rows)
-    asked = binary(labelled_images.flat(pictures.pixels), config.binarisation, seed=3)
+    asked = binary_one_by_one(labelled_images.flat(pictures.pixels), config.binarisation)
     model = vae(config, config.latent)
     trained = fit_vae(config, run, model, images)
 
-    own, of_test = bounds(model, trained, asked), bounds(model, trained, images.test)
+    own = bounds(model, trained, asked, one_by_one=True)
+    of_test = bounds(model, trained, images.test)
     reconstruction, kl = own["reconstruction"].mean(axis=0), own["kl"].mean(axis=0)
     test_bound = (of_test["reconstruction"] + of_test["kl"]).mean(axis=0)
     percentile = percentiles(reconstruction + kl, among=test_bound)
@@ -283,6 +286,16 @@ def binary(grey: UInt8[np.ndarray, "rows pixels"], how: Binarisation, seed: int)
         return (grey > 127).astype(np.uint8)
     rng = np.random.Generator(np.random.PCG64(seed))
     return (rng.random(grey.shape, np.float32) * 255 < grey).astype(np.uint8)
+
+
+def binary_one_by_one(grey: UInt8[np.ndarray, "rows pixels"], how: Binarisation) -> BinaryRows:
+    """`binary` of each image by itself: its own bytes seed its draws, not its place in a list."""
+    return np.concatenate([binary(row[None], how, seed_of(row)) for row in grey])
+
+
+def seed_of(row: UInt8[np.ndarray, " pixels"]) -> int:
+    """A seed that is the same for the same image."""
+    return int(array_digest(row)[:16], 16)
 
 
 # ---- model ---------------------------------------------------------------------------------------
@@ -438,7 +451,12 @@ def member_params(fitted: Fitted, member: int = 0) -> dict[str, Any]:
 
 
 def bounds(
-    model: VAE, fitted: Fitted, x: BinaryRows, draws: Sequence[int] = ()
+    model: VAE,
+    fitted: Fitted,
+    x: BinaryRows,
+    draws: Sequence[int] = (),
+    *,
+    one_by_one: bool = False,
 ) -> dict[str, Float[np.ndarray, "seeds rows"]]:
     """Bounds of every member on every image in nats, signs turned: lower is better.
 
@@ -447,6 +465,8 @@ def bounds(
         fitted: its population.
         x: binary images.
         draws: K of the importance-weighted bounds, each 1 or a multiple of 25.
+        one_by_one: every image by itself and with the same draws, so that its bound does not depend
+            on the images beside it; slower.
 
     Returns:
         "reconstruction" and "kl", whose sum is -ELBO, and "IWAE-K" for each K of `draws`.
@@ -467,13 +487,13 @@ def bounds(
             found[f"IWAE-{k}"] = -bound
         return found
 
-    members = []
+    members, size = [], 1 if one_by_one else BOUND_BATCH
     for member, seed in enumerate(fitted.seeds):
         params, batches = member_params(fitted, member), []
-        for start in range(0, len(x), BOUND_BATCH):
+        for start in range(0, len(x), size):
             # the last batch is filled up with the last image, so that all have the same shape
-            rows = np.minimum(np.arange(start, start + BOUND_BATCH), len(x) - 1)
-            key = jax.random.fold_in(jax.random.key(int(seed)), start)
+            rows = np.minimum(np.arange(start, start + size), len(x) - 1)
+            key = jax.random.fold_in(jax.random.key(int(seed)), 0 if one_by_one else start)
             batch = x[rows].astype(np.float32)
             batches.append(jax.device_get(bounds_of_batch(params, key, batch)))
         members.append(jax.tree.map(lambda *parts: np.concatenate(parts)[: len(x)], *batches))

@@ -1,6 +1,7 @@
 """The variational autoencoder of digits: binary pixels, the loss, bounds, grids of codes."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -91,3 +92,34 @@ def test_codes_of_the_latent_plane_and_of_a_walk():
     assert grid[0, 1] == pytest.approx(0.6745, abs=1e-4)  # the top row is the largest
     walk = mnist_vae.walk(np.arange(3.0), 1, np.array([-1.0, 0.0, 2.0]))
     np.testing.assert_array_equal(walk, [[0, -1, 2], [0, 0, 2], [0, 2, 2]])
+
+
+def test_a_pictures_bound_does_not_depend_on_the_pictures_named_with_it():
+    """Neither its binary pixels nor the codes that are drawn for it."""
+    model = mnist_vae.vae(QUICK, QUICK.latent)
+    x = np.zeros((1, mnist.SIDE**2), np.float32)
+    params = model.init({"params": jax.random.key(0)}, x, train=False)["params"]
+    two = jax.tree.map(lambda leaf: np.stack([leaf, 2 * leaf]), params)
+    fitted = SimpleNamespace(seeds=np.array([0, 1]), variables={"params": two})
+    grey = np.random.default_rng(0).integers(0, 256, (50, mnist.SIDE**2)).astype(np.uint8)
+
+    def bounds_of(pictures):
+        asked = mnist_vae.binary_one_by_one(pictures, "static")
+        return mnist_vae.bounds(model, fitted, asked, one_by_one=True)
+
+    together, alone = bounds_of(grey), bounds_of(grey[[45, 3]])
+    for term in ("reconstruction", "kl"):
+        np.testing.assert_array_equal(alone[term], together[term][:, [45, 3]])
+    assert len(np.unique(together["reconstruction"][0])) == 50
+
+
+def test_pictures_one_by_one_follow_their_grey_and_the_way_of_the_run():
+    grey = np.random.default_rng(0).integers(0, 256, (200, 784)).astype(np.uint8)
+    drawn = mnist_vae.binary_one_by_one(grey, "dynamic")
+    assert set(np.unique(drawn)) == {0, 1}
+    assert abs(drawn[grey > 200].mean() - grey[grey > 200].mean() / 255) < 0.01
+    np.testing.assert_array_equal(mnist_vae.binary_one_by_one(grey, "threshold"), grey > 127)
+    # other pictures have other draws: two that differ in a pixel are unlike in many
+    twin = grey[0].copy()
+    twin[0] ^= 1
+    assert (drawn[0] != mnist_vae.binary_one_by_one(twin[None], "dynamic")[0]).mean() > 0.1
