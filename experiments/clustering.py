@@ -50,6 +50,7 @@ from jaxdl.figures.base import COLOURS, Figure, subplots
 from jaxdl.hashing import arrays_digest
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
+from jaxdl.runs.predictions import csv_of
 
 Shapes = Mapping[str, tuple[np.ndarray, np.ndarray]]  # name -> points, true labels
 SPECIES = 3  # of irises
@@ -142,6 +143,7 @@ def cluster_own_table(config: Config, run: Run) -> Results:
         headline={"clusters": k},
         notes=[
             *table.remarks,
+            *empty_notes(k, config),
             "K-means finds as many clusters as it is told to. Where the gap statistic says 1, they "
             "cut one cloud into pieces. Every column is standardised: all of them count alike.",
         ],
@@ -254,7 +256,7 @@ def compare_methods(drawings: Sequence[Shapes], config: Config) -> Table:
 
 
 class Clusters(NamedTuple):
-    """Rows in clusters, the largest first.
+    """Rows in clusters, the largest first; each holds at least one.
 
     Attributes:
         x: the rows, scaled.
@@ -291,12 +293,13 @@ def cluster_table(table: NumberTable, config: Config) -> Clusters:
 
 
 def k_means(x: Float[np.ndarray, "n features"], scale: Scale, k: int, config: Config) -> Clusters:
-    """K-means on scaled rows."""
+    """K-means on scaled rows; of fewer than k different rows each is a cluster."""
     scaled = scale(x)
     fitted = KMeans(k, n_init=config.starts, random_state=0).fit(scaled)
-    by_size = np.argsort(-np.bincount(fitted.labels_, minlength=k), kind="stable")
+    sizes = np.bincount(fitted.labels_, minlength=k)
+    by_size = np.argsort(-sizes, kind="stable")
     cluster = np.argsort(by_size)[fitted.labels_]
-    centres = fitted.cluster_centers_[by_size]
+    centres = fitted.cluster_centers_[by_size[: np.count_nonzero(sizes)]]
     return Clusters(scaled, scale, cluster, centres, distances(scaled, centres).min(axis=1))
 
 
@@ -308,6 +311,16 @@ def best_silhouette(x: Float[np.ndarray, "n features"], config: Config) -> int:
         return silhouette_score(x, fitted.labels_)
 
     return max(range(2, max(config.most, 2) + 1), key=silhouette)
+
+
+def empty_notes(k: int, config: Config) -> list[str]:
+    """A sentence that says so where fewer clusters hold rows than were asked for."""
+    if k >= config.clusters:
+        return []
+    return [
+        f"{config.clusters} clusters were asked for, {k} of them hold rows: the table has no more "
+        "different rows."
+    ]
 
 
 def mean_rows(table: NumberTable, found: Clusters) -> list[dict[str, str | float]]:
@@ -324,10 +337,11 @@ def mean_rows(table: NumberTable, found: Clusters) -> list[dict[str, str | float
 def clusters_csv(table: NumberTable, found: Clusters, origin: Mapping[str, Any]) -> bytes:
     """A line for each row of the table: its number in the file, its cluster and its distance."""
     del origin
-    lines = ["row,cluster,distance"]
-    for row, k, distance in zip(table.row, found.cluster, found.distance, strict=True):
-        lines.append(f"{row},{k + 1},{distance:.6g}")
-    return ("\n".join(lines) + "\n").encode()
+    rows = [
+        {"row": row, "cluster": k + 1, "distance": distance}
+        for row, k, distance in zip(table.row, found.cluster, found.distance, strict=True)
+    ]
+    return csv_of(Table("clusters", rows))
 
 
 # ---- how many clusters? --------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def main(config: Config, run: Run) -> Results:
 
     title = f"MSE on {len(data.held_out):,} held-out {data.unit}, "
     title += f"trained on {len(data.train):,}"
-    widest = rows[-1]
+    widest = max(rows, key=lambda row: row["numbers in the code"])
     return Results(
         tables=[Table(title, rows, digits=5)],
         figures={"loss": partial(loss_curves, curves, ylabel="mean squared error", log=True)},
@@ -115,7 +115,7 @@ def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
     data = load_rows(config, run)
     new = number_table.named(inputs, data.columns)
     x = data.scale(new.x).astype(np.float32)
-    code = data.codes[-1]
+    code = max(data.codes)
     net = fit_nonlinear(config, run, data, code)
 
     by_pca = np.asarray(pca_errors(data.train, x, code))
@@ -148,9 +148,10 @@ class Data(NamedTuple):
         train, held_out: rows to train on and others, scaled.
         columns: their names.
         scale: how the rows of a file become these.
-        codes: widths of the code, all of them narrower than the rows.
+        codes: widths of the code, all of them narrower than the rows and no more than the rows to
+            train on.
         unit: what the rows are, and what their numbers are, for titles.
-        remarks: lines to print on a table of one's own.
+        remarks: lines to print: what was left out.
     """
 
     train: Rows
@@ -168,20 +169,27 @@ def load_rows(config: Config, run: Run) -> Data:
 
 
 def load_digit_rows(config: Config, run: Run) -> Data:
-    """The bundled digits, a row of 64 pixels between 0 and 1 each."""
+    """The bundled digits, a row of 64 pixels between 0 and 1 each.
+
+    Raises:
+        UserError: see `usable_codes`.
+    """
     digits = load_digits()
     digest = arrays_digest({"x": digits.data})
     run.uses(Provenance("digits", "real", digest, "1,797 images bundled with scikit-learn"))
     pixels = len(digits.feature_names)
     scale = Scale(np.zeros(pixels), np.full(pixels, GREY_LEVELS))
     x = scale(digits.data).astype(np.float32)
+    train = x[: config.train_rows]
+    codes, remarks = usable_codes(config.codes, train, "the table of digits")
     return Data(
-        train=x[: config.train_rows],
+        train=train,
         held_out=x[config.train_rows :],
         columns=digits.feature_names,
         scale=scale,
-        codes=config.codes,
+        codes=codes,
         unit="digits (pixels 0..1)",
+        remarks=remarks,
     )
 
 
@@ -189,22 +197,14 @@ def load_own_rows(config: Config, run: Run) -> Data:
     """The columns of numbers of `--csv`, standardised by the rows to train on.
 
     Raises:
-        UserError: no width of the code is narrower than the rows.
+        UserError: see `usable_codes`.
     """
     table = number_table.load(run.source, config.csv)
     run.uses(table.provenance)
-    width = len(table.columns)
-    codes = [code for code in config.codes if code < width]
-    if not codes:
-        raise UserError(
-            f"{config.csv} has {width} columns of numbers: choose --codes below {width}"
-        )
-    remarks = list(table.remarks)
-    if len(codes) < len(config.codes):
-        remarks.append(f"codes of {width} and more numbers were left out: they copy every row")
     order = np.random.default_rng(0).permutation(len(table.x))
     held_out, train = np.split(table.x[order], [len(table.x) // 5])
     scale = number_table.scale_of(train)
+    codes, remarks = usable_codes(config.codes, train, str(config.csv))
     return Data(
         train=scale(train).astype(np.float32),
         held_out=scale(held_out).astype(np.float32),
@@ -212,8 +212,36 @@ def load_own_rows(config: Config, run: Run) -> Data:
         scale=scale,
         codes=codes,
         unit="rows (standardised columns)",
-        remarks=remarks,
+        remarks=[*table.remarks, *remarks],
     )
+
+
+def usable_codes(
+    codes: Sequence[int], train: Rows, table: str
+) -> tuple[Sequence[int], Sequence[str]]:
+    """The codes that do not copy every row anyway, and a line on those that are left out.
+
+    A code as wide as the rows copies all of them; so does PCA those that it was fitted to with as
+    many components, and it has no more of them.
+
+    Args:
+        codes: widths as configured.
+        train: rows to train on.
+        table: its name, for an error.
+
+    Raises:
+        UserError: there is no such code.
+    """
+    rows, width = train.shape
+    limit = min(width, rows + 1)
+    usable = [code for code in codes if code < limit]
+    if not usable:
+        has = f"{width} columns of numbers" if limit == width else f"{rows} rows to train on"
+        raise UserError(f"{table} has {has}: choose --codes below {limit}")
+    if len(usable) == len(codes):
+        return usable, []
+    why = "they copy every row" if limit == width else f"there are {rows} rows to train on"
+    return usable, [f"codes of {limit} and more numbers were left out: {why}"]
 
 
 # ---- models and training -------------------------------------------------------------------------

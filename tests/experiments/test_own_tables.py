@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 
+from experiments import outliers
 from jaxdl.cli.launcher import launch, main
 from jaxdl.errors import UserError
 
@@ -75,7 +76,7 @@ def test_clustering(run_of, new, tmp_path):
     incomes = next(row for row in sizes.rows if row["column"] == "income")
     assert incomes["cluster 3 (30 rows)"] == pytest.approx(900, abs=60)
     assert "left out of people.csv, no numbers: person, kind" in results.notes
-    with (folder / "clusters.csv").open() as file:
+    with (folder / "clusters.csv").open(encoding="utf-8-sig") as file:
         kept = list(csv.DictReader(file))
     assert [row["row"] for row in kept] == [str(i) for i in range(2, 182)]
     assert [row["cluster"] for row in kept] == ["1"] * 90 + ["2"] * 60 + ["3"] * 30
@@ -104,7 +105,7 @@ def test_outliers(run_of, new, tmp_path):
     means = [row["mean percentile"] for row in highest.rows]
     assert means == sorted(means, reverse=True)
     assert all(row[row["detector"]] == pytest.approx(1) for row in agreement.rows)
-    with (folder / "scores.csv").open() as file:
+    with (folder / "scores.csv").open(encoding="utf-8-sig") as file:
         scores = list(csv.DictReader(file))
     assert len(scores) == 180
     of_all = [float(row["kNN distance, percentile"]) for row in scores]
@@ -195,6 +196,178 @@ def test_semi_supervised_needs_labels_of_two_kinds(people, tmp_path):
     one = write(tmp_path / "one.csv", ("a", "b", "k"), [[i % 9, i * i % 7, "x"] for i in range(30)])
     with pytest.raises(UserError, match="--label k: 1 kinds of labels, 2 are needed"):
         launch(["semi_supervised", "--csv", str(one), "--label", "k"])
+
+
+# ---- tables with equal rows, few rows, many rows -------------------------------------------------
+
+
+def small_integers(n, seed=0):
+    """Two columns of three values each: every row has about n / 9 twins."""
+    rng = np.random.default_rng(seed)
+    return np.stack([rng.integers(1, 4, n), rng.integers(0, 3, n)], axis=1)
+
+
+def rows_of(path):
+    """A CSV file of a run folder, which all spreadsheets must read: UTF-8 with a mark in front."""
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    with path.open(encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    ("lab", "name"),
+    [
+        ("clustering", "clusters.csv"),
+        ("outliers", "scores.csv"),
+        ("semi_supervised", "labels.csv"),
+    ],
+)
+def test_every_table_of_a_run_is_read_by_the_same_spreadsheets(lab, name, run_of):
+    _, folder = run_of(lab)
+    assert len(rows_of(folder / name)) == 180
+
+
+def test_labels_of_equal_rows(tmp_path):
+    x = small_integers(300)
+    kinds = np.array(["no", "perhaps", "yes"])[x[:, 0] - 1]
+    known = np.where(np.arange(300) < 60, kinds, "")
+    rows = [[*cells, label] for cells, label in zip(x, known, strict=True)]
+    table = write(tmp_path / "table.csv", ("a", "b", "kind"), rows)
+    folder = tmp_path / "run"
+    words = ["semi_supervised", "--csv", str(table), "--label", "kind"]
+    launch([*words, "--workdir", str(folder)])
+    assert [row["label"] for row in rows_of(folder / "labels.csv")] == kinds.tolist()
+
+
+@pytest.fixture
+def two_of_three_labelled(tmp_path):
+    """Three kinds of people far apart, 30 of each; nobody knows a label of the third."""
+    rng = np.random.default_rng(0)
+    centre = np.repeat([[0, 0], [90, 0], [0, 90]], 30, axis=0)
+    x = (centre + rng.normal(size=(90, 2))).round(4)
+    known = [["a", "b", ""][i // 30] if i % 30 < 5 else "" for i in range(90)]
+    rows = [[*cells, label] for cells, label in zip(x, known, strict=True)]
+    return write(tmp_path / "table.csv", ("u", "v", "kind"), rows)
+
+
+def test_rows_that_no_label_reaches_stay_blank(two_of_three_labelled, tmp_path):
+    folder = tmp_path / "run"
+    words = ["semi_supervised", "--preset", "quick", "--csv", str(two_of_three_labelled)]
+    (results,) = launch([*words, "--label", "kind", "--workdir", str(folder)])
+    labels = [row["label"] for row in rows_of(folder / "labels.csv")]
+    assert labels == ["a"] * 30 + ["b"] * 30 + [""] * 30
+    assert [row["all rows"] for row in results.tables[1].rows] == [30, 30]
+    assert any("30 rows have no label" in note for note in results.notes)
+    new = write(tmp_path / "new.csv", ("u", "v"), [[1, 1], [89, 2], [0, 90]])
+    rows = predicted(folder, [new], tmp_path / "out")
+    assert [row["class"] for row in rows[:2]] == ["a", "b"]
+    assert rows[2]["class"] in ("a", "b")  # the nearest rows that have a label vote
+
+
+@pytest.mark.parametrize(("voters", "voting"), [(91, 90), (61, 60)])
+def test_more_voters_than_labelled_rows_are_refused_before_training(
+    voters, voting, two_of_three_labelled, tmp_path
+):
+    words = ["semi_supervised", "--preset", "quick", "--csv", str(two_of_three_labelled)]
+    words += ["--label", "kind", "--workdir", str(tmp_path / "run")]
+    told = f"--classifier-neighbours {voters}: only {voting} rows can vote"
+    with pytest.raises(UserError, match=told):
+        launch([*words, "--classifier-neighbours", str(voters)])
+
+
+def test_more_voters_than_digits_are_refused(tmp_path):
+    words = ["semi_supervised", "--preset", "quick", "--workdir", str(tmp_path / "run")]
+    with pytest.raises(UserError, match="--classifier-neighbours 1401: only 1400 rows can vote"):
+        launch([*words, "--classifier-neighbours", "1401"])
+
+
+@pytest.mark.parametrize("lone", [0, 8, 60])
+def test_outliers_among_equal_rows(lone, tmp_path):
+    """400 rows with 40 twins each and some rows without any; with none all widths are 0."""
+    far = 5 + np.random.default_rng(1).normal(size=(lone, 2)).round(3)
+    table = write(tmp_path / "table.csv", ("a", "b"), [*small_integers(400), *far])
+    folder = tmp_path / "run"
+    words = ["outliers", "--preset", "quick", "--csv", str(table), "--workdir", str(folder)]
+    launch(words)
+    scores = rows_of(folder / "scores.csv")
+    assert len(scores) == 400 + lone
+    names = [name for name in scores[0] if name.endswith("percentile")]
+    assert np.isfinite([[float(row[name]) for name in names] for row in scores]).all()
+    if lone == 8:
+        oddness = [float(row["mean percentile"]) for row in scores]
+        assert min(oddness[400:]) > np.quantile(oddness[:400], 0.9)
+    new = write(tmp_path / "new.csv", ("a", "b"), [[2, 1], [40, 40]])
+    inside, outside = predicted(folder, [new], tmp_path / "out")
+    assert float(outside["kernel density"]) > float(inside["kernel density"])
+
+
+def test_detectors_learn_from_a_sample_of_many_rows(tmp_path, monkeypatch):
+    for place in ("launcher", "predict"):  # which otherwise load a module of their own
+        monkeypatch.setattr(f"jaxdl.cli.{place}.load_lab", lambda path: outliers)
+    monkeypatch.setattr(outliers, "MOST_LEARNT", 100)
+    monkeypatch.setattr(outliers, "MOST_SCORED", 400)
+    x = np.random.default_rng(0).normal(size=(301, 3))
+    x[200] = 6, -6, 6
+    table, folder = write(tmp_path / "table.csv", tuple("abc"), x), tmp_path / "run"
+    words = ["outliers", "--preset", "quick", "--csv", str(table), "--workdir"]
+    (results,) = launch([*words, str(folder)])
+    assert "row 202" in [row["row"] for row in results.tables[0].rows[:3]]
+    assert "the detectors learnt from 100 of 301 rows, drawn; all rows are scored" in results.notes
+    scores = rows_of(folder / "scores.csv")
+    assert [row["row"] for row in scores] == [str(i + 2) for i in range(301)]
+
+    rows = predicted(folder, [table], tmp_path / "out")
+    column = "Mahalanobis"
+    asked = [float(row[column]) for row in rows]
+    stated = [float(row[f"{column}, percentile"]) for row in scores]
+    np.testing.assert_allclose(asked, stated)
+
+    monkeypatch.setattr(outliers, "MOST_SCORED", 300)
+    with pytest.raises(UserError, match="has 301 rows without a blank, at most 300 can be scored"):
+        launch([*words, str(tmp_path / "other")])
+
+
+def test_only_clusters_that_hold_rows_are_told(tmp_path):
+    rows = [[0, 0]] * 20 + [[1, 5]] * 15 + [[4, 2]] * 10
+    table, folder = write(tmp_path / "table.csv", ("a", "b"), rows), tmp_path / "run"
+    words = ["clustering", "--preset", "quick", "--csv", str(table), "--clusters", "5"]
+    (results,) = launch([*words, "--workdir", str(folder)])
+    sizes = results.tables[1]
+    held = [f"cluster {k} ({n} rows)" for k, n in ((1, 20), (2, 15), (3, 10))]
+    assert sizes.columns == ["column", *held]
+    assert [list(row.values())[1:] for row in sizes.rows] == [[0, 1, 4], [0, 5, 2]]
+    assert results.headline["clusters"] == 3
+    assert any("5 clusters were asked for, 3 of them hold rows" in n for n in results.notes)
+    new = write(tmp_path / "new.csv", ("a", "b"), [[0, 0], [1, 5], [4, 2]])
+    asked = predicted(folder, [new], tmp_path / "out")
+    assert [row["nearest cluster"] for row in asked] == ["1", "2", "3"]
+    assert {row["percentile in its cluster"] for row in asked} == {"50.0"}
+
+
+def test_codes_above_the_number_of_rows_are_left_out_and_the_widest_is_asked(tmp_path):
+    x = np.random.default_rng(0).normal(size=(20, 30)).round(4)
+    columns = [f"c{i}" for i in range(30)]
+    table, folder = write(tmp_path / "table.csv", columns, x), tmp_path / "run"
+    words = ["pca_autoencoder", "--preset", "quick", "--csv", str(table), "--batch-size", "8"]
+    words += ["--epochs", "2", "--workdir", str(folder)]
+    (results,) = launch([*words, "--codes", "8", "17", "4", "29"])
+    assert [row["numbers in the code"] for row in results.tables[0].rows] == [8, 4]
+    assert "PCA, 8" in results.headline
+    assert "codes of 17 and more numbers were left out: there are 16 rows to train on" in (
+        results.notes
+    )
+    new = write(tmp_path / "new.csv", columns, x[:2])
+    words = ["--predict", str(folder), str(new), "--output", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert "copied through 8 numbers" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_code_wider_than_the_digits_or_their_number_is_no_code(tmp_path):
+    words = ["pca_autoencoder", "--preset", "quick", "--workdir", str(tmp_path / "run")]
+    with pytest.raises(UserError, match="digits has 64 columns of numbers: choose"):
+        launch([*words, "--codes", "65"])
+    with pytest.raises(UserError, match="has 12 rows to train on: choose --codes below 13"):
+        launch([*words, "--codes", "16", "--train-rows", "12"])
 
 
 # ---- without a table of one's own ----------------------------------------------------------------
