@@ -1085,6 +1085,16 @@ SENTENCES = {
     "테스트 이미지의 {2}보다 밝습니다.",
     "left out of {=}, {}: {=}": "{}에서 뺀 열, {}: {}",
     "left out of {=}: {} rows with a blank": "{}에서 뺀 행: 빈칸이 있는 {}행",
+    "mostly blank": "대부분 빈칸",
+    "{} rows have no label: the graph does not link them with any known one.": "{}행은 레이블이 "
+    "없습니다. 그래프가 레이블을 아는 행과 이어 주지 않습니다.",
+    "the detectors learnt from {} of {} rows, drawn; all rows are scored": "탐지기는 {1}행 가운데 "
+    "뽑은 {0}행으로 배웠고, 점수는 모든 행에 매겼습니다",
+    "{} clusters were asked for, {} of them hold rows: the table has no more different rows.": (
+        "군집 {}개를 요청했지만 행이 있는 것은 {}개입니다. 표에 서로 다른 행이 더 없습니다."
+    ),
+    "codes of {} and more numbers were left out: there are {} rows to train on": "숫자 {}개 이상인 "
+    "코드는 뺐습니다. 학습할 행이 {}개입니다",
 }
 
 # Words that mean something else, or stand in no data, in the column of this heading.

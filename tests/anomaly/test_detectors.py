@@ -383,6 +383,13 @@ def test_dbscan_score_above_epsilon_is_dbscan_noise():
     np.testing.assert_array_equal(detectors.dbscan(rows).score(rows) > epsilon, noise)
 
 
+def test_dbscan_takes_rows_that_are_mostly_equal():
+    rows = np.concatenate([np.zeros((300, 2)), np.ones((2, 2))])
+    score = detectors.dbscan(rows).score(rows)
+    assert (score[:300] == 0).all()
+    assert (score[300:] > 1).all()
+
+
 def test_a_row_that_was_learned_is_its_own_neighbour_unless_it_is_left_out():
     rows = np.concatenate([normal[:200], normal[:3]])  # three rows stand twice
     far = NearestNeighbors(n_neighbors=5).fit(rows)
