@@ -460,7 +460,9 @@ def filter_grid(filters: Float[np.ndarray, "2 2 3 24"]) -> Any:
     """The first twelve filters as little pictures, the strongest axis first."""
     shown = filters[..., :12].transpose(3, 0, 1, 2)
     reach = np.abs(shown).max(axis=(1, 2, 3), keepdims=True)
-    return image_grid(0.5 + 0.5 * shown / reach, [f"axis {i + 1}" for i in range(12)], columns=6)
+    pictures = 0.5 + 0.5 * shown / reach  # grey is 0
+    large = pictures.repeat(16, axis=1).repeat(16, axis=2)
+    return image_grid(large, [f"axis {i + 1}" for i in range(12)], columns=6)
 
 
 def view_grid(images: UInt8[np.ndarray, "rows 32 32 3"]) -> Any:
