@@ -20,9 +20,9 @@ BACKENDS = {"cuda": "gpu", "tpu": "tpu"}
 MOST_MODELS = 4
 TRAINS_NO_NET = {
     "clustering",
-    "fraud_rules",
     "image_segmentation",
     "outliers",
+    "semi_supervised",
     "taxi_isolation_forest",
 }
 
