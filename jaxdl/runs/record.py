@@ -34,8 +34,15 @@ def repeatable(command: str) -> str:
         if word in _PLACES:
             next(words, None)
         elif word not in _SWITCHES and word.split("=")[0] not in _PLACES:
-            kept.append(_portable(word))
+            kept.append(_quoted(_portable(word)))
     return " ".join(kept)
+
+
+def _quoted(word: str) -> str:
+    """A word as a shell reads it back; what stands for the data folder stays a variable."""
+    if "$JAXDL_DATA" not in word:
+        return shlex.quote(word)
+    return f'"{word}"' if any(letter.isspace() for letter in word) else word
 
 
 def _portable(word: str) -> str:

@@ -8,6 +8,7 @@ Every `--record` brings the summary up to date.
 """
 
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class Recorded:
 
 def words_of(command: str) -> tuple[str, ...]:
     """The words of a command without folders, sorted: the order of options does not matter."""
-    return tuple(sorted(Path(word).name for word in command.split()))
+    return tuple(sorted(Path(word).name for word in shlex.split(command)))
 
 
 def parse(body: str) -> Recorded | None:

@@ -1,5 +1,7 @@
 """Tables, results and documents."""
 
+import shlex
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,16 @@ def test_a_recorded_command_names_no_folder_of_this_machine(monkeypatch):
         "python run.py experiments/fraud_ae.py --csv $JAXDL_DATA/creditcard/a.csv "
         "--seeds 3 --csv=b.csv"
     )
+
+
+def test_a_recorded_command_can_be_typed_again(monkeypatch):
+    monkeypatch.setenv("JAXDL_DATA", "/data")
+    command = "python run.py experiments/x.py --variants 'whole recipe' b --csv '/data/my file.csv'"
+    kept = repeatable(command)
+    assert kept == (
+        "python run.py experiments/x.py --variants 'whole recipe' b --csv \"$JAXDL_DATA/my file.csv\""
+    )
+    assert shlex.split(kept)[4:6] == ["whole recipe", "b"]
 
 
 def test_goal_line_says_whether_the_mean_meets_it():
