@@ -84,11 +84,9 @@ def test_a_recorded_command_names_no_folder_of_this_machine(monkeypatch):
 
 def test_a_recorded_command_can_be_typed_again(monkeypatch):
     monkeypatch.setenv("JAXDL_DATA", "/data")
-    command = "python run.py experiments/x.py --variants 'whole recipe' b --csv '/data/my file.csv'"
+    command = "python run.py x.py --variants 'whole recipe' b --csv '/data/my a.csv'"
     kept = repeatable(command)
-    assert kept == (
-        "python run.py experiments/x.py --variants 'whole recipe' b --csv \"$JAXDL_DATA/my file.csv\""
-    )
+    assert kept == ("python run.py x.py --variants 'whole recipe' b --csv \"$JAXDL_DATA/my a.csv\"")
     assert shlex.split(kept)[4:6] == ["whole recipe", "b"]
 
 
