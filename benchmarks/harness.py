@@ -10,6 +10,7 @@ import argparse
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import Any
 import numpy as np
 
 from jaxdl.report.markdown import record_section
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # labs and data sets are not installed
 
 Peer = Callable[[], float]
 MEANING = {
