@@ -22,23 +22,19 @@ to try the command where no accelerator is.
 import dataclasses
 import importlib
 import statistics
-import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from cifar_speedrun import NoFolder
 from harness import build, markdown, measure, options, publish, second_epoch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the labs are not installed
-
-from cifar_speedrun import NoFolder
-
 from jaxdl.training import Fitted, Task, fit, parallel
+from jaxdl.training.batch_order import epochs_for, steps_per_epoch
 from jaxdl.training.callback import Silent
 
 TITLE = "Accelerator"
@@ -91,7 +87,7 @@ def device_name() -> str:
 
 
 def trained(
-    task: Task, data: Any, seeds: Any, epochs: int, batch_size: int, valid: Any = None
+    task: Task, data: Any, seeds: Any, epochs: int, batch_size: int
 ) -> tuple[Fitted, Seconds]:
     """A population and the time that it took."""
     watcher = Seconds()
@@ -99,7 +95,6 @@ def trained(
     fitted = fit(
         task,
         data,
-        valid,
         seeds=members,
         epochs=epochs,
         batch_size=batch_size,
@@ -220,7 +215,6 @@ def epochs(shrink: int, rounds: int, seeds: int) -> str:
     vae_lab = importlib.import_module("experiments.mnist_vae")
     from jaxdl import optim
     from jaxdl.models import cnn as nets
-    from jaxdl.training.batch_order import steps_per_epoch
     from jaxdl.vision import classification_task
 
     rng = np.random.default_rng(0)
@@ -307,14 +301,14 @@ def resnet(shrink: int, rounds: int, seeds: int) -> str:
     data = lab.load_images(config, NoFolder())
     task = lab.deep_net(config, data, 20, "identity")
     task = dataclasses.replace(task, precision="bfloat16")
-    steps_an_epoch = len(data.train["y"]) // config.batch_size
-    passes = -(-config.steps // steps_an_epoch)
+    rows = len(data.train["y"])
+    passes = epochs_for(config.steps, rows, config.batch_size)
     fitted, seconds = trained(task, data.train, [0], passes, config.batch_size)
     accuracy = lab.test_accuracy(fitted, data.test)[0]
-    steps = passes * steps_an_epoch
-    speed = len(data.train["y"]) * passes / sum(seconds.epochs)
+    steps = passes * steps_per_epoch(rows, config.batch_size)
+    speed = rows * passes / sum(seconds.epochs)
     lines = [
-        f"**ResNet-20, {len(data.train['y']):,} images, batch {config.batch_size}, bfloat16**",
+        f"**ResNet-20, {rows:,} images, batch {config.batch_size}, bfloat16**",
         "",
         "| steps | training, s | compilation, s | images/s | test error, n = 1 | published |",
         "|---:|---:|---:|---:|---:|---:|",

@@ -9,17 +9,13 @@ over in the end: rounding differs, and steps are large. `accelerator.py` times t
 """
 
 import importlib
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from harness import machine, options, publish
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the labs are not installed
 
 from datasets import cifar10
 from datasets.source import Request

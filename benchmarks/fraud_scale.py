@@ -11,15 +11,11 @@ default detector and scoring every row with it. The rows themselves are part of 
 
 import multiprocessing
 import resource
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from harness import machine, options, publish
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `datasets` is not installed
 
 from datasets import fraud
 from datasets.fraud_split import columns

@@ -115,7 +115,6 @@ def in_a_process(kind: str, folder: Path, streamed: bool, limit: int) -> dict[st
 
 def main() -> None:
     if sys.argv[1:2] == ["--measure"]:
-        sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
         kind, folder, streamed, limit = sys.argv[2:]
         found = measured(kind, Path(folder), streamed == "1", int(limit))
         print(json.dumps(found))

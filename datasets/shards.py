@@ -4,7 +4,6 @@ For `jaxdl.training.Streamed`, which shuffles them while a net trains; nothing h
 what was asked for. Files are taken in the order of their names.
 """
 
-import hashlib
 import math
 import tokenize
 from bisect import bisect_right
@@ -18,9 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from datasets.source import DataError
-
-HASHED_AT_A_TIME = 1 << 24
+from datasets.source import DataError, sha256_of
+from jaxdl.hashing import digest
 
 
 class NumpyShards:
@@ -239,10 +237,4 @@ def _opened(path: Path) -> pyarrow.parquet.ParquetFile:
 
 
 def _digest(paths: list[Path]) -> str:
-    found = hashlib.sha256()
-    for path in paths:
-        found.update(path.name.encode() + b"\0")
-        with path.open("rb") as file:
-            while piece := file.read(HASHED_AT_A_TIME):
-                found.update(piece)
-    return found.hexdigest()
+    return digest({path.name: sha256_of(path) for path in paths})

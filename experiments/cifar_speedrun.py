@@ -198,6 +198,13 @@ def examples(image: UInt8[np.ndarray, "rows 32 32 3"], label: Int[np.ndarray, " 
     return {"x": image, "y": label, "id": np.arange(len(label), dtype=np.int32)}
 
 
+def standardised(
+    images: UInt8[Array, "batch height width 3"], data: Photographs
+) -> Float[Array, "batch height width 3"]:
+    """Bytes as numbers: each colour has mean 0 and deviation 1 in the training images."""
+    return (pixels(images) - data.mean) / data.deviation
+
+
 # ---- the first layer -----------------------------------------------------------------------------
 
 
@@ -294,13 +301,12 @@ def recipe(config: Config, rows: int, averages: bool = True) -> optax.GradientTr
     rate = optim.triangle(peak, steps, at=0.23, first=0.2, last=0.07)
     whitening_steps = config.whitening_epochs * steps_per_epoch(rows, config.batch_size)
 
-    def learns_fast(params):
-        return jax.tree_util.tree_map_with_path(lambda path, _: "norm_" in str(path[0]), params)
+    def layers_called(part, params):
+        """True for the parameters of the layers whose name has this part."""
+        return jax.tree_util.tree_map_with_path(lambda path, _: part in str(path[0]), params)
 
-    def is_first_layer(params):
-        return jax.tree_util.tree_map_with_path(
-            lambda path, _: "whitening_bias" in str(path[0]), params
-        )
+    learns_fast = partial(layers_called, "norm_")
+    is_first_layer = partial(layers_called, "whitening_bias")
 
     transforms = [
         optax.masked(optax.scale(config.bias_factor), learns_fast),
@@ -337,12 +343,9 @@ def speedrun_task(
     first_layer = random_filters(filters) if variant == "random filters" else filters
     init_module, apply_module = module_functions(WhitenedCNN(config.widths))
 
-    def standardised(images):
-        return (pixels(images) - data.mean) / data.deviation
-
     def init(key, batch):
         net_key, flip_key = jax.random.split(key)
-        variables = init_module(net_key, {"x": standardised(batch["x"])})
+        variables = init_module(net_key, {"x": standardised(batch["x"], data)})
         first = jax.random.bernoulli(flip_key, shape=(rows,))
         return {
             **variables,
@@ -359,7 +362,7 @@ def speedrun_task(
             if variant == "flips by chance":
                 mirror = jax.random.bernoulli(jax.random.fold_in(key, 1), shape=mirror.shape)
             images = shifted(key, mirrored_where(images, mirror), config.shift)
-        batch = {**batch, "x": standardised(images)}
+        batch = {**batch, "x": standardised(images, data)}
         logits, changed = apply_module(net, batch, key, train, hyper)
         if train:
             changed["flips"] = {**flips, "step": flips["step"] + 1}
@@ -376,11 +379,7 @@ def speedrun_task(
 
 def linear_model(data: Photographs) -> Task:
     """A linear model on pixels by Adam: what any net has to beat."""
-
-    def standardised(images):
-        return (pixels(images) - data.mean) / data.deviation
-
-    return image_task(MLP((10,)), lambda hyper: optim.adam(1e-3), standardised)
+    return image_task(MLP((10,)), lambda hyper: optim.adam(1e-3), partial(standardised, data=data))
 
 
 # ---- the test ------------------------------------------------------------------------------------

@@ -296,7 +296,6 @@ def own_table(config: Config, run: Run) -> NumberTable:
 
 # ---- detectors -----------------------------------------------------------------------------------
 
-SMALLEST_REACH = 1e-7  # of the largest value, below which it is rounding
 WIDTH_OF_EQUALS = 0.1  # of a kernel, in standard deviations, where each row has many equal ones
 
 
@@ -313,7 +312,7 @@ def fit_detectors(x: Rows, config: Config, seed: int) -> dict[str, Detector]:
         # proximity
         "kNN distance": detectors.nearest_neighbours(x, neighbours),
         "LOF": detectors.local_outlier_factor(x, neighbours),
-        "DBSCAN": dbscan(x, neighbours),
+        "DBSCAN": detectors.dbscan(x, neighbours, share=0.1),
         # deviation
         "PCA": principal_components(x),
         "one-class SVM": detectors.one_class_svm(x, config.nu),
@@ -330,26 +329,7 @@ def reaches(x: Rows, neighbours: int) -> Float[np.ndarray, " n"]:
     """
     distances, _ = NearestNeighbors(n_neighbors=neighbours).fit(x).kneighbors(x)
     reach = distances[:, -1]
-    return np.where(reach > SMALLEST_REACH * np.abs(x).max(), reach, 0.0)
-
-
-def dbscan(x: Rows, neighbours: int, share: float = 0.1) -> Detector:
-    """Distance to the nearest core row of DBSCAN.
-
-    Where nearly all rows are equal to so many others that epsilon would be 0, which DBSCAN refuses,
-    these are the core rows: its limit as epsilon goes to 0.
-    """
-    reach = reaches(x, neighbours)
-    if np.quantile(reach, 1 - share) > 0:
-        return detectors.dbscan(x, neighbours, share)
-    search = NearestNeighbors(n_neighbors=1).fit(x[reach == 0])
-    return Detector("DBSCAN", x.mean(axis=0), search, distance_to_nearest, exportable=False)
-
-
-def distance_to_nearest(search: NearestNeighbors, x: Rows) -> Float[np.ndarray, " n"]:
-    """Distance of each row to the nearest of those that were searched."""
-    distances, _ = search.kneighbors(x)
-    return distances[:, 0]
+    return np.where(reach > detectors.SMALLEST_REACH * np.abs(x).max(), reach, 0.0)
 
 
 def principal_components(x: Rows) -> Detector:

@@ -226,7 +226,7 @@ def local_outlier_factor(normal: Rows, neighbours: int = 20) -> Detector:
     return Detector(name, few.mean(axis=0), fitted, _minus_normality, exportable=False)
 
 
-SMALLEST_REACH = 1e-6  # of rows that are standardised
+SMALLEST_REACH = 1e-7  # of the largest value, below which a distance is rounding
 
 
 def dbscan(normal: Rows, neighbours: int = 10, share: float = 0.05) -> Detector:
@@ -247,8 +247,9 @@ def dbscan(normal: Rows, neighbours: int = 10, share: float = 0.05) -> Detector:
 
     few = check_finite_rows(normal)
     reach = NearestNeighbors(n_neighbors=neighbours).fit(few).kneighbors(few)[0][:, -1]
-    # among many equal rows the distance is 0, which DBSCAN does not take
-    epsilon = max(float(np.quantile(reach, 1 - share)), SMALLEST_REACH)
+    # among many equal rows the distance is 0 up to rounding, which DBSCAN does not take
+    rounding = SMALLEST_REACH * max(1.0, float(np.abs(few).max()))
+    epsilon = max(float(np.quantile(reach, 1 - share)), rounding)
     core = DBSCAN(eps=epsilon, min_samples=neighbours).fit(few).components_
     search = NearestNeighbors(n_neighbors=1).fit(core)
     name, centre = f"DBSCAN, {len(few):,} rows", few.mean(axis=0)

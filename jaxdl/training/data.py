@@ -33,15 +33,10 @@ def check_data(data: Mapping[str, np.ndarray], name: str) -> int:
     """
     if not data:
         raise UserError(f"{name}: there is no array; give at least one, {{'x': rows}} say")
-    if ROW_MASK in data:
-        raise UserError(f"{name}: {ROW_MASK!r} is what the engine calls its own; rename the array")
+    check_types({key: np.asarray(values).dtype for key, values in data.items()}, name)
     rows = {}
     for key, values in data.items():
-        dtype, shape = np.asarray(values).dtype, np.shape(values)
-        if dtype.kind not in KINDS and dtype.name != "bfloat16":
-            raise UserError(
-                f"{name}: {key!r} holds {dtype}, not numbers; convert it with .astype first"
-            )
+        shape = np.shape(values)
         if not shape:
             raise UserError(f"{name}: {key!r} is a single number; an array needs a row an example")
         rows[key] = shape[0]
@@ -52,6 +47,21 @@ def check_data(data: Mapping[str, np.ndarray], name: str) -> int:
     if not count:
         raise UserError(f"{name}: there are no rows; leave the call out or give at least one row")
     return count
+
+
+def check_types(types: Mapping[str, np.dtype], name: str) -> None:
+    """Refuse an array that holds no numbers, or that has the name of the engine's mask.
+
+    Raises:
+        UserError: there is one; the message begins with `name`.
+    """
+    if ROW_MASK in types:
+        raise UserError(f"{name}: {ROW_MASK!r} is what the engine calls its own; rename the array")
+    for key, dtype in types.items():
+        if dtype.kind not in KINDS and dtype.name != "bfloat16":
+            raise UserError(
+                f"{name}: {key!r} holds {dtype}, not numbers; convert it with .astype first"
+            )
 
 
 def check_integers(values: np.ndarray, name: str) -> None:

@@ -22,9 +22,8 @@ from jaxtyping import Bool, Int
 
 from jaxdl.errors import UserError
 from jaxdl.hashing import digest
-from jaxdl.training.data import KINDS, check_integers
+from jaxdl.training.data import check_integers, check_types
 from jaxdl.training.parallel import mesh
-from jaxdl.training.task import ROW_MASK
 
 BLOCK_BYTES = 1 << 20
 GROUP_BYTES = 64 << 20
@@ -119,11 +118,8 @@ class Streamed:
             UserError: there is no row, an array holds no numbers or has the engine's own name, the
                 parts do not divide the batch, or the processes the parts.
         """
-        for name, kind in self.source.kinds.items():
-            if name == ROW_MASK:
-                raise UserError(f"train: {ROW_MASK!r} is what the engine calls its own; rename it")
-            if np.dtype(kind.dtype).kind not in KINDS:
-                raise UserError(f"train: {name!r} holds {kind.dtype}, not numbers")
+        kinds = self.source.kinds.items()
+        check_types({name: np.dtype(kind.dtype) for name, kind in kinds}, "train")
         if len(self) < self.parts or not self.source.kinds:
             raise UserError(f"train: {len(self)} rows in {self.parts} parts: nothing to train on")
         if batch_size % self.parts:
