@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -148,13 +149,25 @@ def markdown(title: str, seconds: Mapping[str, list[float]], unit: str = "s") ->
 
 
 def publish(path: Path | None, key: str, title: str, table: str, command: str) -> None:
-    """Print the table and, if asked, put it into a Markdown document under its key."""
+    """Print the table and, if asked, put it into a Markdown document under its key.
+
+    A section belongs to a version of JAX: those of two versions stand one after the other.
+    """
     print(table)
     if path is not None:
-        date = time.strftime("%Y-%m-%d")
-        record_section(path, key, title, f"`{command}` ({date})\n\n{table}")
+        jax = jax_version()
+        body = f"`{command}` ({time.strftime('%Y-%m-%d')})\n\n{table}"
+        record_section(path, f"{key} ({jax})", f"{title} ({jax})", body)
+
+
+def jax_version() -> str:
+    """As "jax 0.10": the releases in between do not change what is measured here."""
+    return "jax " + ".".join(version("jax").split(".")[:2])
 
 
 def machine() -> str:
     """What the numbers were measured on."""
-    return f"{os.cpu_count()} CPU cores, {platform.machine()}, Python {platform.python_version()}"
+    return (
+        f"{os.cpu_count()} CPU cores, {platform.machine()}, Python {platform.python_version()}, "
+        f"{jax_version()}"
+    )

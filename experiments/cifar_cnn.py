@@ -78,7 +78,13 @@ class Config:
     batch_size: int = 32
     """Images in a step."""
     learning_rate: float = 1e-3
-    """Adam's step size."""
+    """Adam's step size; with a schedule the highest."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """cosine: the step size rises for a twentieth of the steps, then falls to 0."""
+    smoothing: float = field(default=0.0, metadata={"least": 0})
+    """Part of each label that is spread over all classes."""
+    both_sides: bool = False
+    """Validation and test images are judged as they are and mirrored; the mean counts."""
     validation_share: float = 0.1
     """Part of each training class that is set aside (protocol "validation")."""
     twin_rows: tuple[int, int] = (50_000, 10_000)
@@ -97,7 +103,7 @@ PRESETS = {"quick": Config(nets=("notebook",), epochs=2, twin_rows=(480, 160))}
 def main(config: Config, run: Run) -> Results:
     data = load_images(config, run)
 
-    linear = train(config, run, data, "linear", classifier(MLP((len(data.classes),)), config))
+    linear = train(config, run, data, "linear", classifier(MLP((len(data.classes),)), config, data))
     rows = [result_row("linear, on pixels", "none", linear, data)]
     rows += data.baseline_rows
     headline, notes, figures = {}, [*data.remarks], example_figures(config, data)
@@ -105,13 +111,13 @@ def main(config: Config, run: Run) -> Results:
         model = NETS[net]().clone(classes=len(data.classes))
         fits = {}
         for name in config.augmentations:
-            task = classifier(model, config, RANGES[name])
+            task = classifier(model, config, data, RANGES[name])
             fits[name] = train(config, run, data, f"{net}_{name}", task)
             row = result_row(net, name, fits[name], data)
             rows.append(row)
             headline[f"{net}, {name}"] = row["test accuracy"]
             notes += stored_run_note(net, name, row["test accuracy"], data)
-        task = classifier(model, config)
+        task = classifier(model, config, data)
         untrained = run.fit(f"{net}_untrained", task, data.train, epochs=0, batch_size=32)
         rows.append(untrained_row(net, untrained, data))
         figures |= net_figures(net, fits, data)
@@ -223,22 +229,34 @@ def validation_share(config: Config, label: Int[np.ndarray, " rows"]) -> float:
 # ---- training ------------------------------------------------------------------------------------
 
 
-def classifier(model: VGG | MLP, config: Config, ranges: Augmentation = NO_AUGMENTATION) -> Task:
+def classifier(
+    model: VGG | MLP, config: Config, data: Photographs, ranges: Augmentation = NO_AUGMENTATION
+) -> Task:
     """Cross-entropy and Keras's Adam; in training steps every image is warped anew.
 
     Args:
         model: gives a logit for each class.
-        config: the learning rate.
+        config: the learning rate and its schedule, smoothing and sides.
+        data: how many training images there are, for the schedule.
         ranges: what the warps are drawn from.
     """
 
     def optimizer(hyper):
-        return optim.adam(config.learning_rate)
+        if config.schedule == "constant":
+            return optim.adam(config.learning_rate)
+        size = {"epochs": config.epochs, "batch_size": config.batch_size}
+        return optim.adam(optim.cosine(config.learning_rate, rows=len(data.train["y"]), **size))
 
     def augmented(key, images):
         return augmentation.augment(key, images, ranges)
 
-    return image_task(model, optimizer, change=augmented)
+    return image_task(
+        model,
+        optimizer,
+        change=augmented,
+        smoothing=config.smoothing,
+        both_sides=config.both_sides,
+    )
 
 
 def train(config: Config, run: Run, data: Photographs, name: str, task: Task) -> Fitted:
@@ -264,7 +282,7 @@ def best_net(config: Config, run: Run, data: Photographs) -> tuple[str, Fitted]:
     for net in config.nets:
         for ranges in config.augmentations:
             model = NETS[net]().clone(classes=len(data.classes))
-            task = classifier(model, config, RANGES[ranges])
+            task = classifier(model, config, data, RANGES[ranges])
             fits[f"{net}, {ranges}"] = train(config, run, data, f"{net}_{ranges}", task)
 
     def validation_loss(name: str) -> float:

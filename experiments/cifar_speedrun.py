@@ -44,7 +44,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt8
 
 from datasets import cifar10, splits
 from datasets.splits import Rows
-from jaxdl import optim
+from jaxdl import losses, optim
 from jaxdl.figures.curves import loss_curves
 from jaxdl.figures.images import image_grid
 from jaxdl.models.conv2d import pixels
@@ -272,14 +272,6 @@ def alternating(
     return first[row] ^ (epoch % 2 == 1)
 
 
-def smoothed_cross_entropy(
-    logits: Float[Array, "batch classes"], label: Int[Array, " batch"], smoothing: float
-) -> Float[Array, " batch"]:
-    """Cross-entropy with labels of which a part is spread over all classes, in nats."""
-    wanted = optax.smooth_labels(jax.nn.one_hot(label, logits.shape[-1]), smoothing)
-    return optax.softmax_cross_entropy(logits, wanted)
-
-
 # ---- the optimiser -------------------------------------------------------------------------------
 
 
@@ -369,7 +361,7 @@ def speedrun_task(
         return logits, changed
 
     def loss(logits, batch, hyper: Hyper | None = None):
-        return smoothed_cross_entropy(logits, batch["y"], smoothing)
+        return losses.softmax_cross_entropy(logits, batch["y"], smoothing)
 
     def optimizer(hyper):
         return recipe(config, rows, averages=variant != "no lookahead")

@@ -10,6 +10,7 @@ NaN, and so is the hit rate. A fit that meets one stops (`jaxdl.errors.NotFinite
 otherwise learn something else than was meant, without a word.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -76,15 +77,26 @@ def binary_cross_entropy(
 
 
 def softmax_cross_entropy(
-    logits: Float[Array, " batch *positions classes"], labels: Int[Array, " batch *positions"]
+    logits: Float[Array, " batch *positions classes"],
+    labels: Int[Array, " batch *positions"],
+    smoothing: float = 0.0,
 ) -> Float[Array, " batch"]:
     """Cross-entropy in nats against integer labels, mean over the positions of a row, if any.
+
+    Args:
+        logits: before the softmax.
+        labels: numbers of classes.
+        smoothing: part of each label that is spread over all classes (Szegedy et al. 2016).
 
     Raises:
         ValueError: labels do not have the shape of the logits without the class axis.
     """
     _check_labels(logits, labels)
-    losses = optax.softmax_cross_entropy_with_integer_labels(_wide(logits), labels)
+    logits = _wide(logits)
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    if smoothing:
+        of_all_classes = -jax.nn.log_softmax(logits).mean(axis=-1)
+        losses = (1 - smoothing) * losses + smoothing * of_all_classes
     return _feature_mean(jnp.where(_is_class(logits, labels), losses, jnp.nan))
 
 

@@ -85,6 +85,14 @@ def test_shapes_that_would_broadcast_are_refused(loss):
         loss(jnp.zeros((4, 1)), jnp.zeros(4))
 
 
+def test_smoothed_labels_are_spread_over_all_classes():
+    logits, labels = jnp.array([[2.0, 0.0, -1.0]]), jnp.array([1])
+    log_probability = np.asarray(jax.nn.log_softmax(logits))[0]
+    wanted = np.array([0.1, 0.8, 0.1])  # three tenths of the label over three classes
+    smoothed = losses.softmax_cross_entropy(logits, labels, smoothing=0.3)
+    np.testing.assert_allclose(smoothed, [-(wanted * log_probability).sum()], rtol=1e-6)
+
+
 @pytest.mark.parametrize("loss", [losses.softmax_cross_entropy, losses.accuracy])
 def test_labels_of_the_wrong_shape_are_refused(loss):
     with pytest.raises(ValueError, match="labels"):

@@ -21,6 +21,8 @@ def image_task(
     optimizer: Callable[[Hyper], optax.GradientTransformation],
     prepare: Callable[[Array], Array] = conv2d.pixels,
     change: Callable[[PRNGKeyArray, Array], Array] | None = None,
+    smoothing: float = 0.0,
+    both_sides: bool = False,
 ) -> Task:
     """Cross-entropy on {"x": images as bytes, "y": classes}; the accuracy is the metric.
 
@@ -30,6 +32,9 @@ def image_task(
         prepare: makes numbers of the bytes, always.
         change: (key, prepared images) -> images, in training steps only; such as
             `augmentation.augment` with its ranges.
+        smoothing: part of each label that is spread over all classes.
+        both_sides: outside training an image is judged twice, as it is and with left and right
+            exchanged; its logits are the mean of the two.
     """
     module_init, module_apply = module_functions(module)
     if change is not None:
@@ -42,12 +47,20 @@ def image_task(
         return module_init(key, prepared(batch))
 
     def apply(variables, batch, key, train, hyper):
-        return module_apply(variables, prepared(batch), key, train, hyper)
+        batch = prepared(batch)
+        logits, changed = module_apply(variables, batch, key, train, hyper)
+        if both_sides and not train:
+            mirrored = {**batch, "x": batch["x"][:, :, ::-1]}
+            logits = (logits + module_apply(variables, mirrored, key, train, hyper)[0]) / 2
+        return logits, changed
+
+    def loss(logits, batch, hyper: Hyper | None = None):
+        return losses.softmax_cross_entropy(logits, batch["y"], smoothing)
 
     return Task(
         init,
         apply,
-        cross_entropy,
+        loss,
         optimizer,
         metrics={"accuracy": accuracy},
         convolves=convolves(module),

@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
@@ -71,3 +72,35 @@ def test_pictures_are_sorted_into_right_and_wrong(monkeypatch):
     assert drawn["images"][:, 0, 0, 0].tolist() == [0, 3, 1, 2]
     assert drawn["titles"] == ["cat", "dog", "cat\n(dog)", "dog\n(cat)"]
     assert drawn["colours"] == ["green", "green", "red", "red"]
+
+
+def test_both_sides_of_an_image_are_judged_alike():
+    """What the net says of a picture and of its mirror image is the same, outside training."""
+    config = lab.Config(both_sides=True)
+    data = lab.Photographs({"y": np.zeros(4)}, {}, {}, "test", (), simulated=True)
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
+    task = lab.classifier(lab.notebook_net(), config, data)
+    batch = {"x": images, "y": np.zeros(4, np.int32)}
+    variables = task.init(jax.random.key(0), batch)
+
+    def logits(images, train):
+        return task.apply(variables, {**batch, "x": images}, jax.random.key(1), train, {})[0]
+
+    mirrored = images[:, :, ::-1]
+    np.testing.assert_allclose(logits(images, False), logits(mirrored, False), atol=1e-6)
+    assert np.abs(logits(images, True) - logits(mirrored, True)).max() > 1e-3
+
+
+def test_the_schedule_ends_at_zero():
+    """Six steps of a cosine move the weights less than six of its highest rate, the last hardly."""
+    data = lab.Photographs({"y": np.zeros(96)}, {}, {}, "test", (), simulated=True)
+    config = lab.Config(schedule="cosine", epochs=2, batch_size=32, learning_rate=0.1)
+    optimizer = lab.classifier(lab.notebook_net(), config, data).optimizer({})
+    weight, sizes = np.float32(0.0), []
+    state = optimizer.init(weight)
+    for _ in range(7):
+        update, state = optimizer.update(np.float32(1.0), state, weight)
+        sizes.append(abs(float(update)))
+    assert max(sizes) == pytest.approx(0.1, rel=1e-3)
+    assert sizes[1:] == sorted(sizes[1:], reverse=True)
+    assert sizes[6] == 0.0
