@@ -101,12 +101,12 @@ def load(request: Request, num_words: int = 10_000, twin_rows: int = ROWS) -> Re
         folder = source.tfds_folder(request, "imdb_reviews", PREPARE)
         arrays = encode(_read_tfds(folder), _ranks(_word_index(request)))
         detail, digest = _counts(arrays), arrays_digest(arrays)
-        return _reviews(arrays, num_words, Provenance(NAME, "tfds", digest, detail))
+        return reviews(arrays, num_words, Provenance(NAME, "tfds", digest, detail))
     found = source.Missing("") if request.source == "simulated" else source.find(ARCHIVE, request)
     if isinstance(found, source.Missing):
         arrays = source.cached_arrays(f"imdb-twin-{twin_rows}", lambda: simulate(twin_rows))
         provenance = source.provenance_of_twin(NAME, arrays, _counts(arrays), found)
-        return _reviews(arrays, num_words, provenance)
+        return reviews(arrays, num_words, provenance)
     index = _word_index(request)
     ranked = index.sha256[:16] if index else "counted"
     arrays = source.cached_arrays(
@@ -119,7 +119,7 @@ def load(request: Request, num_words: int = 10_000, twin_rows: int = ROWS) -> Re
             raise DataError(problem, file=found.path)
     detail = f"{_counts(arrays)}; words ranked by {'Keras' if index else 'training counts'}"
     files = [found, index] if index else [found]
-    return _reviews(arrays, num_words, source.provenance_of(NAME, files, detail))
+    return reviews(arrays, num_words, source.provenance_of(NAME, files, detail))
 
 
 def read(path: Path) -> dict[str, list[tuple[str, int, int]]]:
@@ -293,7 +293,8 @@ def _pack(words: list[str]) -> np.ndarray:
     return np.frombuffer("\n".join(words).encode(), np.uint8)
 
 
-def _reviews(arrays: dict[str, np.ndarray], num_words: int, provenance: Provenance) -> Reviews:
+def reviews(arrays: dict[str, np.ndarray], num_words: int, provenance: Provenance) -> Reviews:
+    """Both halves of what `encode` gives; numbers of words from `num_words` on become unknown."""
     words = [*SPECIAL, *arrays["words"].tobytes().decode().split("\n")][:num_words]
     halves = []
     for half in ("train", "test"):

@@ -99,12 +99,9 @@ def load(
         for half, part in (("train", train), ("test", test))
     }
     arrays = imdb.encode(halves)
-    words = [*SPECIAL, *arrays["words"].tobytes().decode().split("\n")][:num_words]
     detail = f"{len(train):,} + {len(test):,} texts, {cells.origin}"
     provenance = Provenance(path.name, "user file", source.sha256_of(path), detail)
-    reviews = Reviews(
-        _half(arrays, "train", num_words), _half(arrays, "test", num_words), words, provenance
-    )
+    reviews = imdb.reviews(arrays, num_words, provenance)
     split = f"{test_share:.0%} of each kind is tested on, drawn with seed {seed}"
     first = (
         f"texts: column {text!r}; labels: column {label!r}, {kinds[0]!r} ({counted[0]:,}) is "
@@ -432,13 +429,6 @@ def _positive_of(values: Sequence[str]) -> str | None:
 def _some(values: Iterable[str]) -> str:
     first = [repr(value[:30]) for value in values][:6]
     return ", ".join(first)
-
-
-def _half(arrays: dict[str, np.ndarray], half: str, num_words: int) -> ReviewRows:
-    tokens = arrays[f"{half}_tokens"]
-    known = np.where(tokens < num_words, tokens, np.int32(UNKNOWN))
-    rest = (arrays[f"{half}_{name}"] for name in ("starts", "label", "film"))
-    return ReviewRows(known, *rest)
 
 
 # ---- texts to be judged --------------------------------------------------------------------------

@@ -36,7 +36,6 @@ from scipy.cluster.hierarchy import dendrogram, linkage
 from sklearn.base import ClusterMixin
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.datasets import load_iris, make_blobs
-from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.neighbors import NearestNeighbors
 
@@ -47,6 +46,7 @@ from jaxdl.anomaly.percentiles import percentiles
 from jaxdl.clustering import choose_k
 from jaxdl.errors import UserError
 from jaxdl.figures.base import COLOURS, Figure, subplots
+from jaxdl.figures.points import principal_plane
 from jaxdl.hashing import arrays_digest
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
@@ -487,15 +487,11 @@ def draw_clusters(
     """
     shown = some_of(np.column_stack([found.x, found.cluster]))
     x, cluster = shown[:, :-1], shown[:, -1].astype(int)
-    plane = PCA(2).fit(found.x)
-    figure, axes = subplots()
-    axes.scatter(*plane.transform(x).T, s=6, c=cluster_colours(cluster))
-    axes.scatter(*plane.transform(found.centres).T, marker="X", s=90, c="black", edgecolors="white")
-    for k, (across, up) in enumerate(plane.transform(found.centres)):
+    figure, axes, place = principal_plane(found.x, new)
+    axes.scatter(*place(x).T, s=6, c=cluster_colours(cluster))
+    axes.scatter(*place(found.centres).T, marker="X", s=90, c="black", edgecolors="white")
+    for k, (across, up) in enumerate(place(found.centres)):
         axes.annotate(f" {k + 1}", (across, up))
-    if new is not None:
-        axes.scatter(*plane.transform(new).T, marker="*", s=90, c="red", edgecolors="black")
-    axes.set(xlabel="first principal component", ylabel="second principal component")
     return figure
 
 

@@ -51,6 +51,7 @@ from jaxdl.anomaly.metrics import average_precision
 from jaxdl.anomaly.percentiles import percentiles
 from jaxdl.errors import UserError
 from jaxdl.figures.base import Figure, subplots
+from jaxdl.figures.points import principal_plane
 from jaxdl.hashing import arrays_digest
 from jaxdl.report import Results, Table
 from jaxdl.runs import Run
@@ -496,18 +497,14 @@ def draw_plane(
         oddness: of each, its mean percentile: the higher, the redder; grey without.
         new: further rows, scaled alike, drawn as stars.
     """
-    plane = PCA(2).fit(x)
     drawn = np.random.default_rng(0).permutation(len(x))[:MOST_DRAWN]
-    figure, axes = subplots()
-    across, up = plane.transform(x[drawn]).T
+    figure, axes, place = principal_plane(x, new)
+    across, up = place(x[drawn]).T
     if oddness is None:
         axes.scatter(across, up, s=8, c="0.6")
     else:
         points = axes.scatter(across, up, s=8, c=oddness[drawn], cmap="coolwarm")
         figure.colorbar(points, label="mean percentile")
-    if new is not None:
-        axes.scatter(*plane.transform(new).T, marker="*", s=90, c="red", edgecolors="black")
-    axes.set(xlabel="first principal component", ylabel="second principal component")
     return figure
 
 

@@ -1,11 +1,11 @@
-"""Figures of points in the plane: the classes in two-dimensional codes."""
+"""Figures of points in the plane: classes in two-dimensional codes, rows on their best plane."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxdl.figures.base import Figure, subplots
+from jaxdl.figures.base import Axes, Figure, subplots
 
 
 def latent_maps(
@@ -33,3 +33,25 @@ def latent_maps(
     entries = axes[0].get_legend_handles_labels()
     figure.legend(*entries, loc="outside right center", markerscale=3, fontsize=8)
     return figure
+
+
+def principal_plane(
+    x: Float[np.ndarray, "rows columns"], new: Float[np.ndarray, "others columns"] | None = None
+) -> tuple[Figure, Axes, Callable[[np.ndarray], Float[np.ndarray, "any 2"]]]:
+    """The plane of the first two principal components, for rows to be drawn on.
+
+    Args:
+        x: the rows whose components they are.
+        new: further rows, scaled alike, already drawn as stars.
+
+    Returns:
+        The figure, its axes, and the function rows -> places on the plane.
+    """
+    from sklearn.decomposition import PCA
+
+    place = PCA(2).fit(x).transform
+    figure, axes = subplots()
+    if new is not None:
+        axes.scatter(*place(new).T, marker="*", s=90, c="red", edgecolors="black", zorder=3)
+    axes.set(xlabel="first principal component", ylabel="second principal component")
+    return figure, axes, place

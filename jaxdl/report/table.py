@@ -79,19 +79,12 @@ class Table:
     def html(self) -> str:
         """The table without its title, for the report, in the language spoken; all is escaped."""
         sides = ["right" if self._is_numeric(c) else "left" for c in self.columns]
-        head = "".join(
-            f'<th class="{side}">{html.escape(translate(c))}</th>'
-            for side, c in zip(sides, self.columns, strict=True)
-        )
+        head = list(zip(sides, map(translate, self.columns), strict=True))
         told = [
             [self._told(cell, name) for cell, name in zip(line, self.columns, strict=True)]
             for line in self.cells()
         ]
-        body = "".join(f"<tr>{_html_cells(line, sides)}</tr>" for line in told)
-        return (
-            f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table></div>"
-        )
+        return html_table(head, [_html_cells(line, sides) for line in told])
 
     def _told(self, cell: str, column: str) -> str:
         return cell if self.verbatim else translate_cell(cell, column)
@@ -153,12 +146,34 @@ def _number(value: float, digits: int) -> str:
     return f"{value:,.{digits}f}"
 
 
-def _html_cells(line: Sequence[str], sides: Sequence[str]) -> str:
-    cells = []
-    for side, text in zip(sides, line, strict=True):
-        short = " short" if side == "left" and len(text) <= SHORT else ""
-        cells.append(f'<td class="{side}{short}">{html.escape(text)}</td>')
-    return "".join(cells)
+def _html_cells(line: Sequence[str], sides: Sequence[str]) -> list[tuple[str, str]]:
+    pairs = zip(sides, line, strict=True)
+    return [(side_of(text) if side == "left" else side, html.escape(text)) for side, text in pairs]
+
+
+def side_of(text: str) -> str:
+    """The class of a cell of text: what is short stays in one line.
+
+    >>> side_of("quick")
+    'left short'
+    """
+    return "left short" if len(text) <= SHORT else "left"
+
+
+def html_table(head: Sequence[tuple[str, str]], rows: Sequence[Sequence[tuple[str, str]]]) -> str:
+    """A table that scrolls in itself.
+
+    Args:
+        head: class and name of each column; the name is escaped here.
+        rows: class and HTML of each cell.
+    """
+    names = "".join(f'<th class="{side}">{html.escape(name)}</th>' for side, name in head)
+    lines = ["".join(f'<td class="{side}">{cell}</td>' for side, cell in row) for row in rows]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return (
+        f'<div class="scroll"><table><thead><tr>{names}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
 
 
 def plain_cell(value: Cell) -> Any:

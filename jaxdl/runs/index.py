@@ -12,7 +12,7 @@ from jaxdl.files import write_whole
 from jaxdl.language import translate
 from jaxdl.report import format_cell
 from jaxdl.report.page import Section, page
-from jaxdl.report.table import SHORT
+from jaxdl.report.table import html_table, side_of
 from jaxdl.runs.stored import StoredRun, option_name, read_run
 
 INDEX = "index.html"
@@ -114,18 +114,16 @@ def _lab_table(folder: Path, runs: Sequence[StoredRun]) -> str:
     names += [("left", "data"), ("left", "picture"), ("left", "preset"), ("right", "seeds")]
     names += [("left", option_name(name)) for name in options]
     names += [("right", "seconds"), ("left", "finished")]
-    head = "".join(
-        f'<th class="{side}">{html.escape(translate(name))}</th>' for side, name in names
-    )
-    rows = "".join(_row(folder, run, headlines, options) for run in runs)
+    head = [(side, translate(name)) for side, name in names]
+    rows = [_row(folder, run, headlines, options) for run in runs]
     title = html.escape(translate(runs[0].results["title"]))
-    return (
-        f'<p>{title}</p><div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+    return f"<p>{title}</p>{html_table(head, rows)}"
 
 
-def _row(folder: Path, run: StoredRun, headlines: Sequence[str], options: Sequence[str]) -> str:
+def _row(
+    folder: Path, run: StoredRun, headlines: Sequence[str], options: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Class and HTML of each cell."""
     place = quote(os.path.relpath(run.folder, folder))
     name = html.escape(run.folder.relative_to(folder).as_posix())
     report = f"{place}/report.html"
@@ -137,18 +135,17 @@ def _row(folder: Path, run: StoredRun, headlines: Sequence[str], options: Sequen
     seconds = "" if run.seconds is None else f"{run.seconds:,.0f}"
     numbers = [format_cell(run.headline.get(name, ""), 3) for name in headlines]
     chosen = [_shown(run.options.get(name, "")) for name in options]
-    cells = [
+    return [
         ("left short", link),
         *(("right", html.escape(number)) for number in numbers),
         ("left", f'<span class="simulated">{data}</span>' if simulated else data),
         ("left short", _picture(run, place, report)),
         ("left short", html.escape(str(run.options["preset"]))),
         ("right", str(run.options["seeds"])),
-        *(("left" if len(text) > SHORT else "left short", html.escape(text)) for text in chosen),
+        *((side_of(text), html.escape(text)) for text in chosen),
         ("right", seconds),
         ("left short", f"{finished:%Y-%m-%d %H:%M}"),
     ]
-    return "<tr>" + "".join(f'<td class="{side}">{cell}</td>' for side, cell in cells) + "</tr>"
 
 
 def _picture(run: StoredRun, place: str, report: str) -> str:
