@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image, ImageOps
 
-from datasets import download, mnist, pictures, source, splits
+from datasets import cifar10, download, mnist, pictures, source, splits
 from datasets.labelled_images import Arrays, ImageRows, Images, counts, images
 from datasets.source import DataError, Provenance, Request
 from jaxdl.errors import UserError
@@ -183,6 +183,30 @@ def load_or_mnist(
         raise DataError(f"{folder} has {problem}")
     own = shuffled(found.images, seed)
     return DigitImages(own, min(valid_rows, rows // 5), found.remarks)
+
+
+def load_or_cifar10(
+    request: Request,
+    folder: Path | None,
+    *,
+    twin_rows: tuple[int, int],
+    test_share: float = 0.2,
+    seed: int = 0,
+) -> UserImages:
+    """Pictures of a folder in colour, or CIFAR-10.
+
+    Args:
+        request: of both.
+        folder: of pictures, or None.
+        twin_rows: see `cifar10.load`.
+        test_share, seed: see `load`.
+
+    Raises:
+        DataError: see `load` and `cifar10.load`.
+    """
+    if folder is None:
+        return UserImages(cifar10.load(request, twin_rows), ())
+    return load(request, folder, cifar10.SIZE, colour=True, test_share=test_share, seed=seed)
 
 
 def square(

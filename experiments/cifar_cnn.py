@@ -22,7 +22,7 @@ machine: docs/results.md. Runtime: about one minute an epoch on one CPU core (no
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -38,7 +38,7 @@ from datasets.splits import Rows
 from jaxdl import optim
 from jaxdl.figures.curves import loss_curves
 from jaxdl.figures.decisions import confusion
-from jaxdl.figures.images import classified_images, image_grid
+from jaxdl.figures.images import image_grid
 from jaxdl.models.cnn import VGG, notebook_net, slide_net
 from jaxdl.models.conv2d import pixels
 from jaxdl.models.mlp import MLP
@@ -48,7 +48,7 @@ from jaxdl.training import Fitted, Task
 from jaxdl.vision import augmentation
 from jaxdl.vision.augmentation import Augmentation
 from jaxdl.vision.classification_task import accuracy_of, image_task, predicted_class
-from jaxdl.vision.classified import class_probabilities, prediction_rows
+from jaxdl.vision.classified import judged_pictures
 
 NETS = {"notebook": notebook_net, "slide": slide_net}
 NO_AUGMENTATION = Augmentation()
@@ -136,15 +136,8 @@ def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
     data = load_images(config, run)
     pictures = user_images.named(inputs, cifar10.SIZE, colour=True)
     name, fitted = best_net(config, run, data)
-    probability = class_probabilities(fitted, pictures.pixels)
-    rows = prediction_rows(pictures.names, probability, data.classes)
-    title = f"{len(rows):,} pictures, judged by {name}, mean of {len(fitted.seeds)} seeds"
-    note = f"A net names one of its {len(data.classes)} classes, whatever the picture shows."
-    return Results(
-        [Table(title, rows, verbatim=True)],
-        {"pictures": partial(classified_images, pictures.pixels, probability, data.classes)},
-        notes=[*pictures.remarks, note],
-    )
+    judged = judged_pictures(name, fitted, pictures.names, pictures.pixels, data.classes)
+    return replace(judged, notes=[*pictures.remarks, *judged.notes])
 
 
 # ---- data ----------------------------------------------------------------------------------------
@@ -160,8 +153,9 @@ class Photographs(NamedTuple):
         classes: names of the ten classes, or of one's own.
         simulated: the pictures are those of the simulated twin.
         title: of the data set.
-        remarks, baseline_rows, tables: on one's own pictures: how they were read and split, a line
-            of the result table for naming the largest class always, how many of each there are.
+        remarks: on one's own pictures: how they were read and split.
+        baseline_rows, tables: on these, too: a line of the result table for naming the largest
+            class always, how many of each there are.
     """
 
     train: Rows
@@ -178,11 +172,16 @@ class Photographs(NamedTuple):
 
 def load_images(config: Config, run: Run) -> Photographs:
     """CIFAR-10 or one's own pictures, split as the protocol says."""
-    if config.images is None:
-        data, own = cifar10.load(run.source, config.twin_rows), {}
-        run.uses(data.provenance)
-    else:
-        data, own = own_images(config, run)
+    found = user_images.load_or_cifar10(
+        run.source,
+        config.images,
+        twin_rows=config.twin_rows,
+        test_share=config.test_share,
+        seed=config.split_seed,
+    )
+    data = found.images
+    run.uses(data.provenance)
+    own = {} if config.images is None else lines_of_own(data)
     train = {"x": data.train.image, "y": data.train.label}
     test = {"x": data.test.image, "y": data.test.label}
     valid, held_out = test, "test"
@@ -191,32 +190,28 @@ def load_images(config: Config, run: Run) -> Photographs:
         valid, held_out = {name: values[chosen] for name, values in train.items()}, "validation"
         train = {name: values[rest] for name, values in train.items()}
     simulated = data.provenance.kind == "simulated"
-    return Photographs(train, valid, test, held_out, data.classes, simulated, **own)
-
-
-def own_images(config: Config, run: Run) -> tuple[Images, dict[str, Any]]:
-    """Pictures of `--images`, and what `Photographs` says of such ones."""
-    found = user_images.load(
-        run.source,
-        config.images,
-        cifar10.SIZE,
-        colour=True,
-        test_share=config.test_share,
-        seed=config.split_seed,
+    return Photographs(
+        train,
+        valid,
+        test,
+        held_out,
+        data.classes,
+        simulated,
+        data.provenance.name,
+        found.remarks,
+        **own,
     )
-    data = found.images
-    run.uses(data.provenance)
-    baseline = {
+
+
+def lines_of_own(data: Images) -> dict[str, Any]:
+    """What `Photographs` says beside of pictures of one's own."""
+    row = {
         "model": "the largest class, always",
         "augmentation": "-",
         "test accuracy": user_images.largest_class_share(data),
     }
-    return data, {
-        "title": data.provenance.name,
-        "remarks": found.remarks,
-        "baseline_rows": [baseline],
-        "tables": [Table("Pictures of each class", user_images.class_rows(data))],
-    }
+    table = Table("Pictures of each class", user_images.class_rows(data))
+    return {"baseline_rows": [row], "tables": [table]}
 
 
 def validation_share(config: Config, label: Int[np.ndarray, " rows"]) -> float:

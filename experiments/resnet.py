@@ -25,7 +25,7 @@ Runtime: 8 minutes a seed on one CPU core.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -43,7 +43,6 @@ from jaxdl import optim
 from jaxdl.diagnostics.probes import norms_by_layer
 from jaxdl.figures.base import COLOURS, Figure, subplots
 from jaxdl.figures.curves import draw_curve, loss_curves
-from jaxdl.figures.images import classified_images
 from jaxdl.models.conv2d import pixels
 from jaxdl.models.mlp import MLP
 from jaxdl.models.resnet import ResNet, blocks_of
@@ -54,7 +53,7 @@ from jaxdl.training.batch_order import steps_per_epoch
 from jaxdl.training.task import forward
 from jaxdl.vision import augmentation
 from jaxdl.vision.classification_task import accuracy_of, image_task, predicted_class
-from jaxdl.vision.classified import class_probabilities, prediction_rows
+from jaxdl.vision.classified import judged_pictures
 
 NAMES = {"identity": "residual", "projection": "residual, projections", "false": "plain"}
 WARM_UP_STEPS = 400
@@ -158,15 +157,8 @@ def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
     data = load_images(config, run)
     pictures = user_images.named(inputs, cifar10.SIZE, colour=True)
     name, fitted = most_accurate_net(config, run, data)
-    probability = class_probabilities(fitted, pictures.pixels)
-    rows = prediction_rows(pictures.names, probability, data.classes)
-    title = f"{len(rows):,} pictures, judged by {name}, mean of {len(fitted.seeds)} seeds"
-    note = f"A net names one of its {len(data.classes)} classes, whatever the picture shows."
-    return Results(
-        [Table(title, rows, verbatim=True)],
-        {"pictures": partial(classified_images, pictures.pixels, probability, data.classes)},
-        notes=[*pictures.remarks, note],
-    )
+    judged = judged_pictures(name, fitted, pictures.names, pictures.pixels, data.classes)
+    return replace(judged, notes=[*pictures.remarks, *judged.notes])
 
 
 # ---- data ----------------------------------------------------------------------------------------
@@ -179,8 +171,9 @@ class Photographs(NamedTuple):
         mean: the mean training image, 0..1.
         classes: their names.
         title: of the data set.
-        remarks, baseline_rows, tables: on one's own pictures: how they were read and split, a line
-            of the result table for naming the largest class always, how many of each there are.
+        remarks: on one's own pictures: how they were read and split.
+        baseline_rows, tables: on these, too: a line of the result table for naming the largest
+            class always, how many of each there are.
     """
 
     train: Rows
@@ -199,11 +192,16 @@ def load_images(config: Config, run: Run) -> Photographs:
 
     Or pictures of one's own, split in the same way.
     """
-    if config.images is None:
-        data, own = cifar10.load(run.source, config.twin_rows), {}
-        run.uses(data.provenance)
-    else:
-        data, own = own_images(config, run)
+    found = user_images.load_or_cifar10(
+        run.source,
+        config.images,
+        twin_rows=config.twin_rows,
+        test_share=config.test_share,
+        seed=config.split_seed,
+    )
+    data = found.images
+    run.uses(data.provenance)
+    own = {} if config.images is None else lines_of_own(data)
     image, label = data.train.image, data.train.label
     rest, held_out = splits.split_by_class(label, validation_share(config, label))
     if config.train_rows < len(rest):
@@ -218,29 +216,18 @@ def load_images(config: Config, run: Run) -> Photographs:
         test={"x": data.test.image, "y": data.test.label},
         mean=image[rest].mean(axis=0, dtype=np.float64).astype(np.float32) / 255,
         classes=data.classes,
+        title=data.provenance.name,
+        remarks=found.remarks,
         **own,
     )
 
 
-def own_images(config: Config, run: Run) -> tuple[Images, dict[str, Any]]:
-    """Pictures of `--images`, and what `Photographs` says of such ones."""
-    found = user_images.load(
-        run.source,
-        config.images,
-        cifar10.SIZE,
-        colour=True,
-        test_share=config.test_share,
-        seed=config.split_seed,
-    )
-    data = found.images
-    run.uses(data.provenance)
-    accuracy = user_images.largest_class_share(data)
-    return data, {
-        "title": data.provenance.name,
-        "remarks": found.remarks,
-        "baseline_rows": [{"net": "the largest class, always", "test accuracy": accuracy}],
-        "tables": [Table("Pictures of each class", user_images.class_rows(data))],
-    }
+def lines_of_own(data: Images) -> dict[str, Any]:
+    """What `Photographs` says beside of pictures of one's own."""
+    share = user_images.largest_class_share(data)
+    row = {"net": "the largest class, always", "test accuracy": share}
+    table = Table("Pictures of each class", user_images.class_rows(data))
+    return {"baseline_rows": [row], "tables": [table]}
 
 
 def validation_share(config: Config, label: Int[np.ndarray, " rows"]) -> float:

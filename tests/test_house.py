@@ -36,9 +36,11 @@ MAY_IMPORT = {
     "cli": {"runs", "training", "datasets", BASE},
     "datasets": {"tables", BASE},
 }
-# The one table builder of anomaly detection, and the doors of `python -m jaxdl.score` and `.live`.
+# The table builders of anomaly detection and of judged pictures, and the doors of
+# `python -m jaxdl.score` and `.live`.
 ALSO = {
     "jaxdl/anomaly/tables.py": {"report", "figures"},
+    "jaxdl/vision/classified.py": {"report", "figures"},
     "jaxdl/score.py": {"serving"},
     "jaxdl/live.py": {"serving"},
 }

@@ -1,15 +1,43 @@
-"""What a trained classifier says of pictures: probabilities, and the rows of a table of them."""
+"""What a trained classifier says of pictures: probabilities, a table and a figure of them."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from jaxdl.figures.images import classified_images
+from jaxdl.report import Results, Table
 from jaxdl.training import Fitted
 
 PLACES = ("", "second ", "third ")  # how many classes of a picture are named
 DIGITS = 6  # of a probability; no net means what stands behind them
+
+
+def judged_pictures(
+    net: str,
+    fitted: Fitted,
+    names: Sequence[str],
+    images: UInt8[np.ndarray, "rows height width channels"],
+    classes: Sequence[str],
+) -> Results:
+    """The table and the figure of what a net says of pictures; probabilities are means of seeds.
+
+    Args:
+        net: its name.
+        fitted: the net.
+        names, images: of the pictures.
+        classes: names of the classes.
+    """
+    probability = class_probabilities(fitted, images)
+    rows = prediction_rows(names, probability, classes)
+    title = f"{len(rows):,} pictures, judged by {net}, mean of {len(fitted.seeds)} seeds"
+    return Results(
+        [Table(title, rows, verbatim=True)],
+        {"pictures": partial(classified_images, images, probability, classes)},
+        notes=[f"A net names one of its {len(classes)} classes, whatever the picture shows."],
+    )
 
 
 def class_probabilities(
