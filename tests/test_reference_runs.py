@@ -1,0 +1,107 @@
+"""The course's nets trained again in Keras: the table, and the compiled loop against `fit`."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from jaxdl.runs import summary
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def reference_runs(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    yield importlib.import_module("reference_runs")
+    sys.modules.pop("reference_runs")
+
+
+def test_the_interval_is_welchs(reference_runs):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(1.0, 0.1, 5), rng.normal(0.5, 0.4, 9)
+    gap, half = reference_runs.difference(*map(reference_runs.spread, (a.tolist(), b.tolist())))
+    low, high = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    np.testing.assert_allclose((gap - half, gap + half), (low, high), rtol=1e-12)
+
+
+def test_one_number_has_no_interval(reference_runs):
+    gap, half = reference_runs.difference(
+        reference_runs.spread([1.0]), reference_runs.spread([0.25, 0.75])
+    )
+    assert gap == 0.5
+    assert np.isnan(half)
+
+
+def recorded(command, seeds, cell):
+    body = f"`{command}`\n\nn = {seeds} seeds; cpu, jax 0.10.2; 3 s; 2026-01-01\n\n"
+    body += (
+        "**Fashion-MNIST, 10,000 test images**\n\n| model | protocol | test BCE |\n|---|---|---|\n"
+    )
+    return summary.parse(body + f"| stacked | lecture | {cell} |\n")
+
+
+def test_a_table_of_records_and_recorded_sections(reference_runs, tmp_path, capsys):
+    file = tmp_path / "records.jsonl"
+    records = [
+        {"net": "stacked_autoencoder", "seed": k, "measured": {"held_loss": loss}, "whole": k < 3}
+        for k, loss in enumerate([0.25, 0.27, 0.29, 99.0])
+    ]
+    file.write_text("\n".join(map(json.dumps, records)))
+    command = "python run.py experiments/mnist_autoencoder.py"
+    found = [
+        recorded(f"{command} --seeds 3", 3, "0.5000 ± 0.0100"),
+        recorded(f"{command} --seeds 4", 4, "0.2600 ± 0.0200"),  # more seeds: this one is taken
+    ]
+    line = reference_runs.table(reference_runs.read_records([file]), found).splitlines()[2]
+    assert "0.2765 | 0.2700 ± 0.0200 (3) | 0.2600 ± 0.0200 (4) | -0.0100 (" in line
+    assert "seed 3" in capsys.readouterr().out
+
+
+def test_every_comparison_names_a_net_and_a_row_that_is_recorded(reference_runs):
+    document = (ROOT / "docs" / "results.md").read_text("utf-8")
+    scripts = {word for line in reference_runs.COMPARISONS for word in line.words if "/" in word}
+    assert all(script in document for script in scripts)
+    assert {line.net for line in reference_runs.COMPARISONS} == set(reference_runs.REFERENCES)
+
+
+def test_no_lower_loss_for_so_long_ends_a_training(reference_runs):
+    losses = [{"held_loss": loss} for loss in (3.0, 1.0, 1.0, 2.0)]
+    assert [reference_runs.has_stopped(losses[:n], 2) for n in range(5)] == [0, 0, 0, 0, 1]
+    assert not reference_runs.has_stopped(losses, None)
+
+
+def test_the_compiled_loop_does_what_fit_does(reference_runs, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    keras = pytest.importorskip("keras")
+    if keras.backend.backend() != "jax":
+        pytest.skip("Keras was loaded with another backend")
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 2, (70, 10_000)).astype(np.uint8)
+    y = rng.integers(0, 2, (70, 1))
+    order, results = rng.permutation(70), []
+    for kind in (reference_runs.CompiledEpochs, reference_runs.FittedEpochs):
+        keras.utils.set_random_seed(0)
+        trainer = kind(reference_runs.review_net(8, l2=1e-3, dropout=0.5), (x[:30], y[:30]))
+        for _ in range(3):
+            learnt = trainer.learn(x, y, order, 32)
+        results.append({**learnt, **{f"held_{k}": v for k, v in trainer.judge().items()}})
+        results[-1]["prediction"] = trainer.trained().predict(x[:1], verbose=0).item()
+    compiled, fitted = results
+    assert compiled == pytest.approx(fitted, rel=1e-4)
+
+
+def test_images_are_drawn_as_the_generator_draws(reference_runs):
+    pytest.importorskip("keras")
+    images = np.random.default_rng(0).random((6, 32, 32, 3), dtype=np.float32)
+    reference_runs._images = images
+    drawn = reference_runs._draw(np.array([2, 4]), (0, 1, 2))
+    assert drawn.shape == (2, 32, 32, 3)
+    again = reference_runs._draw(np.array([2, 4]), (0, 1, 2))
+    other = reference_runs._draw(np.array([2, 4]), (0, 2, 2))
+    assert (drawn == again).all()
+    assert not np.allclose(drawn, other)
