@@ -910,7 +910,10 @@ def main() -> int:
     words += ["--first-seed", str(options.first_seed)] if options.first_seed else []
     options.command = f"python benchmarks/reference_runs.py {shlex.join(words)} --out FILE"
     try:
-        publish(options) if options.results else train_all(options)
+        if options.results:
+            publish(options)
+        else:
+            train_all(options)
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
