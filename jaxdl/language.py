@@ -108,6 +108,37 @@ def translate_cell(text: str, column: str = "") -> str:
     return text if text in NAMES_IN_DATA else translate(text)
 
 
+def translate_message(text: str) -> str:
+    """What a command says in one line: a mistake, a warning, how far it is (`korean_messages`).
+
+    What is no such message is translated like any text.
+
+    >>> with speaking("ko"):
+    ...     translate_message("--epochs 0: must be at least 1")
+    ...     translate_message("prices.csv, row 3, column fee: holds nothing")
+    '--epochs 0: 1 이상이어야 합니다'
+    'prices.csv, 3행, fee 열: 비어 있습니다'
+    """
+    if spoken() == "en":
+        return text
+    for pattern, is_kept, korean in _messages():
+        found = pattern.fullmatch(text)
+        if found:
+            place, *parts = found.groups()
+            pairs = zip(parts, is_kept, strict=True)
+            told = (part if kept else translate_message(part) for part, kept in pairs)
+            return _place(place or "") + korean.format(*told)
+    if "; " in text:
+        return "; ".join(map(translate_message, text.split("; ")))
+    return translate(text)
+
+
+def _place(place: str) -> str:
+    """ "prices.csv, row 3: " in Korean."""
+    place = re.sub(r"\brow ([\d,]+)(?=[,:])", r"\1행", place)
+    return re.sub(r"\bcolumn (.+)(?=: $)", r"\1 열", place)
+
+
 def _korean(text: str) -> str:
     from jaxdl.korean import ENDINGS, KOREAN, NOT_BEFORE_ENDINGS
 
@@ -142,16 +173,33 @@ def _korean(text: str) -> str:
     return text
 
 
+Patterns = list[tuple[re.Pattern, list[bool], str]]  # of a text, which parts are kept, the Korean
+
+
 @cache
-def _sentences() -> list[tuple[re.Pattern, list[bool], str]]:
-    """Sentences with parts that may be anything: pattern, which parts are kept, translation."""
+def _sentences() -> Patterns:
+    """Sentences with parts that may be anything."""
     from jaxdl.korean import SENTENCES
 
+    return _patterns(SENTENCES, "")
+
+
+@cache
+def _messages() -> Patterns:
+    """Messages, those that say most first, with a place in front that is a part, too."""
+    from jaxdl.korean_messages import MESSAGES
+
+    ordered = sorted(MESSAGES, key=lambda english: -len(_SLOT.sub("", english)))
+    return _patterns({english: MESSAGES[english] for english in ordered}, "(.+: )?")
+
+
+def _patterns(known: Mapping[str, str], before: str) -> Patterns:
     found = []
-    for english, korean in SENTENCES.items():
+    for english, korean in known.items():
         said, slots = _SLOT.split(english), _SLOT.findall(english)
-        pattern = re.compile("(.+?)".join(map(re.escape, said)), re.DOTALL)
-        found.append((pattern, [slot == "{=}" for slot in slots], korean))
+        pattern = before + "(.+?)".join(map(re.escape, said))
+        kept = [slot == "{=}" for slot in slots]
+        found.append((re.compile(pattern, re.DOTALL), kept, korean))
     return found
 
 

@@ -5,6 +5,7 @@ docstring. A lab that is not here, one of a student's own, is listed under the l
 """
 
 import ast
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxdl.language import spoken, translate
+
+KOREAN_TEXTS = Path(__file__).resolve().parents[2] / "docs" / "labs.ko.md"
 
 
 class Lesson(NamedTuple):
@@ -246,13 +249,34 @@ def lesson_of(lab: str) -> Lesson | None:
 
 
 def described(lab: str, docstring: str) -> str:
-    """What `--help` says above the options: the docstring, in Korean below a title and a line."""
+    """What `--help` says above the options: the docstring, or in Korean the course's text."""
     lesson = lesson_of(lab)
     if spoken() == "en" or lesson is None:
         return docstring
     takes = translate(runtime(docstring))
     above = f"{lesson.korean_title}\n\n{lesson.korean}.\n걸리는 시간: {takes}"
-    return f"{above}\n\n한국어 설명: docs/labs.ko.md. 아래는 영어 원문입니다.\n\n{docstring}"
+    commands = "\n".join(re.findall(r"^    python run\.py .+", docstring, re.MULTILINE))
+    told = korean_text(lab, KOREAN_TEXTS.read_text("utf-8") if KOREAN_TEXTS.exists() else "")
+    where = (
+        f"연습 문제: docs/labs.ko.md. 프로토콜과 참고 문헌: experiments/{lab}.py의 첫머리(영어)."
+    )
+    return "\n\n".join(filter(None, [above, commands, told, where]))
+
+
+def korean_text(lab: str, document: str) -> str:
+    """The paragraphs about a lab without its exercises; empty where it is not written about.
+
+    Args:
+        lab: named in the commands below a heading.
+        document: Markdown, a section for some labs.
+    """
+    for section in re.split(r"^## ", document, flags=re.MULTILINE)[1:]:
+        _, commands, *paragraphs = section.split("\n\n")
+        if f"{lab}.py" in commands:
+            kept = itertools.takewhile(lambda text: not text.startswith("**"), paragraphs)
+            plain = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", "\n\n".join(kept))
+            return re.sub(r"\*([^*\n]+)\*", r"\1", plain).strip()
+    return ""
 
 
 def korean_titles(files: Sequence[Path]) -> dict[str, str]:

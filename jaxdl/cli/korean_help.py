@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import re
 import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -63,6 +64,26 @@ def in_korean(options: type) -> Any:
     )
 
 
+# What tyro says by itself: headings of frames, the line that explains --help, the first word
+FRAMES = {"options": "옵션", "run options": "공통 옵션", "lab options": "실습 옵션"}
+ABOUT_HELP = ("show this help message and exit", "이 도움말을 보여 줍니다")
+
+
+def own_words_in_korean(text: str) -> str:
+    """A help with tyro's own words in Korean; every line stays as wide as it was."""
+    for english, korean in FRAMES.items():
+
+        def heading(found: re.Match, korean: str = korean) -> str:
+            before, title, fill = found.groups()
+            return before + korean + fill + fill[-1] * (width_of(title) - width_of(korean))
+
+        # in a frame, or with spaces behind where a terminal cannot show one
+        text = re.sub(f"^(╭─ | )({english})( ─| (?= *$))", heading, text, flags=re.MULTILINE)
+    english, korean = ABOUT_HELP
+    text = text.replace(english, korean + " " * (width_of(english) - width_of(korean)))
+    return re.sub("^usage:", "사용법:", text, flags=re.MULTILINE)
+
+
 def filled(text: str) -> str:
     """A text of which tyro takes as many letters as it has columns of the terminal."""
     return "".join(letter + FILLER * (width_of(letter) - 1) for letter in text)
@@ -83,4 +104,4 @@ def unfilled() -> Iterator[None]:
             yield
     finally:
         box.seek(0)
-        sys.stdout.write(box.read().replace(FILLER, ""))
+        sys.stdout.write(own_words_in_korean(box.read().replace(FILLER, "")))

@@ -26,7 +26,7 @@ from jaxdl.cli.labs import (
 )
 from jaxdl.cli.options import RunOptions, parse, peek
 from jaxdl.errors import Interrupted, Irreproducible, UserError
-from jaxdl.language import LANGUAGES, spoken, translate
+from jaxdl.language import LANGUAGES, spoken, translate, translate_message
 
 if TYPE_CHECKING:  # the labs are listed, and mistakes are told, without JAX
     from jaxdl.runs.progress import StopRequest
@@ -93,12 +93,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not _told_without_a_lab(argv):
                 _launch(argv)
     except Interrupted as stop:
-        print(f"stopped; state saved at step {stop.saved_step}. The same command continues.")
+        told = f"stopped; state saved at step {stop.saved_step}. The same command continues."
+        print(_said(told, argv))
         return 128 + stop.signum
     except BrokenPipeError:  # `run.py ... | head` closed the pipe: nothing more to say
         sys.stdout = None
     except KeyboardInterrupt:
-        print("stopped; finished fits are kept. The same command continues.")
+        told = "stopped; finished fits are kept. The same command continues."
+        print(_said(told, argv))
         return 130
     except Irreproducible as error:
         return _told(str(error), argv, 1)
@@ -169,8 +171,17 @@ def _told(problem: str, argv: Sequence[str], status: int) -> int:
     """Say what went wrong in one line, with the traceback under --debug; returns the status."""
     if "--debug" in argv:
         traceback.print_exc()
-    print(f"error: {' '.join(problem.split())}", file=sys.stderr)
+    line = " ".join(problem.split())
+    with speaking_of_labs(argv):
+        word = "오류" if spoken() == "ko" else "error"
+        print(f"{word}: {translate_message(line)}", file=sys.stderr)
     return status
+
+
+def _said(message: str, argv: Sequence[str]) -> str:
+    """A message in the language that the words of a call ask for."""
+    with speaking_of_labs(argv):
+        return translate_message(message)
 
 
 def launch(argv: Sequence[str]) -> list["Results"]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from jaxdl.cli.catalogue import described
-from jaxdl.cli.korean_help import in_korean, unfilled
+from jaxdl.cli.korean_help import filled, in_korean, unfilled
 from jaxdl.cli.korean_options import lab_in_korean
 from jaxdl.errors import UserError, nearest
 from jaxdl.language import spoken
@@ -137,7 +137,9 @@ def _placeholder(kind: Any) -> str | None:
 
 
 def _default_told(default: str) -> str:
-    return "" if default in ("None", "''", "") else f"(default: {default})"
+    if default in ("None", "''", ""):
+        return ""
+    return filled(f"(기본값: {default})") if spoken() == "ko" else f"(default: {default})"
 
 
 def typed(spec: Any, argv: Sequence[str], parts: Sequence[Any], **settings: Any) -> Any:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxdl.language import translate
+from jaxdl.language import translate, translate_message
 from jaxdl.report.page import Section, page, zoomable
 from jaxdl.report.pictures import draw_figures
 from jaxdl.report.table import Results, format_cell
@@ -34,7 +34,8 @@ def html_report(
         pictures: figure name -> PNG bytes.
         records: name -> JSON value, shown at the end (configuration, environment, timing).
     """
-    head = [f'<p class="data">{html.escape(line)}</p>' for line in data_lines]
+    told = map(translate_message, data_lines)
+    head = [f'<p class="data">{html.escape(line)}</p>' for line in told]
     if any("simulated" in line for line in data_lines):
         head.insert(0, f'<p class="simulated">{html.escape(translate(SIMULATED))}</p>')
     head += [f"<pre>{html.escape(command)}</pre>", headline(results)]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from jaxdl.language import spoken, translate_message
 from jaxdl.report import Table, format_cell
 from jaxdl.runs.stored import StoredRun, cell_of, option_name, read_run
 
@@ -18,6 +19,10 @@ EXPLANATION = """\
 difference: second minus first. The interval is Welch's over seeds, not paired,
 where both runs have two seeds or more; * where it leaves zero out. It is for
 chance in seeds only. Of many numbers one in twenty has a * by chance alone."""
+KOREAN_EXPLANATION = """\
+차이: 둘째 빼기 첫째. 두 실행에 시드가 둘 이상이면 구간은 시드에 대한 Welch의
+구간(짝을 짓지 않음)이고, 0을 벗어나면 *를 붙입니다. 시드의 우연만 담은 구간이며,
+숫자가 많으면 스무 개에 하나는 우연만으로도 *가 붙습니다."""
 
 
 class Interval(NamedTuple):
@@ -191,11 +196,14 @@ def print_comparison(first: Path, second: Path, width: int) -> None:
         UserError: one of them holds no finished run.
     """
     one, other = read_run(first), read_run(second)
-    print(f"first:  {first}\nsecond: {second}")
+    korean = spoken() == "ko"
+    names = ("첫째:", "둘째:") if korean else ("first: ", "second:")
+    print(f"{names[0]} {first}\n{names[1]} {second}")
     tables = comparison(one, other)
     for table in tables:
         print("\n" + table.text(width))
     if not tables:
-        print("\nnothing differs: options, data, machine and every number of every table")
+        told = "nothing differs: options, data, machine and every number of every table"
+        print(f"\n{translate_message(told)}")
     elif any(DIFFERENCE in table.columns for table in tables):
-        print(f"\n{EXPLANATION}")
+        print(f"\n{KOREAN_EXPLANATION if korean else EXPLANATION}")

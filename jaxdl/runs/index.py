@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from jaxdl.errors import UserError
 from jaxdl.files import write_whole
-from jaxdl.language import translate
+from jaxdl.language import translate, translate_message
 from jaxdl.report import format_cell
 from jaxdl.report.page import Section, page
 from jaxdl.report.table import html_table, side_of
@@ -129,7 +129,7 @@ def _row(
     report = f"{place}/report.html"
     link = f'<a href="{report}">{name}</a>' if (run.folder / "report.html").exists() else name
     simulated = bool(run.results.get("simulated"))
-    data = "<br>".join(html.escape(line) for line in run.data_lines)
+    data = "<br>".join(html.escape(translate_message(line)) for line in run.data_lines)
     record = run.folder / "results.json"
     finished = datetime.datetime.fromtimestamp(record.stat().st_mtime).astimezone()
     seconds = "" if run.seconds is None else f"{run.seconds:,.0f}"

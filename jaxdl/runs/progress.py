@@ -11,6 +11,8 @@ from types import FrameType
 import numpy as np
 from tqdm import tqdm
 
+from jaxdl.language import translate_message
+
 LINE_EVERY_SECONDS = 10.0
 # What is said comes before the bar: a narrow terminal cuts the bar, not the loss.
 BAR = "{percentage:3.0f}% {remaining} {desc} |{bar}|"
@@ -43,7 +45,8 @@ class StopRequest:
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         if self.armed and not self.signum:
             self.signum = signum
-            print("\nstopping: saving the state (again to stop at once)", file=sys.stderr)
+            told = translate_message("stopping: saving the state (again to stop at once)")
+            print(f"\n{told}", file=sys.stderr)
             return
         if signum == signal.SIGINT:
             raise KeyboardInterrupt
@@ -74,11 +77,12 @@ class ProgressBar:
         if not self.show:
             return
         if seen:
-            say(f"{self.name}: continuing in epoch {seen // rows + 1} of {epochs}")
+            epoch = seen // rows + 1
+            say(translate_message(f"{self.name}: continuing in epoch {epoch} of {epochs}"))
         self.bar = tqdm(
             total=epochs * rows,
             initial=seen,
-            desc=f"{self._short_name()} compiled in {compile_seconds:.1f} s",
+            desc=translate_message(f"{self._short_name()} compiled in {compile_seconds:.1f} s"),
             bar_format=BAR,
             disable=not self.terminal,
             dynamic_ncols=True,
@@ -101,7 +105,8 @@ class ProgressBar:
         )
         speed = self.rows / max(timing["train_seconds"], 1e-9)
         count = f"{epoch + 1}/{self.epochs}"
-        self.bar.set_description_str(f"{self._short_name()} {count} loss {losses}")
+        told = translate_message(f"{self._short_name()} {count} loss {losses}")
+        self.bar.set_description_str(told)
         self.unsaid = f"{self.name}: epoch {count}, loss {losses}, {speed:,.0f} examples/s"
         now = time.monotonic()
         if not self.terminal and now - self.last_line > LINE_EVERY_SECONDS:
@@ -125,5 +130,5 @@ class ProgressBar:
 
     def _say_epoch(self) -> None:
         if self.unsaid:
-            say(self.unsaid)
+            say(translate_message(self.unsaid))
         self.unsaid = ""

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxdl.errors import NotFinite, UserError
 from jaxdl.hashing import array_digest, arrays_digest, digest
+from jaxdl.language import translate_message
 from jaxdl.report import Results
 from jaxdl.report.html import draw_figures, html_report
 from jaxdl.report.table import plain_cell
@@ -90,10 +91,12 @@ class Run:
         """Nothing is trained and nothing is written."""
         return self.folder.evaluating
 
-    def say(self, line: str) -> None:
-        """Print a line, in the first process only."""
+    def say(self, text: str) -> None:
+        """Print a message, or lines that are told already, in the first process only."""
         if parallel.is_main():
-            say(line)
+            line = text.lstrip("\n")
+            told = line if "\n" in line else translate_message(line)
+            say("\n" * (len(text) - len(line)) + told)
 
     def uses(self, provenance: Provenance) -> None:
         """Record and print which data the run uses; call it right after loading.
