@@ -53,6 +53,19 @@ def test_add_a_lab(tmp_path, monkeypatch, capsys):
     assert "identical to its results.json" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("page", ["add_a_lab", "score_your_table"])
+def test_the_korean_page_has_the_same_programs_and_options(page):
+    english, korean = (
+        (ROOT / "docs" / "how-to" / f"{page}{ending}").read_text("utf-8")
+        for ending in (".md", ".ko.md")
+    )
+    blocks = re.findall(r"```\w+\n.+?```", english, re.DOTALL)
+    assert blocks
+    assert re.findall(r"```\w+\n.+?```", korean, re.DOTALL) == blocks
+    options = set(re.findall(r"--[a-z][a-z-]+", english))
+    assert options <= set(re.findall(r"--[a-z][a-z-]+", korean))
+
+
 def test_add_a_data_set(module_of, tmp_path, monkeypatch):
     monkeypatch.setenv("JAXDL_CACHE", str(tmp_path / "cache"))
     kernels = module_of("add_a_data_set.md")
