@@ -192,7 +192,7 @@ def test_as_on_a_board_of_eight_devices_and_in_korean(tmp_path, monkeypatch):
     left_out = ['run("cifar_cnn")', "install_korean_font", "load_breast_cancer"]
     text, pictures = executed(tmp_path, monkeypatch, "ko", left_out)
     assert "재현율" in text
-    assert "identical to its results.json" in text
+    assert "results.json과 똑같습니다" in text
     folder = tmp_path / "runs" / "notebook-fraud_ae"
     assert len(json.loads((folder / "environment.json").read_text())["devices"]) == 8
     assert '<html lang="ko">' in (folder / "report.html").read_text("utf-8")
