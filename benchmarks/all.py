@@ -6,6 +6,9 @@ Run it on a machine that does nothing else. Each benchmark is a process of its o
 peers take turns; one whose packages are missing leaves those peers out and names them. Peers:
 
     pip install torch keras tensorflow-cpu
+
+A section names the version of JAX: run it again in an environment with another one, and the
+document has both, one after the other.
 """
 
 import argparse
@@ -14,7 +17,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NO_BENCHMARK = ("accelerator", "all", "harness")  # the first wants a GPU or TPU
+# the first wants a GPU or TPU, the last one trains for hours and times nothing
+NO_BENCHMARK = ("accelerator", "all", "harness", "reference_runs")
 # what else than its defaults a benchmark is asked
 FURTHER = {
     "augment": [["--ranges", "lecture"]],

@@ -48,7 +48,11 @@ def options(doc: str, rounds: int = 5, **numbers: int) -> argparse.ArgumentParse
 
 
 def build(makers: Mapping[str, Callable[[], Peer]]) -> dict[str, Peer]:
-    """Build each peer (compile, warm up); one whose package is missing is named and dropped."""
+    """Build each peer (compile, warm up); one whose package is missing is named and dropped.
+
+    Name PyTorch in front of Keras: with TensorFlow there already, importing PyTorch's compiler ends
+    some processes (both bring an LLVM).
+    """
     peers = {}
     for name, make in makers.items():
         try:

@@ -106,11 +106,11 @@ def main() -> None:
     peers = build(
         {
             own: lambda: jaxdl_peer(data, *shape, args.seeds),
+            "PyTorch, dense": lambda: torch_peer(data, matrix, *shape),
+            "PyTorch, EmbeddingBag": lambda: torch_peer(data, None, *shape),
             f"Keras, dense, {os.environ.get('KERAS_BACKEND', 'tensorflow')}": lambda: keras_peer(
                 matrix, data["y"], *shape
             ),
-            "PyTorch, dense": lambda: torch_peer(data, matrix, *shape),
-            "PyTorch, EmbeddingBag": lambda: torch_peer(data, None, *shape),
         }
     )
     title = (

@@ -72,7 +72,8 @@ def binary_cross_entropy(
         ValueError: the shapes differ ([batch, 1] logits against [batch] labels, say).
     """
     logits, targets = _pair(logits, targets)
-    losses = optax.sigmoid_binary_cross_entropy(logits, targets)
+    # log(1 + exp(logits)) - targets * logits, with one exponential that cannot overflow
+    losses = jnp.maximum(logits, 0) - targets * logits + jnp.log1p(jnp.exp(-jnp.abs(logits)))
     return _feature_mean(jnp.where(_is_share(targets), losses, jnp.nan))
 
 
