@@ -152,7 +152,9 @@ def lloyd(
         mass = member.sum(axis=0)
         sums = jnp.matmul(member.T, x, precision="highest")
         moved = jnp.where((mass > 0)[:, None], sums / jnp.maximum(mass, 1e-30)[:, None], centres)
-        return moved, jnp.square(moved - centres).sum(), count + 1
+        # a compiler may subtract before it rounds the quotient: equal centres would seem to move
+        movement = jnp.where(moved == centres, 0, jnp.square(moved - centres)).sum()
+        return moved, movement, count + 1
 
     def still_moving(state):
         _, movement, count = state

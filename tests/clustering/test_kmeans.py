@@ -1,5 +1,10 @@
 """K-means in JAX against scikit-learn's."""
 
+import json
+import os
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -58,3 +63,25 @@ def test_starting_centres_are_points_spread_over_the_blobs():
         start = kmeans.kmeans_plusplus(jax.random.key(seed), x, np.ones(len(x), np.float32), 4)
         rows = [np.flatnonzero((x == centre).all(axis=1))[0] for centre in np.asarray(start)]
         assert len({y[row] for row in rows}) == 4
+
+
+STOPS = """
+import jax, numpy as np
+from jaxdl.clustering import kmeans
+x = np.random.default_rng(0).uniform(-1, 1, (300, 2)).astype(np.float32)
+found = kmeans.kmeans(jax.random.key(0), x, np.ones(300, np.float32), (1, 2, 10), restarts=5)
+print(found.iterations.tolist())
+"""
+
+
+def test_it_stops_when_nothing_moves():
+    """Fast programs keep digits that rounding would drop, and these must not count as a movement.
+
+    In a process of its own, since the other tests compile without optimisation.
+    """
+    fast = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
+    words = [sys.executable, "-c", STOPS]
+    said = subprocess.run(words, env=fast, check=True, capture_output=True, text=True).stdout
+    iterations = json.loads(said)
+    assert iterations[0] == 2
+    assert max(iterations) < 100
