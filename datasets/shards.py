@@ -1,4 +1,4 @@
-"""Rows in many files of a folder, read a few at a time: NumPy arrays, or a Parquet table.
+"""Rows in many files of a folder, read a few at a time: NumPy arrays, Parquet, or TFDS.
 
 For `jaxdl.training.Streamed`, which shuffles them while a net trains; nothing here holds more than
 what was asked for. Files are taken in the order of their names.
@@ -7,10 +7,10 @@ what was asked for. Files are taken in the order of their names.
 import math
 import tokenize
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import jax
 import numpy as np
@@ -186,6 +186,76 @@ class ParquetRows:
     def digest(self) -> str:
         """sha256 of all files, names included; reads them once."""
         return _digest(self._paths)
+
+
+class TfdsRows:
+    """Features of a prepared TFDS folder in the array_record format, read without TensorFlow.
+
+    TFDS imports the feature classes that the folder's features.json names, so a folder from a
+    stranger is to be treated like a stranger's program.
+
+    Args:
+        folder: the one with dataset_info.json.
+        features: name of each array -> name of the feature, such as {"x": "image", "y": "label"}.
+        split: in TFDS's words, such as "train" or "train[:90%]".
+
+    Raises:
+        DataError: TFDS cannot read the folder as array_record, there is no such split or feature,
+            or rows of a feature differ in their shape or hold no numbers.
+    """
+
+    def __init__(self, folder: Path, features: Mapping[str, str], split: str = "train"):
+        self._folder, self._features = Path(folder), dict(features)
+        try:
+            import tensorflow_datasets as tfds
+
+            self._rows = tfds.builder_from_directory(str(folder)).as_data_source(split=split)
+            self._count = len(self._rows)
+        except Exception as error:  # TFDS and its readers raise dozens of types, none shared
+            problem = f"TFDS cannot read split {split!r} as array_record"
+            raise DataError(f"{problem} ({type(error).__name__}: {error})", file=folder) from error
+        if not self._count:
+            raise DataError(f"split {split!r} holds no rows", file=folder)
+        first = self.read(0, 1)
+        self._kinds = {
+            name: jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for name, x in first.items()
+        }
+
+    @property
+    def kinds(self) -> Mapping[str, jax.ShapeDtypeStruct]:
+        """Shape and type of each array of one row."""
+        return self._kinds
+
+    def __len__(self) -> int:
+        return self._count
+
+    def read(self, start: int, stop: int) -> dict[str, np.ndarray]:
+        """The rows from `start` to `stop` (exclusive)."""
+        try:
+            rows = self._rows.__getitems__(range(start, stop))
+        except Exception as error:  # as above
+            problem = f"TFDS cannot read rows {start:,} to {stop:,}"
+            raise DataError(
+                f"{problem} ({type(error).__name__}: {error})", file=self._folder
+            ) from error
+        return {name: self._stacked(rows, feature) for name, feature in self._features.items()}
+
+    def _stacked(self, rows: Sequence[Mapping[str, Any]], feature: str) -> np.ndarray:
+        try:
+            stacked = np.stack([row[feature] for row in rows])
+        except KeyError as error:
+            problem = f"has no feature {feature!r}, only {', '.join(rows[0])}"
+            raise DataError(problem, file=self._folder) from error
+        except ValueError as error:
+            problem = f"feature {feature!r} differs in shape from row to row ({error})"
+            raise DataError(problem, file=self._folder) from error
+        if stacked.dtype.kind not in "iufb":
+            raise DataError(f"feature {feature!r} holds no numbers", file=self._folder)
+        return stacked
+
+    def digest(self) -> str:
+        """sha256 of all files of the folder, names included; reads them once."""
+        return _digest(sorted(path for path in self._folder.iterdir() if path.is_file()))
 
 
 def _pieces(ends: list[int], start: int, stop: int) -> list[tuple[int, int, int]]:

@@ -5,8 +5,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from datasets.shards import NumpyShards, ParquetRows
+from datasets.shards import NumpyShards, ParquetRows, TfdsRows
 from datasets.source import DataError
+from jaxdl import losses, optim
+from jaxdl.models.mlp import MLP
+from jaxdl.training import Streamed, Task, fit, module_functions
 
 SIZES = (7, 1, 12)
 
@@ -156,3 +159,72 @@ def test_labels_that_are_no_classes_are_one_line(tmp_path, label, message):
     pq.write_table(pa.table({"a": [1.0, 2.0, 3.0], "y": label}), tmp_path / "1.parquet")
     with pytest.raises(DataError, match=f"column y: .*{message}"):
         ParquetRows(tmp_path, label="y").read(0, 3)
+
+
+@pytest.fixture(scope="module")
+def tfds_folder(tmp_path_factory):
+    """Twenty images of numbers, each with a label and a word, as TFDS prepares them."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+
+    class Small(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {
+                "image": tfds.features.Tensor(shape=(4, 3), dtype=np.float32),
+                "label": tfds.features.ClassLabel(num_classes=20),
+                "word": tfds.features.Text(),
+            }
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict(features)
+            )
+
+        def _split_generators(self, manager):
+            return {"train": self._generate_examples()}
+
+        def _generate_examples(self):
+            for number in range(20):
+                image = np.full((4, 3), number / 20, np.float32)
+                yield number, {"image": image, "label": number, "word": "a"}
+
+    builder = Small(data_dir=tmp_path_factory.mktemp("tfds"), file_format="array_record")
+    builder.download_and_prepare()
+    return builder.data_dir
+
+
+def test_a_tfds_folder_is_read_in_its_order(tfds_folder):
+    rows = TfdsRows(tfds_folder, {"x": "image", "y": "label"})
+    assert len(rows) == 20
+    assert rows.kinds["x"].shape == (4, 3)
+    whole, part = rows.read(0, 20), rows.read(5, 9)
+    np.testing.assert_array_equal(part["x"], whole["x"][5:9])
+    assert sorted(whole["y"]) == list(range(20))
+    np.testing.assert_allclose(whole["x"][:, 0, 0], whole["y"] / 20, rtol=1e-6)
+    first_half = TfdsRows(tfds_folder, {"y": "label"}, split="train[:50%]")
+    np.testing.assert_array_equal(first_half.read(0, 10)["y"], whole["y"][:10])
+    assert rows.digest() == TfdsRows(tfds_folder, {"x": "image"}).digest()
+
+
+def test_a_net_trains_on_a_tfds_folder(tfds_folder):
+    rows = TfdsRows(tfds_folder, {"x": "image", "y": "label"})
+    init, apply = module_functions(MLP((20,)), lambda batch: batch["x"].reshape(-1, 12))
+    task = Task(
+        init,
+        apply,
+        lambda out, batch, hyper: losses.softmax_cross_entropy(out, batch["y"]),
+        lambda hyper: optim.adam(0.1),
+    )
+    streamed = fit(task, Streamed(rows, block_rows=4), seeds=[0], epochs=3, batch_size=5)
+    losses_by_epoch = streamed.history["train_loss"][:, 0]
+    assert losses_by_epoch[-1] < losses_by_epoch[0]
+
+
+def test_what_a_tfds_folder_lacks_is_named(tfds_folder, tmp_path):
+    with pytest.raises(DataError, match="no feature 'picture', only image, label, word"):
+        TfdsRows(tfds_folder, {"x": "picture"})
+    with pytest.raises(DataError, match="'word' holds no numbers"):
+        TfdsRows(tfds_folder, {"x": "word"})
+    with pytest.raises(DataError, match="split 'test'"):
+        TfdsRows(tfds_folder, {"x": "image"}, split="test")
+    with pytest.raises(DataError, match="cannot read"):
+        TfdsRows(tmp_path, {"x": "image"})
