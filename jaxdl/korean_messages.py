@@ -539,6 +539,8 @@ MESSAGES = {
     "{=}: give 1 to {=}": "{0}: 1에서 {1}까지 쓰세요",
     "{=} rows are less than three seasons of {=} ({}): give a longer series, or --season-rows": ""
     "{0}행은 {1}행짜리 주기 세 번보다 짧습니다 ({2}). 더 긴 시계열이나 --season-rows를 쓰세요",
+    "{=} rows: give {=} or more, twice what is learnt": "{0}행: 배우는 데 쓰는 행의 두 배인 {1}행 "
+    "이상을 주세요",
     "less than three days, so the highest autocorrelation; --season-rows sets it": "사흘이 안 "
     "되어 자기상관이 가장 높은 길이; --season-rows로 정함",
     "the earlier half has no scores to choose a threshold by": "앞 절반에 임계값을 정할 점수가 "

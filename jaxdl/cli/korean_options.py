@@ -358,8 +358,8 @@ LAB_HELP = {
     "Of the sub-sequence kNN.": "부분 수열 kNN의 이웃 수.",
     "Label-free threshold of the window detectors: rarer than once in 10**this many rows.": "창 "
     "탐지기의 라벨 없는 임계값: 10**이 값 행에 한 번보다 드문 것.",
-    "Shown beside the streaming detector's own, to see how much hangs on it.": "실시간 탐지기 "
-    "자신의 임계값 옆에 보여 줄 값, 얼마나 좌우되는지 보려고.",
+    "Times the streaming detector's own threshold, to see how much hangs on it.": "실시간 "
+    "탐지기 자신의 임계값에 곱할 값, 얼마나 좌우되는지 보려고.",
     "With --series: the threshold under which the earlier half has so many incidents "
     "a week.": "--series와 함께: 앞 절반의 이상 구간이 주당 이만큼이 되는 임계값.",
     "With --series: the threshold that this share of the earlier half's rows "

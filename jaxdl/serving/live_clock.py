@@ -12,8 +12,12 @@ The rule:
 A gap of any length is only a gap: the rows in it are missing, what the detector has learnt stays.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Int
 
 from jaxdl.stamps import bounded, steps_between
 from jaxdl.timeseries import incidents
@@ -138,6 +142,38 @@ def _refused(state: LiveState, settled: LiveState, time: datetime, ahead: int) -
         return Placement(state, error=not_later(time, last))
     note = f"the clock was set back from {last} to {time}; the detector goes on there"
     return Placement(settled, (ahead - 1) % (7 * state.day), note)
+
+
+def ticks_of(times: Sequence[datetime], step: timedelta, day: int) -> Int[np.ndarray, " n"]:
+    """Where the rule places each event of a history: the number of its row.
+
+    >>> stamps = [datetime(2025, 3, 20, hour) for hour in (0, 1, 1, 4)]
+    >>> ticks_of(stamps, timedelta(hours=1), day=24).tolist()  # the third repeats the second
+    [0, 1, -1, 4]
+
+    Args:
+        times: of the events.
+        step: time between two events.
+        day: events in a day.
+
+    Returns:
+        -1 for an event that is refused, or taken back by the next one.
+    """
+    state = LiveState(step, day, Memory(None, 0, None))
+    ticks = np.full(len(times), -1)
+    latest = -1
+    for i, time in enumerate(times):
+        rows = state.memory.rows
+        placement = place(state, time)
+        state = placement.state
+        if placement.error:
+            continue
+        if state.memory.rows < rows:  # what the memory held is gone
+            ticks[latest] = -1
+        ticks[i] = state.memory.rows + placement.missing
+        state = state._replace(memory=Memory(None, int(ticks[i]) + 1, time))
+        latest = i
+    return ticks
 
 
 def not_later(time: datetime, last: datetime) -> str:

@@ -5,7 +5,7 @@ threshold for a time of calm. A score above it later begins another one, on the 
 that in the aftermath of an incident, counted from its beginning, it takes more than the threshold:
 what is weaker there is the same incident still, and belongs to its interval.
 
-    rule = Rule(threshold=1.2, calm=28, aftermath=288, renewed=0.9)
+    rule = Rule(threshold=0.9, calm=28, aftermath=288, renewed=0.9)
     found = find(scores, rule)                                   # a history
     memory, begins = advance(memory, row, score, rule)           # the same, one event at a time
 """
@@ -245,7 +245,8 @@ def threshold_for_alerts(
 ) -> float:
     """The threshold under which a history has as many incidents as are wanted, or nearest to it.
 
-    Where several thresholds are as near, it is the middle one of them.
+    Where several thresholds are as near, it is the middle one of them. Thresholds so low that
+    incidents flow together and become fewer again do not count.
 
     Args:
         scores: in order of time.
@@ -269,6 +270,8 @@ def threshold_for_alerts(
         counts.append(len(find(scores, rule._replace(threshold=float(threshold)), rows)))
         if counts[-1] > 2 * alerts + 10:  # lower ones are farther off still
             break
+    # below the threshold with the most incidents they become fewer again: they flow together
+    counts = counts[: int(np.argmax(counts)) + 1]
     apart = np.abs(np.array(counts) - alerts)
     nearest = np.flatnonzero(apart == apart.min())
     return float(thresholds[nearest[len(nearest) // 2]])

@@ -6,11 +6,14 @@
     states, scores, flags = advance_many(states, values) # over thousands of series
 
 What a step knows is in its state, so it cannot look ahead. It keeps running means, the course of
-the day and of the week, and for five statistics how often each value occurred before. The score of
-an event is how surprising the five are on average: -log10 of their tail shares, a conformal p-value
-that adapts to the series and needs no labels (Vovk et al. 2005; Laxhammar and Falkman 2014). Beyond
-everything seen so far the tail is continued as a power law. A flag marks the beginning of an
-incident, for which there is one alarm (`jaxdl.timeseries.incidents`).
+the day and of the week, some windows of the past, and for every statistic how often each value
+occurred before. Six kinds of statistics ask whether the value is far from the mean, outside all
+values so far, other than expected at this hour for an hour or twelve, or for a day, at the end of a
+window unlike all earlier ones, or in a time more quiet than usual. The score of an event is how
+surprising they are on average: -log10 of their tail shares, a conformal p-value that adapts to the
+series and needs no labels (Vovk et al. 2005; Laxhammar and Falkman 2014). Beyond everything seen so
+far the tail is continued as a power law. A flag marks the beginning of an incident, for which there
+is one alarm (`jaxdl.timeseries.incidents`).
 """
 
 import bisect
@@ -33,10 +36,22 @@ SeriesScores = Mapping[str, Float[np.ndarray, "_ _"]]  # [seeds, rows]
 # a named tuple with the fields `mean` and `rows`
 AnyState = TypeVar("AnyState", bound=Any)
 
-STATISTICS = ("level", "novelty", "residual, 3 h", "|residual|, 3 h", "|residual|, 1 day")
+# Each statistic and what its surprise weighs in the score: six kinds count the same
+STATISTICS = {
+    "level": 1.0,
+    "novelty": 1.0,
+    "residual, 1 h": 0.5,
+    "residual, 12 h": 0.5,
+    "|residual|, 1 day": 1.0,
+    "distance to earlier windows": 1.0,
+    "quietness": 1.0,
+}
 BINS = 160
 LOWEST, HIGHEST = -5.0, 5.0  # decades that the histogram of a statistic covers
 TINY = 1e-9
+WINDOW = 48  # rows whose shape is compared with earlier ones
+WINDOWS, SPACING = 256, 8  # so many of them are remembered, one in so many rows
+NEAREST = 3  # of the remembered windows, whose distances are averaged
 # Room for the course of a day where nobody needs more: a row in ten seconds
 MOST_SLOTS = 8640
 
@@ -50,7 +65,10 @@ class Settings(NamedTuple):
         aftermath: this long after an incident began it takes `renewed` more decades than the
             threshold to begin another; less is the same incident still.
         renewed: these decades.
-        short, long: averaging times of the residuals.
+        unit: for all that follows but the rates, a day has at least so many rows: however few rows
+            a day really has, a statistic is made of enough of them.
+        short, half, long: averaging times; the signed residual has the short and the half one, the
+            absolute residual the long one, and quietness is judged over the half one.
         memory: of the running mean and deviation.
         tail_memory: of the histograms.
         day_rate, week_rate: how fast the courses of the day and of the week follow.
@@ -62,18 +80,20 @@ class Settings(NamedTuple):
         power: exponent of the power law beyond everything seen; at most `cap` decades.
     """
 
-    threshold: float = 1.2
+    threshold: float = 0.9
     calm: float = 0.1
     aftermath: float = 1.0
     renewed: float = 0.9
-    short: float = 0.125
+    unit: int = 96
+    short: float = 1 / 24
+    half: float = 0.5
     long: float = 1.0
     memory: float = 7.0
     tail_memory: float = 60.0
     day_rate: float = 0.5
     week_rate: float = 0.35
-    learning: float = 0.5
-    clip: float = 10.0
+    learning: float = 0.25
+    clip: float = 20.0
     reach: float = 5.0
     floor: float = 0.02
     power: float = 2.0
@@ -91,25 +111,32 @@ class State(NamedTuple):
 
     Attributes:
         rows: events so far.
+        seen: those of them that were not missing.
         day: events in a day.
         mean, deviation: running mean of the values, and of their absolute distance from it.
+        half_mean, half_deviation: the same over half a day.
         low, high: least and greatest value so far.
         residual_size: running mean of the absolute residual.
         size_by_hour: the same for each row of the day.
         day_course, week_course: the expected value for each row of the day, of the week.
         day_visits, week_visits: how often that row was seen.
         course_error, course_rows: running mean error of each course, and over how many rows.
-        residual, residual_abs: averages, over the short and the long time, of the residual and its
-            absolute value, in usual residuals.
+        residual: its averages over the short time and over half a day, in usual residuals.
+        residual_abs: the average of its absolute value over the long time.
+        latest: the latest values, two windows of them, the newest last.
+        windows: earlier windows.
         histogram: how often each decade of each statistic occurred.
         largest: of each statistic so far.
         quiet_until, began, unanswered: see `AlarmMemory`.
     """
 
     rows: Int[Array, ""]
+    seen: Int[Array, ""]
     day: Int[Array, ""]
     mean: Float[Array, ""]
     deviation: Float[Array, ""]
+    half_mean: Float[Array, ""]
+    half_deviation: Float[Array, ""]
     low: Float[Array, ""]
     high: Float[Array, ""]
     residual_size: Float[Array, ""]
@@ -121,7 +148,9 @@ class State(NamedTuple):
     course_error: Float[Array, "2"]
     course_rows: Float[Array, "2"]
     residual: Float[Array, "2"]
-    residual_abs: Float[Array, "2"]
+    residual_abs: Float[Array, ""]
+    latest: Float[Array, " 2*window"]
+    windows: Float[Array, "windows window"]
     histogram: Float[Array, "statistics bins"]
     largest: Float[Array, " statistics"]
     quiet_until: Int[Array, ""]
@@ -146,9 +175,12 @@ def start(day: int, slots: int | None = None) -> State:
     zero = jnp.zeros(())
     return State(
         rows=jnp.int32(0),
+        seen=jnp.int32(0),
         day=jnp.int32(day),
         mean=zero,
         deviation=zero,
+        half_mean=zero,
+        half_deviation=zero,
         low=jnp.float32(jnp.inf),
         high=jnp.float32(-jnp.inf),
         residual_size=zero,
@@ -160,7 +192,9 @@ def start(day: int, slots: int | None = None) -> State:
         course_error=jnp.zeros(2),
         course_rows=jnp.zeros(2),
         residual=jnp.zeros(2),
-        residual_abs=jnp.ones(2),
+        residual_abs=jnp.ones(()),
+        latest=jnp.zeros(2 * WINDOW),
+        windows=jnp.zeros((WINDOWS, WINDOW)),
         histogram=jnp.zeros((len(STATISTICS), BINS)),
         largest=jnp.full(len(STATISTICS), 1e-6),
         quiet_until=jnp.int32(0),
@@ -209,33 +243,51 @@ def skip_missing(
 def _step(
     state: State, x: Float[Array, ""], settings: Settings
 ) -> tuple[State, Float[Array, ""], Bool[Array, ""]]:
-    """`step` for a value that is there: expect, compare, score, learn."""
-    day, age = state.day.astype(jnp.float32), state.rows.astype(jnp.float32)
-    residual = x - _expected(state)
-    usual = _usual_residual(state, settings)
-
-    signed, absolute = _averaged_residuals(state, residual / usual, settings)
+    """`step` for a value that is there: expect, compare, learn, score."""
+    day = state.day.astype(jnp.float32)
+    unit = unit_of(day, settings)
+    new = _learn(state, x, settings)
     statistics = jnp.stack(
-        [_level(state, x), _novelty(state, x), jnp.abs(signed[0]), absolute[0], absolute[1]]
+        [
+            _level(state, x),
+            _novelty(state, x),
+            *jnp.abs(new.residual),
+            new.residual_abs,
+            _distance_to_earlier_windows(new),
+            _quietness(new),
+        ]
     )
     surprise, histogram, largest = tail_surprise(
-        state.histogram, state.largest, statistics, day, settings
+        state.histogram, state.largest, statistics, unit, settings
     )
-    counted = age > settings.learning * day
+    age, learning = state.rows.astype(jnp.float32), settings.learning * unit
+    counted = age > learning
     # where much of the learning time was missing, there is too little to compare with
-    enough = state.histogram[0].sum() >= 0.9 * settings.learning * day
-    scored = (age > 2 * settings.learning * day) & enough
-    score = jnp.where(scored, surprise.mean(), 0.0)
+    enough = state.histogram[0].sum() >= 0.9 * learning
+    weights = jnp.array(list(STATISTICS.values()))
+    mean = (weights * surprise).sum() / weights.sum()
+    score = jnp.where((age > 2 * learning) & enough, mean, 0.0)
     flag, alarm = begin_alarm(score, state.rows, alarm_memory(state), day, settings)
-
-    new = _learn(state, x, residual, usual, settings)._replace(
-        residual=signed,
-        residual_abs=absolute,
+    new = new._replace(
         histogram=jnp.where(counted, histogram, state.histogram),
         largest=jnp.where(counted, largest, state.largest),
         **alarm._asdict(),
     )
     return new, score, flag
+
+
+def rows_learnt_from(day: int, settings: Settings = DEFAULT) -> int:
+    """Rows before the first score: half a day, and 48 where a day has fewer than 96.
+
+    >>> rows_learnt_from(day=288), rows_learnt_from(day=24)
+    (144, 48)
+    """
+    return int(2 * settings.learning * max(day, settings.unit))
+
+
+def unit_of(day: Float[Array, ""], settings: Settings) -> Float[Array, ""]:
+    """Rows in a day, or `settings.unit` where a day has fewer."""
+    return jnp.maximum(day, settings.unit)
 
 
 def _rows_of_a_slot(state: State) -> Int[Array, ""]:
@@ -275,8 +327,8 @@ def _usual_residual(state: State, settings: Settings) -> Float[Array, ""]:
 
 def _averaged_residuals(
     state: State, z: Float[Array, ""], settings: Settings
-) -> tuple[Float[Array, "2"], Float[Array, "2"]]:
-    """Averages over the short and the long time of a residual and of its absolute value.
+) -> tuple[Float[Array, "2"], Float[Array, ""]]:
+    """Averages of a residual over the short and the half time, of its size over the long one.
 
     Args:
         state: holds the averages so far.
@@ -284,11 +336,11 @@ def _averaged_residuals(
         settings: of the detector.
     """
     z = jnp.clip(z, -settings.clip, settings.clip)
-    times = state.day.astype(jnp.float32) * jnp.array([settings.short, settings.long])
-    rates = 1.0 / jnp.maximum(times, 2.0)
-    signed = state.residual + rates * (z - state.residual)
-    absolute = state.residual_abs + rates * (jnp.abs(z) - state.residual_abs)
-    return signed, absolute
+    times = jnp.array([settings.short, settings.half, settings.long])
+    unit = unit_of(state.day.astype(jnp.float32), settings)
+    rates = 1.0 / jnp.maximum(times * unit, 2.0)
+    signed = state.residual + rates[:2] * (z - state.residual)
+    return signed, state.residual_abs + rates[2] * (jnp.abs(z) - state.residual_abs)
 
 
 def _level(state: State, x: Float[Array, ""]) -> Float[Array, ""]:
@@ -300,26 +352,59 @@ def _novelty(state: State, x: Float[Array, ""]) -> Float[Array, ""]:
     """How far a value lies outside all earlier ones, as a share of their range."""
     span = jnp.maximum(state.high - state.low, TINY)
     novelty = jnp.maximum(jnp.maximum(x - state.high, state.low - x) / span, 0.0)
-    return jnp.where(state.rows > 0, novelty, 0.0)
+    return jnp.where(state.seen > 0, novelty, 0.0)
 
 
-def _learn(
-    state: State,
-    x: Float[Array, ""],
-    residual: Float[Array, ""],
-    usual: Float[Array, ""],
-    settings: Settings,
-) -> State:
-    """The running means and the courses after this value; every one a step towards it.
+def _distance_to_earlier_windows(state: State) -> Float[Array, ""]:
+    """How far the latest window is from the nearest remembered ones, in deviations.
 
-    While a quantity is young its step is 1 / (number of values), which makes it their plain mean.
+    A nearest-neighbour distance of delay embeddings (Ramaswamy et al. 2000); the root mean square
+    over the rows of a window. 0 while fewer than `NEAREST` windows are remembered.
+    """
+    apart = state.windows - state.latest[WINDOW:]
+    distance = jnp.sqrt((apart**2).mean(axis=1))
+    remembered = jnp.arange(WINDOWS) < _windows_before(state.seen)
+    nearest, _ = jax.lax.top_k(-jnp.where(remembered, distance, jnp.inf), NEAREST)
+    mean = -nearest.mean() / jnp.maximum(state.deviation, TINY)
+    return jnp.where(jnp.isfinite(mean), mean, 0.0)
+
+
+def _windows_before(seen: Int[Array, ""]) -> Int[Array, ""]:
+    """How many windows were remembered, or overwritten since, with the first `seen` values.
+
+    The first one when two windows have passed; then one in `SPACING` values. It is the older half
+    of the latest values, so that a window is compared with none that it overlaps.
+    """
+    return jnp.maximum(-(-(seen - 2 * WINDOW) // SPACING), 0)
+
+
+def _quietness(state: State) -> Float[Array, ""]:
+    """How many times smaller the deviation of the last half day is than the usual one."""
+    least = 1e-3 * state.deviation + TINY
+    return state.deviation / jnp.maximum(state.half_deviation, least)
+
+
+def _learn(state: State, x: Float[Array, ""], settings: Settings) -> State:
+    """The running means, the courses and the windows after this value.
+
+    Every mean makes a step towards the value. While it is young its step is 1 / (number of values),
+    which makes it their plain mean.
     """
     day, age = state.day.astype(jnp.float32), state.rows.astype(jnp.float32)
+    unit, seen = unit_of(day, settings), state.seen.astype(jnp.float32)
+    first = state.seen == 0
+    mean = jnp.where(first, x, state.mean)  # of the first value nothing is expected but itself
+    half_mean = jnp.where(first, x, state.half_mean)
+    residual = x - jnp.where(first, x, _expected(state))
+    usual = _usual_residual(state, settings)
+    signed, absolute = _averaged_residuals(state, residual / usual, settings)
+
     hour, week_hour = _hours(state)
     courses, visits = _courses(state)
     known = visits > 0
-
-    slow = jnp.maximum(1.0 / (age + 1.0), 1.0 / (settings.memory * day))
+    slow = jnp.maximum(1.0 / (seen + 1.0), 1.0 / (settings.memory * unit))
+    fast = jnp.maximum(1.0 / (seen + 1.0), 1.0 / jnp.maximum(settings.half * unit, 2.0))
+    half_mean = half_mean + fast * (x - half_mean)
     # an anomaly must not become usual: after a day and a half large residuals are cut
     bound = jnp.where(age > 1.5 * day, settings.reach * usual, jnp.inf)
     size = jnp.minimum(jnp.abs(residual), bound)
@@ -331,10 +416,15 @@ def _learn(
     course_rows = state.course_rows + known
     error_rate = jnp.maximum(1.0 / day, 1.0 / jnp.maximum(course_rows, 1.0))
     error_step = error_rate * (jnp.abs(x - courses) - state.course_error)
+    latest, windows = _remember(state, x)
     return state._replace(
         rows=state.rows + 1,
-        mean=state.mean + slow * (x - state.mean),
-        deviation=state.deviation + slow * (jnp.abs(x - state.mean) - state.deviation),
+        seen=state.seen + 1,
+        mean=mean + slow * (x - mean),
+        deviation=state.deviation + slow * (jnp.abs(x - mean) - state.deviation),
+        half_mean=half_mean,
+        half_deviation=state.half_deviation
+        + fast * (jnp.abs(x - half_mean) - state.half_deviation),
         low=jnp.minimum(state.low, x),
         high=jnp.maximum(state.high, x),
         residual_size=state.residual_size + slow * (size - state.residual_size),
@@ -345,14 +435,30 @@ def _learn(
         week_visits=state.week_visits.at[week_hour].add(1.0),
         course_error=state.course_error + jnp.where(known, error_step, 0.0),
         course_rows=course_rows,
+        residual=signed,
+        residual_abs=absolute,
+        latest=latest,
+        windows=windows,
     )
+
+
+def _remember(
+    state: State, x: Float[Array, ""]
+) -> tuple[Float[Array, " 2*window"], Float[Array, "windows window"]]:
+    """The latest values with one more, and the remembered windows; see `_windows_before`."""
+    latest = jnp.concatenate([state.latest[1:], x[None]])
+    before = _windows_before(state.seen)
+    due = _windows_before(state.seen + 1) > before
+    place = before % WINDOWS
+    window = jnp.where(due, latest[:WINDOW], state.windows[place])
+    return latest, state.windows.at[place].set(window)
 
 
 def tail_surprise(
     histogram: Float[Array, "statistics bins"],
     largest: Float[Array, " statistics"],
     statistics: Float[Array, " statistics"],
-    day: Float[Array, ""],
+    unit: Float[Array, ""],
     settings: Settings,
 ) -> tuple[
     Float[Array, " statistics"], Float[Array, "statistics bins"], Float[Array, " statistics"]
@@ -365,7 +471,7 @@ def tail_surprise(
         histogram: how often each decade of a statistic occurred, fading with `tail_memory`.
         largest: of each statistic so far; beyond it the tail goes on as a power law.
         statistics: the new values, not negative.
-        day: events in a day.
+        unit: rows in a unit of time.
         settings: of the detector.
 
     Returns:
@@ -380,7 +486,7 @@ def tail_surprise(
     share = (count + 1.0) / (histogram.sum(axis=1) + 1.0)
     beyond = jnp.log10((statistics + 1e-6) / (largest + 1e-6))
     beyond = jnp.clip(settings.power * beyond, 0.0, settings.cap)
-    forget = 1.0 - 1.0 / (settings.tail_memory * day)
+    forget = 1.0 - 1.0 / (settings.tail_memory * unit)
     here = jnp.arange(bins) == place[:, None]
     return beyond - jnp.log10(share), histogram * forget + here, jnp.maximum(largest, statistics)
 
@@ -478,6 +584,7 @@ def backtest(
     series: SeriesValues,
     states: Mapping[str, tuple],
     advance: Callable = advance,
+    missing: Mapping[str, Int[np.ndarray, " _"]] | None = None,
 ) -> SeriesScores:
     """Scores of whole series of different lengths, all at once; one member, nothing is random.
 
@@ -485,13 +592,19 @@ def backtest(
         series: name -> values.
         states: name -> the state before the first event; all of one shape.
         advance: (state, values) -> (state, scores, flags).
+        missing: ticks of the clock without a row before each row, as `missing_ticks` gives them,
+            for an `advance` that takes them, too (`advance_on_ticks`).
     """
     longest = max(len(values) for values in series.values())
     table = np.full((len(series), longest), np.nan, np.float32)
-    for row, values in zip(table, series.values(), strict=True):
-        row[: len(values)] = values
+    gaps = np.zeros((len(series), longest), np.int32)
+    for row, (name, values) in enumerate(series.items()):
+        table[row, : len(values)] = values
+        if missing is not None:
+            gaps[row, : len(values)] = missing[name]
     together = stack([states[name] for name in series])
-    _, scores, _ = jax.jit(jax.vmap(advance))(together, table)
+    inputs = (table,) if missing is None else (table, gaps)
+    _, scores, _ = jax.jit(jax.vmap(advance))(together, *inputs)
     scores = np.asarray(scores)
     return {
         name: scores[row : row + 1, : len(values)]

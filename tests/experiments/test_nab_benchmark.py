@@ -1,5 +1,7 @@
 """NAB benchmark on the simulated twins: the streaming detector against weak and other ones."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ from jaxdl.timeseries import nab_score, vus_pr, window_detectors
 def test_quick_preset(quick_run):
     run = quick_run("nab_benchmark")
     results = run.results
-    table, per_series, thresholds = results.tables
+    table, per_series, thresholds, held_out = results.tables
     rows = {row["detector"]: row for row in table.rows}
     streaming, weak = rows["streaming"], rows["random scores"]
     assert streaming["windows found"].item() >= 7
@@ -27,7 +29,17 @@ def test_quick_preset(quick_run):
     series = {row["series"]: row for row in per_series.rows}
     assert series["artificialNoAnomaly/art_daily_small_noise"]["standard"] is None
     assert series["artificialWithAnomaly/art_daily_jumpsup"]["found"] == 1
-    assert len(thresholds.rows) == 6
+    assert len(thresholds.rows) == 2 * 5
+    own = [row for row in thresholds.rows if row["times its own"] == "1"]
+    assert [row["standard"] for row in own] == [
+        streaming["standard"].item(),
+        rows["streaming, by the time stamps"]["standard"].item(),
+    ]
+    assert [row["held out"] for row in held_out.rows] == [
+        "artificial",
+        "realKnownCause",
+        "each in turn",
+    ]
     assert (run.folder / "figures" / "streaming_alarms.png").stat().st_size > 10_000
 
 
@@ -132,7 +144,8 @@ def two_series():
         "b": nab_score.layout_of(time, []),
     }
     periods = {name: vus_pr.period(each) for name, each in values.items()}
-    return Corpus(values, layouts, {"a": 24, "b": 24}, periods)
+    ticks = {"a": np.arange(400), "b": np.arange(400)}
+    return Corpus(values, layouts, {"a": 24, "b": 24}, ticks, periods)
 
 
 def test_a_row_of_the_table_has_a_value_for_each_seed():
@@ -151,8 +164,58 @@ def test_a_row_of_the_table_has_a_value_for_each_seed():
     rows = nab_benchmark.series_rows(detector.alarms(corpus, seed=0), corpus)
     assert [r["found"] for r in rows] == [1, 0]
     assert rows[1]["standard"] is None
-    sweep = nab_benchmark.threshold_rows(detector, (1.0, 9.0), corpus)
+    sweep = nab_benchmark.threshold_rows([detector], (1.0, 9.0), corpus)
     assert [r["standard"] for r in sweep] == pytest.approx([100.0, 0.0])
+    assert [r["windows found"] for r in sweep] == [1, 0]
+
+
+def test_alarms_by_the_clock_lie_as_far_apart_as_the_stamps():
+    """Two peaks, 20 rows apart: echoes by rows; by the clock 15 days lie between them."""
+    corpus = two_series()
+    scores = np.zeros((1, 400))
+    scores[0, [100, 120]] = 1.5
+    both = {"a": scores, "b": np.zeros((1, 400))}
+    ticks = np.arange(400)
+    ticks[110:] += 360
+    ticks[5] = -1  # refused
+    corpus = replace(corpus, ticks={**corpus.ticks, "a": ticks})
+    by_rows = Detector("x", both, 1.0).alarms(corpus, seed=0)
+    assert np.flatnonzero(by_rows["a"]).tolist() == [100]
+    by_clock = Detector("x", both, 1.0, by_clock=True).alarms(corpus, seed=0)
+    assert np.flatnonzero(by_clock["a"]).tolist() == [100, 120]
+
+
+def test_a_group_is_held_out_of_the_choice_made_for_it():
+    """Setting "high" suits group a alone, "low" group b: each is scored with the other's choice."""
+    time = np.arange(np.datetime64("2020-01-01", "h"), np.datetime64("2020-01-01", "h") + 400)
+    layout = nab_score.layout_of(time, [(time[200], time[219])])
+    names = ("artificialX/a", "realY/b")
+    base = two_series()
+    corpus = Corpus(
+        {name: np.zeros(400) for name in names},
+        dict.fromkeys(names, layout),
+        dict.fromkeys(names, 24),
+        {name: np.arange(400) for name in names},
+        dict(zip(names, base.periods.values(), strict=True)),
+    )
+
+    def scores(hit):
+        peak = np.zeros((1, 400))
+        peak[0, 200] = 5.0
+        return {name: peak if name == hit else np.zeros((1, 400)) for name in names}
+
+    detectors = {
+        "high": Detector("x", scores(names[0]), 1.0),
+        "low": Detector("x", scores(names[1]), 1.0),
+    }
+    rows = nab_benchmark.held_out_rows(detectors, corpus)
+    assert [row["held out"] for row in rows] == ["artificial", "realY", "each in turn"]
+    assert [row["chosen on the others"] for row in rows] == ["low", "high", None]
+    assert [row["standard"] for row in rows] == [0.0, 0.0, 0.0]
+    both = {"both": Detector("x", {**scores(names[0]), names[1]: scores(names[1])[names[1]]}, 1.0)}
+    assert [row["standard"] for row in nab_benchmark.held_out_rows(both, corpus)] == [100.0] * 3
+    alone = replace(corpus, layouts={names[0]: layout})
+    assert nab_benchmark.held_out_rows(both, alone) == []
 
 
 def test_an_ensemble_adds_a_tenth_of_both_window_detectors():

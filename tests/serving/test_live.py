@@ -279,6 +279,21 @@ def test_rows_beyond_their_type_are_shortened_by_whole_weeks(monkeypatch):
     assert [record["row"] for record in records] == [0, 48, 48 + 20 * 48 - 2 * 336, 384]
 
 
+def test_ticks_of_a_history_are_the_rows_of_live(taxi):
+    """Gaps, repeated and falling stamps, one far ahead, and a clock that is set back."""
+    given = stamped(taxi[:260])
+    ahead = stamped(taxi[:1], start="2020-06-01")
+    lines = [*given[:50], *given[49:60], *given[90:100], *ahead, *given[100:110], given[3]]
+    lines += given[130:140] + given[:130]
+    times = [parsed(line).time for line in lines]
+    records, _ = answers(lines)
+    expected = [record.get("row", -1) for record in records]
+    assert expected.count(-1) > live_clock.SET_BACK
+    expected[lines.index(ahead[0])] = -1  # taken back by the next one
+    ticks = live_clock.ticks_of(times, timedelta(minutes=30), 48)
+    assert ticks.tolist() == expected
+
+
 def test_a_gap_while_the_detector_is_young_does_not_make_it_old(taxi):
     """What little it saw is nothing to compare with: about half a day is counted first."""
     rest = stamped(taxi[:40], start="2020-01-04")

@@ -72,6 +72,20 @@ def test_alerts_that_are_asked_for_come_on_later_data(alerts):
     assert len(incidents.find(later, rule)) == pytest.approx(alerts, rel=0.2)
 
 
+def test_low_thresholds_under_which_incidents_flow_together_do_not_count():
+    """Ten peaks that rise to 5, on a hum of 1: three are asked for, not the one that all make."""
+    scores = np.ones(1000)
+    scores[50::100] = 2 + np.arange(10) / 3
+    rule = Rule(threshold=0.0, calm=10)
+    for alerts in (1, 3, 9):
+        threshold = incidents.threshold_for_alerts(scores, rule, alerts)
+        assert threshold >= 1
+        assert len(incidents.find(scores, rule._replace(threshold=threshold))) == alerts
+    # more than there are: the most there can be
+    threshold = incidents.threshold_for_alerts(scores, rule, 30)
+    assert len(incidents.find(scores, rule._replace(threshold=threshold))) in (9, 10)
+
+
 def test_what_gives_no_threshold():
     rule = Rule(0.0, calm=3)
     with pytest.raises(ValueError, match="all scores are the same"):

@@ -1,6 +1,7 @@
 """The streaming detector: live equals back-test, causal, restartable, one by one or all at once."""
 
 import io
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,9 @@ from jaxdl.timeseries import streaming
 from tests.series import same, taxi_twin, taxi_values
 
 advance, step = jax.jit(streaming.advance), jax.jit(streaming.step)
+# for examples of a few rows: their day is the unit of time
+BRIEF = streaming.DEFAULT._replace(unit=1, learning=0.5)
+brief_step = jax.jit(partial(streaming.step, settings=BRIEF))
 
 
 @pytest.fixture(scope="module")
@@ -173,14 +177,14 @@ def test_a_second_incident_on_the_same_day_is_another():
 
 @pytest.mark.parametrize("size", [15.0, 40.0, -25.0])
 def test_a_new_level_is_learnt_within_a_stated_time(size):
-    """Two days after a lasting shift the detector is calm; one half as large again it sees."""
+    """Four days after a lasting shift the detector is calm; one half as large again it sees."""
     shift, burst = 20 * 288, 26 * 288 + 100
     values = burst_series(34, [burst], 1.5 * size)
     values[shift:] += size
     _, scores, flags = advance(streaming.start(288), values)
     above = np.asarray(scores) > streaming.DEFAULT.threshold
     assert np.asarray(flags)[shift : shift + 6].sum() == 1
-    learnt = shift + 2 * 288
+    learnt = shift + 4 * 288
     assert above[learnt : burst - 1].mean() < 0.01
     assert np.asarray(flags)[burst : burst + 12].sum() == 1
 
@@ -189,7 +193,7 @@ def run(day, values, state=None):
     """The state after these values; one by one, which compiles once for all numbers of values."""
     state = streaming.start(day) if state is None else state
     for value in np.asarray(values, np.float32):
-        state, _, _ = step(state, value)
+        state, _, _ = brief_step(state, value)
     return state
 
 
@@ -215,22 +219,76 @@ def test_novelty_is_the_distance_outside_all_earlier_values(value, novelty):
 
 
 def test_a_residual_is_measured_by_the_usual_one():
-    """Two rows without a course: 1 after 0, which is beyond all measure, then 3 after a mean of 1.
+    """Three rows without a course, four a day.
 
-    The usual residual is then 1, the residual 2, and the short average takes half of each.
+    Of the first value nothing is expected. 3 after 1 is beyond all measure, as there was no
+    residual yet. The usual residual is then 1, the mean 2, and 4 a residual of twice the usual.
     """
-    assert run(4, [1]).residual[0] == 0.5 * streaming.DEFAULT.clip
-    state = run(4, [1, 3])
-    assert state.residual[0] == pytest.approx(5 + 0.5 * (2 - 5))
-    assert state.residual_abs[0] == pytest.approx(5.5 + 0.5 * (2 - 5.5))
+    first, second, third = run(4, [1]), run(4, [1, 3]), run(4, [1, 3, 4])
+    assert first.residual.tolist() == [0, 0]
+    clip = streaming.DEFAULT.clip
+    assert second.residual[0] == 0.5 * clip
+    assert second.residual_abs == pytest.approx(0.75 + 0.25 * (clip - 0.75))
+    assert third.residual[0] == pytest.approx(0.5 * clip + 0.5 * (2 - 0.5 * clip))
     # with a course: half of the hour's own usual size, half of all
     state = run(1, [0, 4, 6, 2, 5])
     usual = 0.5 * float(state.size_by_hour[0] + state.residual_size)
-    after, _, _ = step(state, np.float32(5.5))
+    after, _, _ = brief_step(state, np.float32(5.5))
     expected = (5.5 - float(state.day_course[0])) / usual
     assert after.residual[0] - state.residual[0] == pytest.approx(
         0.5 * (expected - float(state.residual[0])), rel=1e-5
     )
+
+
+def test_a_window_is_compared_with_earlier_ones(taxi):
+    """The distance to the nearest windows, against NumPy; none of them overlaps the latest."""
+    state = run(48, taxi[:300])
+    window, spacing = streaming.WINDOW, streaming.SPACING
+    ends = np.arange(2 * window, 300, spacing) - window  # the last row of each remembered window
+    windows = np.stack([taxi[end - window + 1 : end + 1] for end in ends])
+    np.testing.assert_array_equal(state.windows[: len(windows)], windows)
+    assert not np.asarray(state.windows[len(windows) :]).any()
+    distance = np.sqrt(((windows - taxi[300 - window : 300]) ** 2).mean(axis=1))
+    nearest = np.sort(distance)[: streaming.NEAREST].mean()
+    found = streaming._distance_to_earlier_windows(state)
+    assert found == pytest.approx(nearest / float(state.deviation), rel=1e-4)
+    assert streaming._distance_to_earlier_windows(run(48, taxi[:112])) == 0  # two windows only
+    assert streaming._distance_to_earlier_windows(run(48, taxi[:113])) > 0
+
+
+def test_the_oldest_windows_are_forgotten():
+    values = np.arange(2 * streaming.WINDOW + streaming.SPACING * (streaming.WINDOWS + 2))
+    state, _, _ = advance(streaming.start(48), values.astype(np.float32))
+    newest = values[-1] - streaming.SPACING + 1 - streaming.WINDOW
+    assert state.windows[:, -1].max() == newest
+    kept = newest - streaming.SPACING * np.arange(streaming.WINDOWS)
+    assert sorted(state.windows[:, -1].tolist()) == sorted(kept.tolist())
+
+
+def test_a_quiet_time_is_seen_as_one():
+    """A tenth of the usual noise for a day, two averaging times; nothing else is surprising."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=12 * 288)
+    values[-288:] *= 0.1
+    before, _, _ = advance(streaming.start(288), values[:-288].astype(np.float32))
+    after, _, _ = advance(before, values[-288:].astype(np.float32))
+    assert streaming._quietness(before) == pytest.approx(1, abs=0.2)
+    assert streaming._quietness(after) == pytest.approx(3.97, rel=0.15)
+    assert after.largest[-1] > 3 * before.largest[-1]
+    assert after.largest[:-1] == pytest.approx(before.largest[:-1])
+
+
+def test_the_level_of_a_series_does_not_matter(taxi):
+    _, plain, _ = advance(streaming.start(48), taxi[:1500])
+    _, lifted, _ = advance(streaming.start(48), taxi[:1500] + np.float32(2**20))
+    assert np.mean(np.abs(np.asarray(plain) - np.asarray(lifted)) > 0.05) < 0.02
+
+
+def test_few_rows_a_day_are_given_the_time_of_more():
+    """An hourly series learns as long as 96 rows a day would: scored behind half of them."""
+    values = np.random.default_rng(0).normal(size=60).astype(np.float32)
+    _, scores, _ = advance(streaming.start(24), values)
+    assert np.flatnonzero(scores)[0] == 49
 
 
 def test_rows_that_share_a_slot_share_their_course():
@@ -241,7 +299,7 @@ def test_rows_that_share_a_slot_share_their_course():
     assert state.day_visits.tolist() == [3] * 4
     assert state.week_course.tolist() == pytest.approx([1, 4, 7, 10] + [0] * 24)
     # one more visit counts a sixth, as three of them together count a half
-    state, _, _ = step(state, np.float32(7))
+    state, _, _ = brief_step(state, np.float32(7))
     rate = max(streaming.DEFAULT.day_rate / 3, 1 / 4)
     assert state.day_course[0] == pytest.approx(1 + rate * (7 - 1))
     assert (int(state.day), int(state.rows)) == (12, 13)
@@ -249,7 +307,7 @@ def test_rows_that_share_a_slot_share_their_course():
     known = state._replace(
         rows=jnp.int32(12), day_visits=jnp.full(4, 99.0), week_visits=jnp.zeros(28)
     )
-    after, _, _ = step(known, np.float32(7))
+    after, _, _ = brief_step(known, np.float32(7))
     size, expected = float(known.size_by_hour[0]), float(known.day_course[0])
     assert after.size_by_hour[0] == pytest.approx(size + 0.1 / 3 * (7 - expected - size))
     week = run(12, np.ones(84), fresh)
@@ -268,30 +326,30 @@ def test_the_better_course_is_what_is_expected():
     values = [10.0] * 10 + [20.0] * 4
     state = run(2, values * 6)
     assert state.course_error[1] < 0.1 < state.course_error[0]
-    monday, _, _ = step(state, np.float32(10))
+    monday, _, _ = brief_step(state, np.float32(10))
     assert float(monday.residual_size) == pytest.approx(13 / 14 * float(state.residual_size))
-    surprising, _, _ = step(state, np.float32(20))
+    surprising, _, _ = brief_step(state, np.float32(20))
     assert float(surprising.residual_size) > float(monday.residual_size)
     # without a course it is the mean of the values so far
-    assert run(4, [1, 3]).residual_size == pytest.approx((1 + 2) / 2)
+    assert run(4, [1, 3]).residual_size == pytest.approx((0 + 2) / 2)
 
 
 def test_an_outlier_hardly_becomes_usual():
     rng = np.random.default_rng(0)
     quiet = rng.normal(size=400)
     state = run(24, quiet)
-    after, _, _ = step(state, np.float32(1000))
+    after, _, _ = brief_step(state, np.float32(1000))
     slow = 1 / (7 * 24)
     reach = streaming.DEFAULT.reach * 2 * float(state.residual_size)  # usual: about residual_size
     assert float(after.residual_size - state.residual_size) < slow * reach
-    # nor does it fill the averages: it counts as ten usual residuals
-    rate = 1 / (0.125 * 24)
-    assert float(after.residual[0]) == pytest.approx(
-        float(state.residual[0]) + rate * (10 - float(state.residual[0])), rel=1e-5
+    # nor does it fill the averages: it counts as twenty usual residuals
+    rate = 1 / (0.5 * 24)
+    assert float(after.residual[1]) == pytest.approx(
+        float(state.residual[1]) + rate * (20 - float(state.residual[1])), rel=1e-5
     )
     # early on everything does
     early = run(24, quiet[:20])
-    after, _, _ = step(early, np.float32(1000))
+    after, _, _ = brief_step(early, np.float32(1000))
     assert float(after.residual_size) > 40
 
 
@@ -300,7 +358,7 @@ def test_statistics_are_counted_after_half_a_day_and_scored_after_a_day(taxi):
     assert np.flatnonzero(scores)[0] == 49
     assert run(48, taxi[:25]).histogram.sum() == 0
     state = run(48, taxi[:27])
-    assert state.histogram.sum(axis=1).tolist() == pytest.approx([2] * 5, rel=1e-2)
+    assert state.histogram.sum(axis=1).tolist() == pytest.approx([2] * 7, rel=1e-2)
     assert (state.largest > 1e-6).sum() >= 4
 
 
