@@ -1000,6 +1000,234 @@ KOREAN = {
     "sees": "보는 것",
     "past only": "지난 값만",
     "whole series": "전체 시계열",
+    # ---- older labs ----
+    "without biases": "편향 없이",
+    "no dropout needed: what the best dropout adds": "드롭아웃이 필요 없다: 가장 좋은 드롭아웃이 "
+    "더하는 것",
+    "larger learning rates: those within a point of the best": "학습률을 크게 해도 된다: 최고와 "
+    "1점 안쪽인 학습률",
+    "no bias needed: what leaving biases out adds": "편향이 필요 없다: 편향을 뺄 때 더해지는 것",
+    "{} ± {} points: no difference": "{} ± {}점: 차이 없음",
+    "{} ± {} points: helps": "{} ± {}점: 도움 됨",
+    "{} ± {} points: harms": "{} ± {}점: 해로움",
+    "protocol lecture": "강의 방식",
+    "protocol validation": "검증 방식",
+    "notebook": "노트북",
+    "slide": "슬라이드",
+    "sqrt(n / 2) knows only n; elbow and silhouette cannot answer 1, the gap statistic can. Its "
+    "published rule takes the first k that k + 1 does not beat by a standard error, and so stops "
+    "early where the blobs pair up; its highest value finds them, but also sees clusters where "
+    "there are none. The irises are measured in centimetres, not standardised.": "sqrt(n / 2)는 "
+    "n만 압니다. 팔꿈치와 실루엣은 1이라고 답할 수 없고 간격 통계량은 할 수 있습니다. 발표된 "
+    "규칙은 k + 1이 표준오차만큼 낫지 않은 첫 k를 고르므로, 덩어리가 짝을 이루면 일찍 멈춥니다. "
+    "가장 높은 값은 덩어리를 찾지만 군집이 없는 곳에서도 봅니다. 붓꽃은 센티미터 그대로이고 "
+    "표준화하지 않았습니다.",
+    "PCA by SVD: the floor of linear ones": "SVD로 구한 PCA: 선형 모델의 하한",
+    "linear, lecture's 200 epochs": "선형, 강의의 200에포크",
+    "linear, trained to the end": "선형, 끝까지 학습",
+    "The points are synthetic in the lecture too.": "점은 강의에서도 만든 것입니다.",
+    "number chosen": "개수 고름",
+    "class weights": "클래스 가중치",
+    "frauds repeated to {}": "사기를 {}까지 되풀이",
+    "normals dropped to {}": "사기가 {}가 되도록 정상 빼기",
+    "LEAK: frauds repeated before the split": "누출: 나누기 전에 사기를 되풀이",
+    "refused: {} rows stand in more than one part of the split": "거부: {}행이 분할의 여러 "
+    "부분에 있음",
+    "F1 and AUPRC": "F1과 AUPRC",
+    "no normalisation": "정규화 없음",
+    "frequency": "빈도",
+    "unknown sender, large amount": "모르는 송금인, 큰 금액",
+    "one address, many accounts": "한 주소에 여러 계좌",
+    "away > {} and times usual amount > {}": "다른 곳 > {}, 평소 금액의 배수 > {}",
+    "payments in an hour >= {}": "한 시간 거래 수 >= {}",
+    "incoming > {} and new partner > {} and amount > {}": "입금 > {}, 새 상대 > {}, 금액 > {}",
+    "account age in days < {} and amount > {}": "계좌 나이(일) < {}, 금액 > {}",
+    "accounts at address in an hour >= {}": "한 시간에 한 주소의 계좌 수 >= {}",
+    "temporal split": "시간순 분할",
+    "made-up frauds": "지어낸 사기",
+    "no net": "신경망 없음",
+    "K-means over colours": "색에 대한 K-평균",
+    "{} x {} pixels": "{} x {} 픽셀",
+    "one start": "시작 한 번",
+    "stopped": "멈춤",
+    "bidirectional": "양방향 LSTM",
+    "lstm": "LSTM",
+    "gru": "GRU",
+    "better": "더 나음",
+    "mean image": "평균 이미지",
+    "BCE has a floor that no copy reaches: grey pixels carry entropy of their own.": "BCE에는 "
+    "똑같이 베껴도 닿지 못하는 하한이 있습니다. 회색 픽셀은 그 자체로 엔트로피를 지닙니다.",
+    "simple-{}": "단순-{}",
+    "stacked-mse": "적층, MSE",
+    "stacked-wide": "적층, 넓음",
+    "untrained net": "학습 안 한 신경망",
+    "numbers": "숫자 개수",
+    "bytes for {}": "{}픽셀의 바이트",
+    "a byte each": "숫자마다 1바이트",
+    "as many components as the autoencoder's error needs": "오토인코더의 오차에 필요한 만큼의 성분",
+    "one denoiser for all kinds": "모든 잡음에 모델 하나",
+    "Gaussian": "가우스 잡음",
+    "sd {}": "표준편차 {}",
+    "salt and pepper": "소금과 후추",
+    "masking": "가리기",
+    "{} test images against {} training images": "테스트 이미지 {}장, 학습 이미지 {}장 가운데서",
+    "distance between": "무엇 사이의 거리",
+    "principal components": "주성분",
+    "chance": "우연",
+    "{} images of each kind": "종류마다 이미지 {}장",
+    "judged by their neighbours": "이웃으로 판단",
+    "MSE to the nearest training image": "가장 가까운 학습 이미지와의 MSE",
+    "of the class that was meant": "뜻한 클래스인 비율",
+    "classes seen, bits": "본 클래스 (비트)",
+    "test images": "테스트 이미지",
+    "half way to the next image": "다음 이미지와의 가운데",
+    "moved to the next class": "다음 클래스로 옮김",
+    "drawn from a Gaussian": "가우스 분포에서 뽑음",
+    "accuracy on {} test images": "테스트 이미지 {}장의 정확도",
+    "net from scratch": "처음부터 배운 신경망",
+    "net from the encoder": "인코더에서 시작한 신경망",
+    "map": "지도",
+    "of {} neighbours, same class": "이웃 {}개 가운데 같은 클래스",
+    "PCA of codes": "코드의 PCA",
+    "t-SNE of codes": "코드의 t-SNE",
+    "PCA of pixels": "픽셀의 PCA",
+    "t-SNE of pixels": "픽셀의 t-SNE",
+    "all numbers of codes": "코드의 모든 숫자",
+    "all pixels": "모든 픽셀",
+    "{} test images drawn once": "테스트 이미지 {}장을 한 번 뽑음",
+    "-ELBO, first {}": "-ELBO, 처음 {}장",
+    "independent pixels": "독립인 픽셀",
+    "standard": "표준",
+    "low FP": "낮은 FP",
+    "low FN": "낮은 FN",
+    "best on labels": "라벨로 고른 최고",
+    "best on labels, rows": "라벨로 고른 최고, 행마다",
+    "range AP x 100": "구간 AP x 100",
+    "streaming": "실시간",
+    "sub-sequence PCA": "부분 시계열 PCA",
+    "sub-sequence kNN": "부분 시계열 kNN",
+    "random scores": "무작위 점수",
+    "event by event": "사건마다",
+    "Conv1D autoencoder": "Conv1D 오토인코더",
+    "LSTM autoencoder": "LSTM 오토인코더",
+    "ensemble: streaming + Conv1D + kNN": "앙상블: 실시간 + Conv1D + kNN",
+    "found": "찾음",
+    "0 is no alarm at all, 100 an alarm at the start of every window. The label-free threshold "
+    "is one number for all series; the settings of the streaming detector were chosen with these "
+    "series in sight, and no further corpus was at hand to confirm them.": "0은 경보가 하나도 "
+    "없을 때, 100은 모든 구간이 시작할 때 경보가 울릴 때입니다. 라벨 없는 임계값은 모든 "
+    "시계열에 하나입니다. 실시간 탐지기의 설정은 이 시계열을 보며 골랐고, 확인할 다른 자료는 "
+    "없었습니다.",
+    "'best on labels' takes the one threshold with the highest standard score, as NAB's "
+    "scoreboard does ('rows': flags every row above it, as NAB does, not only where an alarm "
+    "begins); it is not available to a detector in use.": "'라벨로 고른 최고'는 NAB의 점수판처럼 "
+    "표준 점수가 가장 높은 임계값 하나를 씁니다('행마다': NAB처럼 그 위의 모든 행에 표시하고, "
+    "경보가 시작하는 곳만 보지 않음). 실제로 쓰는 탐지기는 알 수 없는 값입니다.",
+    "Two figures need no threshold. Range AP: one ranking of the rows of all series, recall = "
+    "share of windows with a flag. VUS-PR: mean over the series that have a window; buffers up "
+    "to the period that the autocorrelation shows.": "두 숫자에는 임계값이 필요 없습니다. 구간 "
+    "AP: 모든 시계열의 행을 한 줄로 세우고, 재현율은 표시가 있는 구간의 비율입니다. VUS-PR: "
+    "구간이 있는 시계열의 평균이고, 여유는 자기상관이 보이는 주기까지입니다.",
+    "Held out: on the other groups, the setting and threshold with the best mean score at the "
+    "threshold and the two beside it. The kinds of statistics are the same throughout; they were "
+    "chosen with all groups in sight, which this table does not undo.": "따로 두기: 다른 "
+    "묶음에서, 임계값과 그 양옆의 평균 점수가 가장 좋은 설정과 임계값입니다. 통계의 종류는 "
+    "어디서나 같고 모든 묶음을 보며 골랐으므로, 이 표가 그것을 되돌리지는 못합니다.",
+    "AUPRC on shapes in the plane": "평면 도형의 AUPRC",
+    "outlier detection": "이상치 탐지",
+    "{} anomalies": "이상 {}",
+    "one blob": "한 덩어리",
+    "outlier": "이상치",
+    "novelty": "새로운 것",
+    "Where they fail (see the drawn boundaries): Mahalanobis knows one ellipse, PCA one line; "
+    "the forest and a wide kernel fill the hole of a ring; one length for all points makes the "
+    "edge of a wide blob suspect, which LOF avoids; uniform anomalies inside a blob cannot be "
+    "found by anyone. Every detector loses when anomalies are among the rows it learns from.": ""
+    "실패하는 곳(그린 경계를 보세요): 마할라노비스는 타원 하나, PCA는 직선 하나만 압니다. 숲과 "
+    "넓은 커널은 고리의 구멍을 메웁니다. 모든 점에 길이 하나를 쓰면 넓은 덩어리의 가장자리가 "
+    "의심스러워지는데, LOF는 이를 피합니다. 덩어리 안에 고르게 흩어진 이상은 아무도 찾지 "
+    "못합니다. 배우는 행에 이상이 섞이면 모든 탐지기가 나빠집니다.",
+    "non-linear, {}-{}-code": "비선형, {}-{}-코드",
+    "non-linear, 64-128-code": "비선형, 64-128-코드",
+    "seed {}, one start": "시드 {}, 시작 한 번",
+    "seed {}, {} starts": "시드 {}, 시작 {}번",
+    "one start, unknown digits only": "시작 한 번, 모르는 숫자만",
+    "random forest on these labels": "이 라벨로 배운 랜덤 포레스트",
+    "right among {}": "{}개 가운데 맞음",
+    "{} clusters": "군집 {}개",
+    "logistic": "로지스틱 회귀",
+    "representatives, clusters, logistic": "대표 이미지, 군집, 로지스틱 회귀",
+    "same without the farthest {}": "같은 것, 가장 먼 {} 빼고",
+    "graph": "그래프",
+    "first labels": "처음 라벨",
+    "all labels": "모든 라벨",
+    "neighbours": "이웃",
+    "{} digits": "숫자 {}장",
+    "random labels, {} neighbour": "무작위 라벨, 이웃 {}개",
+    "random labels, graph": "무작위 라벨, 그래프",
+    "A seed starts K-means, and draws the random labels of the curve; rows without a deviation "
+    "do not depend on it.": "시드는 K-평균을 시작하고 곡선의 무작위 라벨을 뽑습니다. 편차가 없는 "
+    "줄은 시드에 달려 있지 않습니다.",
+    "no labels": "라벨 없이",
+    "second threshold": "둘째 임계값",
+    "marathon": "마라톤",
+    "Thanksgiving": "추수감사절",
+    "Christmas": "성탄절",
+    "New Year": "새해",
+    "snow storm": "눈보라",
+    "score below": "점수가 이보다 낮음",
+    "hours flagged": "경보가 울린 시간 수",
+    "no contamination, fixed score": "오염 비율 없음, 고정 점수",
+    "no contamination, negative score": "오염 비율 없음, 음수 점수",
+    "{} days": "{}일",
+    "top {} of days": "날의 상위 {}",
+    "lecture's forest on (value, hour)": "(값, 시각)에 대한 강의의 숲",
+    "negative score": "음수 점수",
+    "largest residual of a day, no forest": "하루의 가장 큰 잔차, 숲 없이",
+    "forest on residuals of a day": "하루의 잔차에 대한 숲",
+    "same, repeated hour of {} November halved": "같은 것, 11월 {}일의 겹친 시간은 절반으로",
+    "running MAD": "이동 MAD",
+    "share of days {}": "날의 비율 {}",
+    "fixed level {}": "고정 수준 {}",
+    "The clocks go back on 2 November, so 01:00 holds two hours' passengers; the third table "
+    "shows the days with that hour halved too. The causal level and the share of days were set "
+    "with the sweep in view; the sweep shows how much hangs on them, and the last row of the "
+    "third table needs no level.": "11월 2일에 시계를 되돌려 01:00에 두 시간의 승객이 들어 "
+    "있습니다. 셋째 표에는 그 시간을 절반으로 한 날들도 있습니다. 인과 수준과 날의 비율은 "
+    "훑어본 값을 보며 정했습니다. 훑어본 표가 거기에 얼마나 달려 있는지 보여 주고, 셋째 표의 "
+    "마지막 줄에는 수준이 필요 없습니다.",
+    "chi, theory": "카이, 이론",
+    "log{} gradient ratio, theory": "기울기 비의 log{}, 이론",
+    "log10 of the first kernel's move": "첫 커널이 움직인 크기의 log10",
+    "of the last one's": "마지막 커널",
+    "too small": "너무 작음",
+    "too large": "너무 큼",
+    "median error, decades": "오차의 중앙값 (10의 거듭제곱)",
+    "shortcut": "지름길",
+    "known before training": "학습 전에 아는 것",
+    "area under the ROC curve": "ROC 곡선 아래 넓이",
+    "depth alone": "깊이만",
+    "theory: distance of the gradient ratio from {}": "이론: 기울기 비가 {}에서 떨어진 거리",
+    "measured: distance of the gradient ratio from {}": "측정값: 기울기 비가 {}에서 떨어진 거리",
+    "measured: smallest share of living activations": "측정값: 살아 있는 활성값의 가장 작은 비율",
+    "Linear": "선형",
+    "trained to the end": "끝까지 학습",
+    "the recommended net": "권하는 신경망",
+    "Two outputs": "출력 둘",
+    "weights of the losses": "손실의 가중치",
+    "ReLU on signed series": "부호 있는 시계열에 ReLU",
+    "pixels 0..1": "픽셀 0..1",
+    "random forest": "랜덤 포레스트",
+    "{} % below": "{} %가 이 아래",
+    "comma-separated": "쉼표로 나눔",
+    "semicolon-separated": "쌍반점으로 나눔",
+    "tab-separated": "탭으로 나눔",
+    "decimal point": "소수점은 점",
+    "decimal comma": "소수점은 쉼표",
+    "AUPRC on shapes in the plane, outlier detection, {} anomalies (simulated)": "평면 도형의 "
+    "AUPRC, 이상치 탐지, 이상 {} (모의)",
+    "AUPRC on breast cancer, {} anomalies: outliers in the data, or novelties": "유방암 데이터의 "
+    "AUPRC, 이상 {}: 데이터 속 이상치 또는 새로운 것",
 }
 
 # Sentences in which anything may stand at "{}", which is translated on its own, and at "{=}", which
@@ -1042,7 +1270,6 @@ SENTENCES = {
     "Held-out scores choose {}: {}.": "따로 둔 데이터의 점수로 고른 것은 {}입니다: {}.",
     "Largest on the test part, which nobody may choose by: {}.": "테스트 부분에서 가장 큰 "
     "것(이것으로 골라서는 안 됨): {}.",
-    "{} with {} frauds ({}: {})": "{}, 사기 {}건 ({}: {})",
     "AUPRC {}": "AUPRC {}",
     "F1 {}": "F1 {}",
     "time: column {=}; values: {=}": "시각: {} 열; 값: {}",
@@ -1095,6 +1322,19 @@ SENTENCES = {
     ),
     "codes of {} and more numbers were left out: there are {} rows to train on": "숫자 {}개 이상인 "
     "코드는 뺐습니다. 학습할 행이 {}개입니다",
+    "{}: stored run {=}, here {=}: reached.": "{}: 강의의 실행 {}, 여기 {}: 도달.",
+    "{}: stored run {=}, here {=}: missed.": "{}: 강의의 실행 {}, 여기 {}: 미달.",
+    "{}: {=}, goal at most {=}: met.": "{}: {}, 목표 {} 이하: 달성.",
+    "{}: {=}, goal at most {=}: missed.": "{}: {}, 목표 {} 이하: 미달.",
+    "Decisions of {}; {}; test part {}": "{}의 판정; {}; 테스트 부분 {}",
+    "Decisions of {}": "{}의 판정",
+    "Highest alerts of {}, explained": "{}의 가장 높은 알림과 그 이유",
+    "{=}: all pixels, {}": "{}: 모든 픽셀, {}",
+    "{} with {=} frauds": "{}, 사기 {}건",
+    "The forest as a JAX array program gives scikit-learn's scores to {=}.": "JAX 배열 "
+    "프로그램으로 쓴 숲의 점수는 scikit-learn과 {}까지 같습니다.",
+    "Graph chosen by leaving one known label out (neighbours, alpha): {=} of {=} seeds.": "아는 "
+    "라벨을 하나씩 빼 보고 고른 그래프(이웃, 알파): {}. 시드는 {}개.",
 }
 
 # Words that mean something else, or stand in no data, in the column of this heading.
@@ -1103,6 +1343,7 @@ WORDS_OF_COLUMNS = {
     "is a": {"number": "숫자", "category": "범주", "date": "날짜", "left out": "뺌"},
     "model": {"words": "단어", "characters": "글자"},
     "features": {"row": "행", "raw": "원래 열", "all": "전체"},
+    "normalisation": {"batch": "배치 정규화", "layer": "층 정규화"},
 }
 
 # Headings of columns that hold names and values of somebody's data, and nothing else.

@@ -73,7 +73,9 @@ MESSAGES = {
     "{=}, {=} rows, {=} frauds, verified by SHA256SUMS": "{0}, {1}행, 사기 {2}건, SHA256SUMS로 "
     "확인",
     "{=} rows, {=} frauds": "{0}행, 사기 {1}건",
-    "{=} rows, {=} columns, {=}": "{0}행, 열 {1}개, {2}",
+    "{=} rows, {=} columns, {}": "{0}행, 열 {1}개, {2}",
+    "{=} x {=} pixels, {}": "{0} x {1} 픽셀, {2}",
+    "{=} + {=} images": "이미지 {0} + {1}장",
     "{=} rows, {=}, every {}": "{0}행, {1}, 간격 {2}",
     "{=} orders, {=} of them fraud": "주문 {0}건, 그중 사기 {1}건",
     "{=} payments, {=} of them fraud, {=} patterns": "거래 {0}건, 그중 사기 {1}건, 유형 {2}가지",
@@ -89,6 +91,12 @@ MESSAGES = {
     "the lecture's formula, seed 42": "강의의 식, 시드 42",
     "seven tasks made for the seven graphs": "그래프 일곱 개를 위한 과제 일곱 개",
     "the lecture has no data for them": "강의에는 데이터가 없음",
+    "no local {=}, and {=} is too slow": "내 폴더에 {0} 파일이 없고, {1}: 너무 느림",
+    "no local {=}, and {=} answers {=}": "내 폴더에 {0} 파일이 없고, {1}의 답: {2}",
+    "no local {=}, and {=} does not answer within {=} s": "내 폴더에 {0} 파일이 없고, {1}: {2}초 "
+    "안에 답이 없음",
+    "no local {=}, and {=} cannot be read ({=})": "내 폴더에 {0} 파일이 없고, {1}: 읽을 수 없음 "
+    "({2})",
     "{=} is too slow": "{}: 너무 느림",
     "{=} gave another file (sha256 {=})": "{0}: 다른 파일을 줌 (sha256 {1})",
     "{=} answers {=}": "{0}의 답: {1}",
@@ -287,8 +295,9 @@ MESSAGES = {
     "Datasets에 없습니다. --source auto, real, simulated 가운데 쓰세요",
     "NAB has no series {=}; did you mean {=}?": "NAB에 시계열 {0}이 없습니다. {1}인가요?",
     "NAB has no series {=}; {=}": "NAB에 시계열 {0}이 없습니다. {1}",
-    "{=} should hold it, as a clone of {=} does; --source simulated takes the simulated twin": ""
-    "{0}에 있어야 합니다 ({1}을 복제하면 있음). --source simulated는 모의 데이터를 씁니다",
+    "{}; {=} should hold it, as a clone of {=} does; --source simulated takes the simulated "
+    "twin": "{0}. {1}에 있어야 합니다 ({2}을 복제하면 있음). --source simulated는 모의 데이터를 "
+    "씁니다",
     "has no list for {=}.csv": "{}.csv의 목록이 없습니다",
     "no bytes of NAB {=} ({=}), and it has no twin; twins: {=}": "NAB {0} 파일이 없고 ({1}) 모의 "
     "데이터도 없습니다. 모의 데이터가 있는 것: {2}",
@@ -539,8 +548,8 @@ MESSAGES = {
     "{=}: give 1 to {=}": "{0}: 1에서 {1}까지 쓰세요",
     "{=} rows are less than three seasons of {=} ({}): give a longer series, or --season-rows": ""
     "{0}행은 {1}행짜리 주기 세 번보다 짧습니다 ({2}). 더 긴 시계열이나 --season-rows를 쓰세요",
-    "{=} rows: give {=} or more, twice what is learnt": "{0}행: 배우는 데 쓰는 행의 두 배인 {1}행 "
-    "이상을 주세요",
+    "{=} rows: give {=} or more, twice what is learnt": "{0}행: 배우는 데 쓰는 행의 두 배인 "
+    "{1}행 이상을 주세요",
     "less than three days, so the highest autocorrelation; --season-rows sets it": "사흘이 안 "
     "되어 자기상관이 가장 높은 길이; --season-rows로 정함",
     "the earlier half has no scores to choose a threshold by": "앞 절반에 임계값을 정할 점수가 "

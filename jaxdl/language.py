@@ -5,6 +5,7 @@ English text is the key, as in gettext: what has no translation stays English. R
 """
 
 import contextlib
+import itertools
 import os
 import re
 import unicodedata
@@ -197,7 +198,11 @@ def _patterns(known: Mapping[str, str], before: str) -> Patterns:
     found = []
     for english, korean in known.items():
         said, slots = _SLOT.split(english), _SLOT.findall(english)
-        pattern = before + "(.+?)".join(map(re.escape, said))
+        pattern = before + re.escape(said[0])
+        for ahead, behind in itertools.pairwise(said):
+            # in a message, what a semicolon sets apart is told on its own, but in brackets
+            anything = "([^;]+?)" if before and not ahead.endswith("(") else "(.+?)"
+            pattern += anything + re.escape(behind)
         kept = [slot == "{=}" for slot in slots]
         found.append((re.compile(pattern, re.DOTALL), kept, korean))
     return found
