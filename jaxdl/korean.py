@@ -1228,6 +1228,21 @@ KOREAN = {
     "AUPRC, 이상치 탐지, 이상 {} (모의)",
     "AUPRC on breast cancer, {} anomalies: outliers in the data, or novelties": "유방암 데이터의 "
     "AUPRC, 이상 {}: 데이터 속 이상치 또는 새로운 것",
+    "normal rows": "정상 행",
+    "negative evidence bound in nats": "증거 하한에 음수를 붙인 값 (nat)",
+    "negative bound in nats": "하한에 음수를 붙인 값 (nat)",
+    "draws from the prior": "사전 분포에서 뽑은 표본",
+    "posterior means": "사후 분포의 평균",
+    "dimension {}": "{}차원",
+    "{} by time": "{}, 시간순",
+    "whitening bias": "백색화 편향",
+    "train solid": "학습은 실선",
+    "validation dashed": "검증은 파선",
+    "test dashed": "테스트는 파선",
+    "MSE (denoiser: of noisy images)": "MSE (잡음 제거 모델: 잡음 섞인 이미지)",
+    "at most {}": "{} 이하",
+    "layer {}": "{}층",
+    "kl": "KL 항",
 }
 
 # Sentences in which anything may stand at "{}", which is translated on its own, and at "{=}", which

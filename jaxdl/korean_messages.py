@@ -16,7 +16,8 @@ MESSAGES = {
     "{=}: {=} s of training for each seed, without compilation": "{0}: 시드마다 학습 {1}초 "
     "(컴파일 제외)",
     "{=} compiled in {=} s": "{0} 컴파일 {1}초",
-    "{=} {=} loss {=}": "{0} {1} 손실 {2}",
+    "{=} {=} loss train {=}, valid {=}": "{0} {1} 손실 학습 {2}, 검증 {3}",
+    "{=} {=} loss train {=}": "{0} {1} 손실 학습 {2}",
     "stopping: saving the state (again to stop at once)": "멈추는 중: 상태를 저장합니다 (한 번 "
     "더 누르면 바로 멈춤)",
     "stopped; state saved at step {=}. The same command continues.": "멈췄습니다. {}단계까지 "
