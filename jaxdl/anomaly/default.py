@@ -37,6 +37,7 @@ CENTRE_TRIMMED = 0.1
 ROUNDS = 3
 RIDGE = 0.1
 NEIGHBOURS = 5
+NEAR_TRIMMED = 0.01
 BULK_TRIMMED = 0.2
 BULK_SHARE = 0.1
 
@@ -87,7 +88,11 @@ def default_detector(
        90 % nearest by Mahalanobis distance, with a ridge of 0.1 of the mean variance. Distances are
        then Mahalanobis distances. Without that start a heap of anomalies hides itself.
     3. The mean distance to the 5 nearest rows finds what is odd beside its neighbours; a row that
-       was learned from is not its own neighbour.
+       was learned from is not its own neighbour. Of tables with more than 20,000 rows 1,024 are
+       kept to be near to, none of them of the 1 % farthest from the centre: a few anomalies among
+       those kept would hide their like, in one draw and not in the next. (The whole credit-card
+       file, 8 draws, rows for choosing: average precision 0.210 ± 0.012 instead of 0.213 ± 0.077 by
+       time, 0.555 ± 0.014 instead of 0.550 ± 0.033 at random.)
     4. The mean distance to the nearest tenth of (at most 512 of) the 80 % of the rows nearest to
        the centre finds anomalies that are neighbours of one another.
     5. The score is the sum, each over its mean among the rows learned from.
@@ -118,8 +123,7 @@ def default_detector(
     rng = _generator(key)
     few = _drawn(rows, min(FITTED_ROWS, FITTED_NUMBERS // rows.shape[1]), rng)
     with double_precision():
-        most = NEAR_ROWS if len(few) == len(rows) else NEAR_ROWS_OF_MANY
-        params = _fit(few, most, contamination, rng)
+        params = _fit(few, len(few) < len(rows), contamination, rng)
         known = jnp.asarray(_drawn(few, CALIBRATION_ROWS, rng))
         usual = jnp.stack([part.mean() for part in jax.jit(_distances)(params, known)])
         params = params._replace(unit=jnp.where(usual > 0, usual, 1.0))
@@ -145,8 +149,10 @@ def default_detectors(
 # ---- fitting, in NumPy ---------------------------------------------------------------------------
 
 
-def _fit(few: Rows, most: int, contamination: float | None, rng: np.random.Generator) -> Default:
-    """Everything but the units of the two distances; at most `most` rows to be near to."""
+def _fit(
+    few: Rows, of_many: bool, contamination: float | None, rng: np.random.Generator
+) -> Default:
+    """Everything but the units of the two distances; `of_many`: there are more rows than these."""
     column, middle, spread = _scales(few)
     scales = jnp.asarray(middle), jnp.asarray(spread)
     scaled = _scaled(jnp.asarray(few[:, column]), *scales)
@@ -157,7 +163,12 @@ def _fit(few: Rows, most: int, contamination: float | None, rng: np.random.Gener
     mean, factor, distance = _whiten(coordinates, _central_half(scaled), centre_trimmed)
     whitening = np.linalg.inv(factor).T
     white = (coordinates - mean) @ whitening
-    near = _drawn(white, most, rng)
+    if of_many:
+        near_trimmed = NEAR_TRIMMED if contamination is None else contamination
+        central = white[distance <= np.quantile(distance, 1 - near_trimmed)]
+        near = _drawn(central, NEAR_ROWS_OF_MANY, rng)
+    else:
+        near = _drawn(white, NEAR_ROWS, rng)
     bulk = _drawn(white[distance <= np.quantile(distance, 1 - bulk_trimmed)], BULK_ROWS, rng)
     # a row is not its own neighbour, so that there must be one more
     nearest = min(NEIGHBOURS, len(near) - 1)

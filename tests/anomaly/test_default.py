@@ -247,6 +247,24 @@ def test_of_many_rows_some_are_kept_and_the_key_draws_them(monkeypatch):
     assert (first.score(odd) > np.quantile(first.score(rows), 0.99)).all()
 
 
+def test_of_many_rows_no_far_heap_is_kept_to_be_near_to(monkeypatch):
+    """Eight anomalies that lie together would hide one another in the draws that keep them."""
+    monkeypatch.setattr(default, "FITTED_ROWS", 1900)
+    monkeypatch.setattr(default, "NEAR_ROWS_OF_MANY", 1800)
+    rows = plain_rows(2000)
+    heap = 9 * rows.std(axis=0) + 0.01 * plain_rows(8)
+    scores = []
+    for seed in range(4):
+        detector = default_detector(np.concatenate([rows, heap]), key=jax.random.key(seed))
+        normal = default_detector(rows, key=jax.random.key(seed))
+        scores.append(detector.score(heap).mean() / normal.score(heap).mean())
+        assert (detector.score(heap) > detector.score(rows).max()).all()
+    np.testing.assert_allclose(scores, 1.0, atol=0.15)
+    # 2,000 of 2,008 rows are normal, and all rows may be normal: then none is left out
+    known = default_detector(rows, contamination=0.0).params
+    assert len(known.near) == 1800
+
+
 @pytest.fixture
 def wide(monkeypatch):
     """Rows of 30 columns near a space of four dimensions, seen through eight; their detector."""
