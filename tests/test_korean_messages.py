@@ -10,6 +10,7 @@ import pytest
 
 from jaxdl.korean_messages import MESSAGES
 from jaxdl.language import speaking, translate_message
+from jaxdl.runs import Run
 
 ROOT = Path(__file__).parents[1]
 TELLERS = {"UserError", "DataError", "CheckpointError", "NotFinite", "Irreproducible", "say"}
@@ -140,3 +141,12 @@ def test_messages(english, korean):
     with speaking("ko"):
         assert translate_message(english) == korean
     assert translate_message(english) == english
+
+
+def test_what_is_told_already_is_printed_as_it_is(capsys):
+    told = "--detector mahalanobis 옵션으로 다시 실행해 보세요: 0.51 (95 %)."
+    with speaking("ko"):
+        Run.say(None, told, told=True)
+        Run.say(None, "net: finished before, restored from runs/a")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [told, "net: 이미 끝난 학습을 runs/a에서 불러왔습니다"]

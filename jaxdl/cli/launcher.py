@@ -311,13 +311,16 @@ def _publish(run: "Run", results: "Results", options: RunOptions) -> None:
     run.finish(results)
     for table in results.tables:
         # who reads the output of a program, and no terminal, looks for titles
-        run.say("\n" + table.text(terminal_width(), whole_title=not sys.stdout.isatty()))
+        told = table.text(terminal_width(), whole_title=not sys.stdout.isatty())
+        run.say(f"\n{told}", told=True)
     for note in results.notes:
-        run.say(f"\n{translate(note)}")
+        run.say(f"\n{translate(note)}", told=True)
     if run.evaluating:
-        run.say("\n" + verdict(run.folder.path, results.tables))
+        told = translate_message(verdict(run.folder.path, results.tables))
+        run.say(f"\n{told}", told=True)
     else:
-        run.say(f"\n{translate('report')}: {run.folder.path / 'report.html'}")
+        page = run.folder.path / "report.html"
+        run.say(f"\n{translate('report')}: {page}", told=True)
         if run.folder.writes:
             _refresh_index(run)
         if options.record is not None:

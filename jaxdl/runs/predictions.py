@@ -53,13 +53,13 @@ def publish(run: Run, results: Results, folder: Path) -> None:
     width = shutil.get_terminal_size((80, 24)).columns
     for table in results.tables:
         shown = Table(table.title, table.rows[:MOST_PRINTED], table.digits, table.verbatim)
-        run.say("\n" + shown.text(width))
+        run.say("\n" + shown.text(width), told=True)
         if len(table.rows) > MOST_PRINTED:
-            run.say(translate(f"... {len(table.rows) - MOST_PRINTED:,} more"))
+            run.say(translate(f"... {len(table.rows) - MOST_PRINTED:,} more"), told=True)
     for note in results.notes:
-        run.say(f"\n{translate(note)}")
+        run.say(f"\n{translate(note)}", told=True)
     names = ", ".join([TABLE, PAGE, *(f"{FIGURES}/{name}.png" for name in pictures)])
-    run.say("\n" + translate(f"written to {folder}: {names}"))
+    run.say("\n" + translate(f"written to {folder}: {names}"), told=True)
 
 
 def csv_of(table: Table) -> bytes:

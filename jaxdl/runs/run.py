@@ -91,12 +91,14 @@ class Run:
         """Nothing is trained and nothing is written."""
         return self.folder.evaluating
 
-    def say(self, text: str) -> None:
-        """Print a message, or lines that are told already, in the first process only."""
+    def say(self, text: str, told: bool = False) -> None:
+        """Print a message in the language spoken, in the first process only.
+
+        Args:
+            text: in English, or `told` in the language spoken already.
+        """
         if parallel.is_main():
-            line = text.lstrip("\n")
-            told = line if "\n" in line else translate_message(line)
-            say("\n" * (len(text) - len(line)) + told)
+            say(text if told else translate_message(text))
 
     def uses(self, provenance: Provenance) -> None:
         """Record and print which data the run uses; call it right after loading.
