@@ -720,8 +720,6 @@ KOREAN = {
     "words between spaces": "띄어쓰기 단위의 단어",
     "{}- to {}-grams of letters": "글자 {}~{}-그램",
     "{}- to {}-grams of jamo": "자모 {}~{}-그램",
-    "last {} letters": "마지막 {}글자",
-    "{} at a time": "한 번에 {}글자",
     "What a bag knows": "가방이 아는 것",
     "training and validation reviews": "학습 영화평과 검증 영화평",
     "distinct in train": "학습 속 종류 수",
@@ -1243,6 +1241,9 @@ KOREAN = {
     "at most {}": "{} 이하",
     "layer {}": "{}층",
     "kl": "KL 항",
+    "{}- to {}-grams": "{}~{}-그램",
+    "the last {}": "마지막 {}개",
+    "in order": "순서대로",
 }
 
 # Sentences in which anything may stand at "{}", which is translated on its own, and at "{=}", which
@@ -1273,8 +1274,8 @@ SENTENCES = {
     "{}~{}만큼 더 높습니다(95 %).",
     "Run again with {}, a network that can be exported.": "{}(내보낼 수 있는 신경망)로 다시 "
     "실행해 보세요.",
-    "Run again with {}": "{} 옵션으로 다시 실행해 보세요",
     "Run again with {}.": "{} 옵션으로 다시 실행해 보세요.",
+    "Run again with {}": "{} 옵션으로 다시 실행해 보세요",
     "Normal rows of the first table: {} at most in training, {} in test, each of which counts "
     "for {}, which makes precision coarse: compare its rows with each other, not with the last "
     "table.": "첫 표의 정상 행은 학습에 많아야 {}행, 테스트에 {}행이며, 테스트 행은 각각 {}행으로 "

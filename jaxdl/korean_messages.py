@@ -51,6 +51,10 @@ MESSAGES = {
     "data: {=}, user file ({}), sha256 {=}": "데이터: {0}, 내 파일 ({1}), sha256 {2}",
     "data: {}, TensorFlow Datasets ({}), sha256 {=}": "데이터: {0}, TensorFlow Datasets ({1}), "
     "sha256 {2}",
+    "{}, real ({=})": "{0}, 실제 ({1})",
+    "{}, local mirror ({=})": "{0}, 내 사본 ({1})",
+    "{}, simulated twin ({=})": "{0}, 모의 ({1})",
+    "{=}, user file ({=})": "{0}, 내 파일 ({1})",
     "NSMC reviews": "NSMC 영화평",
     "IMDB reviews": "IMDB 영화평",
     "credit-card fraud": "신용카드 거래",

@@ -130,6 +130,7 @@ def test_as_many_parts_as_in_the_english_sentence_each_once():
             "K-means finds as many clusters as it is told to. Nobody has translated this.",
             "K-means finds as many clusters as it is told to. Nobody has translated this.",
         ),
+        ("Run again with --detector knn.", "--detector knn 옵션으로 다시 실행해 보세요."),
         ("least cost, 100 missed, 5 an alert", "최소 비용, 놓치면 100, 알림당 5"),
         # the comma behind a number is not part of it
         (

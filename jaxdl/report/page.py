@@ -51,7 +51,8 @@ nav a:hover{text-decoration:underline}
 .scroll{overflow-x:auto;max-width:100%;border:1px solid var(--line);border-radius:.4rem}
 table{border-collapse:collapse;width:100%;font-size:.87rem;font-variant-numeric:tabular-nums;
 overflow-wrap:normal}
-th,td{padding:.32rem .5rem;border-bottom:1px solid var(--line);vertical-align:top}
+th,td{padding:.32rem .5rem;border-bottom:1px solid var(--line);vertical-align:top;
+overflow-wrap:break-word}
 tbody tr:last-child td{border-bottom:0}
 tbody tr:hover td{background:var(--shade)}
 th{background:var(--shade);vertical-align:bottom;font-weight:600}
@@ -90,6 +91,8 @@ figure:target .step{display:block;position:fixed;top:42vh;padding:1rem;font-size
 line-height:1;color:#fff;text-decoration:none;text-shadow:0 0 .4rem #000}
 .step.back{left:0}
 .step.on{right:0}
+@media(max-width:40rem){
+td.short:first-child{white-space:normal;min-width:6rem}}
 @media(min-width:86rem){
 .beside{display:grid;grid-template-columns:13.5rem minmax(0,1fr);gap:1.6rem;align-items:start}
 nav{position:sticky;top:1rem;max-height:calc(100vh - 2rem);margin:0}

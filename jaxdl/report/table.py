@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxdl.language import translate, translate_cell
+from jaxdl.language import translate, translate_cell, width_of
 from jaxdl.report.markdown import escaped
 from jaxdl.report.terminal import Column, table_text
 
 if TYPE_CHECKING:  # an evaluation that shows no figure never imports matplotlib
     from matplotlib.figure import Figure
 
-SHORT = 24  # letters of a cell that stays in one line on a page
+SHORT = 24  # width of a cell that stays in one line on a page; a letter of Korean counts twice
 Cell = str | float | int | None | np.ndarray
 
 
@@ -157,7 +157,7 @@ def side_of(text: str) -> str:
     >>> side_of("quick")
     'left short'
     """
-    return "left short" if len(text) <= SHORT else "left"
+    return "left short" if width_of(text) <= SHORT else "left"
 
 
 def html_table(head: Sequence[tuple[str, str]], rows: Sequence[Sequence[tuple[str, str]]]) -> str:

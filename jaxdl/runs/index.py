@@ -136,7 +136,7 @@ def _row(
     numbers = [format_cell(run.headline.get(name, ""), 3) for name in headlines]
     chosen = [_shown(run.options.get(name, "")) for name in options]
     return [
-        ("left short", link),
+        (side_of(name), link),
         *(("right", html.escape(number)) for number in numbers),
         ("left", f'<span class="simulated">{data}</span>' if simulated else data),
         ("left short", _picture(run, place, report)),

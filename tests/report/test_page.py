@@ -20,7 +20,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 LONG = "averyveryverylongwordthatnobrowsercanbreakbyitself" * 3
 
-# Loads a page in a frame of the width asked for, and writes down how wide its content is.
+# Loads a page in a frame of the width asked for, and writes down how wide its content is, what is
+# wider than the page, and which cells' texts run into the next cell.
 PROBE = """<!doctype html>
 <iframe id=f src="{address}" style="width:{width}px;height:900px;border:0"></iframe>
 <script>
@@ -29,7 +30,10 @@ document.getElementById("f").onload = event => {{
   const wide = [...page.querySelectorAll("body *")].filter(
     part => part.getBoundingClientRect().right > {width} + 1 && !part.closest(".scroll")
   ).map(part => part.tagName);
-  document.title = page.documentElement.scrollWidth + " " + wide.join(",");
+  const spilt = [...page.querySelectorAll("td,th")].filter(
+    cell => cell.scrollWidth > cell.clientWidth + 1
+  ).map(cell => cell.textContent);
+  document.title = page.documentElement.scrollWidth + " " + wide.concat(spilt).join(",");
 }};
 </script>"""
 
@@ -38,7 +42,9 @@ def report() -> str:
     """A page with all that could be too wide."""
     rng = np.random.default_rng(0)
     names = [f"recall at precision 0.{i}" for i in range(9)]
-    rows = [{"detector": LONG, **{name: rng.random(10) for name in names}, "why": LONG}]
+    detectors = (LONG, "지도 학습: 그레이디언트 부스팅", "기본: 가까운 행과 전체 분포, 2,500행")
+    numbers = {name: rng.random(10) for name in names}
+    rows = [{"detector": detector, **numbers, "why": LONG} for detector in detectors]
     results = Results(
         [Table(f"A title with {LONG}", rows)],
         headline={f"number {i}": rng.random(3) for i in range(9)},
