@@ -50,7 +50,8 @@ BINS = 160
 LOWEST, HIGHEST = -5.0, 5.0  # decades that the histogram of a statistic covers
 TINY = 1e-9
 WINDOW = 48  # rows whose shape is compared with earlier ones
-WINDOWS, SPACING = 256, 8  # so many of them are remembered, one in so many rows
+WINDOWS, SPACING = 64, 16  # so many of them are remembered, one in so many rows
+BLOCKS = WINDOWS + 2 * WINDOW // SPACING  # of SPACING values: those windows and what came since
 NEAREST = 3  # of the remembered windows, whose distances are averaged
 # Room for the course of a day where nobody needs more: a row in ten seconds
 MOST_SLOTS = 8640
@@ -123,8 +124,9 @@ class State(NamedTuple):
         course_error, course_rows: running mean error of each course, and over how many rows.
         residual: its averages over the short time and over half a day, in usual residuals.
         residual_abs: the average of its absolute value over the long time.
-        latest: the latest values, two windows of them, the newest last.
-        windows: earlier windows.
+        latest: the latest window of values, the newest last.
+        history: the values that the earlier windows are made of, in blocks (columns) that take
+            turns: a window begins with each block.
         histogram: how often each decade of each statistic occurred.
         largest: of each statistic so far.
         quiet_until, began, unanswered: see `AlarmMemory`.
@@ -149,8 +151,8 @@ class State(NamedTuple):
     course_rows: Float[Array, "2"]
     residual: Float[Array, "2"]
     residual_abs: Float[Array, ""]
-    latest: Float[Array, " 2*window"]
-    windows: Float[Array, "windows window"]
+    latest: Float[Array, " window"]
+    history: Float[Array, "spacing blocks"]
     histogram: Float[Array, "statistics bins"]
     largest: Float[Array, " statistics"]
     quiet_until: Int[Array, ""]
@@ -193,8 +195,8 @@ def start(day: int, slots: int | None = None) -> State:
         course_rows=jnp.zeros(2),
         residual=jnp.zeros(2),
         residual_abs=jnp.ones(()),
-        latest=jnp.zeros(2 * WINDOW),
-        windows=jnp.zeros((WINDOWS, WINDOW)),
+        latest=jnp.zeros(WINDOW),
+        history=jnp.zeros((SPACING, BLOCKS)),
         histogram=jnp.zeros((len(STATISTICS), BINS)),
         largest=jnp.full(len(STATISTICS), 1e-6),
         quiet_until=jnp.int32(0),
@@ -361,21 +363,29 @@ def _distance_to_earlier_windows(state: State) -> Float[Array, ""]:
     A nearest-neighbour distance of delay embeddings (Ramaswamy et al. 2000); the root mean square
     over the rows of a window. 0 while fewer than `NEAREST` windows are remembered.
     """
-    apart = state.windows - state.latest[WINDOW:]
-    distance = jnp.sqrt((apart**2).mean(axis=1))
-    remembered = jnp.arange(WINDOWS) < _windows_before(state.seen)
-    nearest, _ = jax.lax.top_k(-jnp.where(remembered, distance, jnp.inf), NEAREST)
+    blocks = WINDOW // SPACING
+    history = jnp.concatenate([state.history, state.history[:, : blocks - 1]], axis=1)
+    # squared distance of the windows that begin with each block; row by row, all blocks at once
+    squared = jnp.zeros(BLOCKS)
+    for row, value in enumerate(state.latest):
+        block, place = divmod(row, SPACING)
+        squared += (history[place, block : block + BLOCKS] - value) ** 2
+    distance = jnp.sqrt(squared / WINDOW)
+    nearest, _ = jax.lax.top_k(-jnp.where(_remembered(state), distance, jnp.inf), NEAREST)
     mean = -nearest.mean() / jnp.maximum(state.deviation, TINY)
     return jnp.where(jnp.isfinite(mean), mean, 0.0)
 
 
-def _windows_before(seen: Int[Array, ""]) -> Int[Array, ""]:
-    """How many windows were remembered, or overwritten since, with the first `seen` values.
+def _remembered(state: State) -> Bool[Array, " blocks"]:
+    """Which blocks an earlier window begins with.
 
-    The first one when two windows have passed; then one in `SPACING` values. It is the older half
-    of the latest values, so that a window is compared with none that it overlaps.
+    The first one when two windows have passed, then one more in `SPACING` values: they end where
+    the latest window begins, or before, so that it is compared with none that it overlaps. The last
+    `WINDOWS` of them count.
     """
-    return jnp.maximum(-(-(seen - 2 * WINDOW) // SPACING), 0)
+    windows = jnp.maximum(-(-(state.seen - 2 * WINDOW) // SPACING), 0)
+    age = (windows - 1 - jnp.arange(BLOCKS)) % BLOCKS
+    return age < jnp.minimum(windows, WINDOWS)
 
 
 def _quietness(state: State) -> Float[Array, ""]:
@@ -385,7 +395,7 @@ def _quietness(state: State) -> Float[Array, ""]:
 
 
 def _learn(state: State, x: Float[Array, ""], settings: Settings) -> State:
-    """The running means, the courses and the windows after this value.
+    """The running means, the courses and the history after this value.
 
     Every mean makes a step towards the value. While it is young its step is 1 / (number of values),
     which makes it their plain mean.
@@ -416,7 +426,8 @@ def _learn(state: State, x: Float[Array, ""], settings: Settings) -> State:
     course_rows = state.course_rows + known
     error_rate = jnp.maximum(1.0 / day, 1.0 / jnp.maximum(course_rows, 1.0))
     error_step = error_rate * (jnp.abs(x - courses) - state.course_error)
-    latest, windows = _remember(state, x)
+    # the very first value belongs to no block; it lies in the last one until that is its turn
+    block, place = jnp.divmod((state.seen - 1) % (SPACING * BLOCKS), SPACING)
     return state._replace(
         rows=state.rows + 1,
         seen=state.seen + 1,
@@ -437,21 +448,9 @@ def _learn(state: State, x: Float[Array, ""], settings: Settings) -> State:
         course_rows=course_rows,
         residual=signed,
         residual_abs=absolute,
-        latest=latest,
-        windows=windows,
+        latest=jnp.concatenate([state.latest[1:], x[None]]),
+        history=state.history.at[place, block].set(x),
     )
-
-
-def _remember(
-    state: State, x: Float[Array, ""]
-) -> tuple[Float[Array, " 2*window"], Float[Array, "windows window"]]:
-    """The latest values with one more, and the remembered windows; see `_windows_before`."""
-    latest = jnp.concatenate([state.latest[1:], x[None]])
-    before = _windows_before(state.seen)
-    due = _windows_before(state.seen + 1) > before
-    place = before % WINDOWS
-    window = jnp.where(due, latest[:WINDOW], state.windows[place])
-    return latest, state.windows.at[place].set(window)
 
 
 def tail_surprise(
@@ -480,7 +479,8 @@ def tail_surprise(
     bins = histogram.shape[-1]
     width = (HIGHEST - LOWEST) / bins
     place = (jnp.log10(statistics + TINY) - LOWEST) / width
-    place = jnp.clip(place, 0, bins - 1).astype(jnp.int32)
+    # otherwise XLA works it out anew for every bin that it is compared with
+    place = jax.lax.optimization_barrier(jnp.clip(place, 0, bins - 1).astype(jnp.int32))
     as_high = jnp.arange(bins) >= place[:, None]
     count = jnp.where(as_high, histogram, 0.0).sum(axis=1)
     share = (count + 1.0) / (histogram.sum(axis=1) + 1.0)

@@ -240,29 +240,31 @@ def test_a_residual_is_measured_by_the_usual_one():
     )
 
 
-def test_a_window_is_compared_with_earlier_ones(taxi):
-    """The distance to the nearest windows, against NumPy; none of them overlaps the latest."""
-    state = run(48, taxi[:300])
+def distance_to_earlier_windows(values, deviation):
+    """By NumPy: the last remembered windows, of which none overlaps the latest one."""
     window, spacing = streaming.WINDOW, streaming.SPACING
-    ends = np.arange(2 * window, 300, spacing) - window  # the last row of each remembered window
-    windows = np.stack([taxi[end - window + 1 : end + 1] for end in ends])
-    np.testing.assert_array_equal(state.windows[: len(windows)], windows)
-    assert not np.asarray(state.windows[len(windows) :]).any()
-    distance = np.sqrt(((windows - taxi[300 - window : 300]) ** 2).mean(axis=1))
-    nearest = np.sort(distance)[: streaming.NEAREST].mean()
+    first = np.arange(1, len(values) - 2 * window + 1, spacing)[-streaming.WINDOWS :]
+    windows = np.stack([values[row : row + window] for row in first])
+    distance = np.sqrt(((windows - values[-window:]) ** 2).mean(axis=1))
+    return np.sort(distance)[: streaming.NEAREST].mean() / deviation
+
+
+# young, with a block more or less, and when the oldest windows have been forgotten
+@pytest.mark.parametrize("rows", [300, 304, 305, 2600, 2601, 2609])
+def test_a_window_is_compared_with_earlier_ones(rows):
+    """A random walk whose first windows, long forgotten at the end, would be near the latest."""
+    values = np.random.default_rng(0).normal(size=rows).cumsum().astype(np.float32)
+    values[:200] += values[-1] - values[100]
+    state, _, _ = advance(streaming.start(48), values)
+    expected = distance_to_earlier_windows(values, float(state.deviation))
     found = streaming._distance_to_earlier_windows(state)
-    assert found == pytest.approx(nearest / float(state.deviation), rel=1e-4)
-    assert streaming._distance_to_earlier_windows(run(48, taxi[:112])) == 0  # two windows only
-    assert streaming._distance_to_earlier_windows(run(48, taxi[:113])) > 0
+    assert found == pytest.approx(expected, rel=1e-3)
 
 
-def test_the_oldest_windows_are_forgotten():
-    values = np.arange(2 * streaming.WINDOW + streaming.SPACING * (streaming.WINDOWS + 2))
-    state, _, _ = advance(streaming.start(48), values.astype(np.float32))
-    newest = values[-1] - streaming.SPACING + 1 - streaming.WINDOW
-    assert state.windows[:, -1].max() == newest
-    kept = newest - streaming.SPACING * np.arange(streaming.WINDOWS)
-    assert sorted(state.windows[:, -1].tolist()) == sorted(kept.tolist())
+def test_three_windows_are_the_least(taxi):
+    rows = 2 * streaming.WINDOW + 2 * streaming.SPACING
+    assert streaming._distance_to_earlier_windows(run(48, taxi[:rows])) == 0  # two
+    assert streaming._distance_to_earlier_windows(run(48, taxi[: rows + 1])) > 0
 
 
 def test_a_quiet_time_is_seen_as_one():
