@@ -4,9 +4,10 @@ In English a word stands between spaces. In Korean what stands there is a stem w
 often with the next word behind it, so most of these "words" were never seen before. Four models of
 the same reviews are compared. Bags, each a logistic regression on a multi-hot vector: words between
 spaces; n-grams of letters, which find a stem whatever hangs on it; n-grams of jamo, the parts that
-a syllable is written with, which also see that 했 and 하였 share one. And a small convolution over
-letters. Bags have naive Bayes's weights and sums by length, as in `imdb_sequence.py`. It is a lab
-of its own, not an option of the English ones, because what is learned here is where words end.
+a syllable is written with, which also see that 했 and 하였 share one. And a small convolution that
+reads letters in order, each with the n-grams that end with it. Bags have naive Bayes's weights and
+sums by length, as in `imdb_sequence.py`. It is a lab of its own, not an option of the English ones,
+because what is learned here is where words end.
 
     python run.py experiments/nsmc_reviews.py --models words characters jamo --seeds 3
     python run.py experiments/nsmc_reviews.py --models cnn --seeds 3
@@ -37,7 +38,7 @@ from jaxdl import optim
 from jaxdl.errors import UserError
 from jaxdl.figures.curves import loss_curves
 from jaxdl.figures.decisions import bars
-from jaxdl.models.text import MultiHotDense, TextCNN
+from jaxdl.models.text import LetterCNN, MultiHotDense
 from jaxdl.report import Results, Table
 from jaxdl.report.table import Cell
 from jaxdl.runs import Run
@@ -71,19 +72,25 @@ class Config:
     """Passes over the training reviews at most, bags."""
     length: int = 64
     """Letters of a review that the convolution reads: its last ones."""
-    embedding: int = 64
-    """Numbers that stand for a letter in the convolution."""
-    filters: int = 192
-    """Filters of the convolution."""
-    window: int = 4
-    """Neighbouring letters that a filter sees."""
+    longest_embedded: int = 3
+    """Letters of the longest n-grams that have an embedding beside the letters."""
+    rarest_embedded: int = 4
+    """Occurrences of such an n-gram in training reviews at least."""
+    embedding: int = 16
+    """Numbers that stand for a letter or an n-gram in the convolution."""
+    windows: tuple[int, ...] = (1, 2, 3)
+    """Neighbouring letters that a filter sees, one convolution for each."""
+    filters: int = 48
+    """Filters of each window of the convolution."""
     dropout: float = 0.3
     """Share of embedded letters and of pooled features that each training step drops."""
-    cnn_batch: int = 128
+    token_dropout: float = 0.5
+    """Share of letters and n-grams that each training step drops."""
+    cnn_batch: int = 512
     """Reviews in a step, convolution."""
-    cnn_rate: float = 1e-3
-    """Adam's step size, convolution."""
-    cnn_epochs: int = 8
+    cnn_rate: float = 2e-3
+    """Adam's highest step size, convolution; it rises shortly and falls to 0."""
+    cnn_epochs: int = 3
     """Passes over the training reviews at most, convolution."""
     patience: int = 1
     """Epochs without a lower validation cross-entropy before training stops."""
@@ -105,6 +112,7 @@ PRESETS = {
         bag_rate=1e-2,
         bag_epochs=4,
         length=24,
+        rarest_embedded=10,
         embedding=16,
         filters=32,
         cnn_batch=64,
@@ -350,29 +358,114 @@ def bag_task(weights: Float[np.ndarray, " columns"], learning_rate: float) -> Ta
     )
 
 
+class LetterTokens(NamedTuple):
+    """What stands at each letter of a text, as numbers of embeddings: 0 is nothing.
+
+    Attributes:
+        alphabet: code points of the letters that have a number of their own, ascending.
+        grams: n-grams of two and more of them that have one, ascending.
+        longest: letters of the longest n-grams.
+    """
+
+    alphabet: Int64[np.ndarray, " known"]
+    grams: Int64[np.ndarray, " grams"]
+    longest: int
+
+    @property
+    def letters(self) -> int:
+        """How many numbers are letters, nothing and unknown ones; the first ones are."""
+        return FIRST_LETTER + len(self.alphabet)
+
+    @property
+    def vocabulary(self) -> int:
+        """How many numbers there are."""
+        return self.letters + len(self.grams)
+
+    def lists(self, texts: Sequence[str], length: int) -> UInt[np.ndarray, "rows length longest"]:
+        """At each of the last `length` letters: it, and the n-grams of 2, 3, ... that end there.
+
+        In front of a shorter text there is nothing.
+        """
+        written, starts = ngrams.code_points(texts)
+        numbers = ngrams.numbered(written, self.alphabet)
+        kinds = [UNKNOWN + numbers]
+        for codes in longer_grams(numbers, starts, self.longest, len(self.alphabet)):
+            place = ngrams.numbered(codes, self.grams)
+            kinds.append(np.where(place > 0, self.letters - 1 + place, 0))
+        return np.stack([ngrams.last_tokens(kind, starts, length) for kind in kinds], axis=-1)
+
+
+def longer_grams(
+    numbers: Int64[np.ndarray, " letters"],
+    starts: Int64[np.ndarray, " bounds"],
+    longest: int,
+    letters: int,
+) -> list[Int64[np.ndarray, " letters"]]:
+    """The n-grams of 2, 3, ... letters that end with each letter."""
+    return [ngrams.n_grams_at(numbers, starts, n, letters + 1) for n in range(2, longest + 1)]
+
+
+def letter_tokens(part: ReviewTexts, longest: int, least: int) -> LetterTokens:
+    """Letters and n-grams that are not rare in these training texts."""
+    written, starts = ngrams.code_points(part.texts)
+    letters, count = np.unique(written, return_counts=True)
+    alphabet = letters[count >= min(RAREST_LETTER, count.max())]
+    numbers = ngrams.numbered(written, alphabet)
+    found = longer_grams(numbers, starts, longest, len(alphabet))
+    codes, count = np.unique(np.concatenate([[0], *found]), return_counts=True)
+    return LetterTokens(alphabet, codes[1:][count[1:] >= least], longest)
+
+
 def convolution(part: ReviewTexts, config: Config) -> Reader:
     """A convolution over the last letters; letters that are rare in training reviews are one."""
-    letters, count = np.unique(ngrams.code_points(part.texts)[0], return_counts=True)
-    alphabet = letters[count >= min(RAREST_LETTER, count.max())]
+    tokens = letter_tokens(part, config.longest_embedded, config.rarest_embedded)
+    module = LetterCNN(
+        tokens.vocabulary,
+        tokens.letters,
+        config.embedding,
+        config.windows,
+        config.filters,
+    )
 
     def inputs(texts):
-        written, starts = ngrams.code_points(texts)
-        tokens = ngrams.numbered(written, alphabet) + UNKNOWN
-        return ngrams.last_tokens(tokens, starts, config.length)
+        return tokens.lists(texts, config.length)
 
     def task(train):
-        del train
-        module = TextCNN(
-            len(alphabet) + FIRST_LETTER,
-            config.embedding,
-            config.filters,
-            config.window,
-            config.dropout,
-        )
-        return sentiment_task.sequence_task(module, config.cnn_rate)
+        return convolution_task(module, len(train["y"]), config)
 
-    describes = f"last {config.length} letters, {config.window} at a time"
+    describes = f"1- to {config.longest_embedded}-grams, the last {config.length}, in order"
     return Reader(inputs, describes, task, config.cnn_batch, config.cnn_epochs)
+
+
+def convolution_task(module: LetterCNN, rows: int, config: Config) -> Task:
+    """Binary cross-entropy, Adam with a rate that rises shortly and falls to 0.
+
+    Args:
+        module: the net.
+        rows: of an epoch.
+    """
+
+    def init(key, batch):
+        return module.init(key, batch["x"], False)
+
+    def apply(variables, batch, key, train, hyper):
+        del hyper
+        rngs = {"dropout": key} if train else {}
+        rates = config.dropout, config.token_dropout
+        return module.apply(variables, batch["x"], train, *rates, rngs=rngs), {}
+
+    def optimizer(hyper):
+        del hyper
+        return optim.adam(optim.cosine(config.cnn_rate, config.cnn_epochs, rows, config.cnn_batch))
+
+    return Task(
+        init,
+        apply,
+        sentiment_task.cross_entropy,
+        optimizer,
+        metrics={"accuracy": sentiment_task.accuracy},
+        convolves=True,
+    )
 
 
 # ---- what we see ---------------------------------------------------------------------------------

@@ -358,6 +358,8 @@ LAB_HELP = {
     "Of the sub-sequence kNN.": "부분 수열 kNN의 이웃 수.",
     "Label-free threshold of the window detectors: rarer than once in 10**this many rows.": "창 "
     "탐지기의 라벨 없는 임계값: 10**이 값 행에 한 번보다 드문 것.",
+    "Epochs of the patch encoder; 0 leaves it untrained.": "패치 인코더의 에포크 수. 0이면 "
+    "학습하지 않음.",
     "Times the streaming detector's own threshold, to see how much hangs on it.": "실시간 "
     "탐지기 자신의 임계값에 곱할 값, 얼마나 좌우되는지 보려고.",
     "With --series: the threshold under which the earlier half has so many incidents "
@@ -394,14 +396,22 @@ LAB_HELP = {
     "Passes over the training reviews at most, bags.": "학습 영화평을 도는 최대 횟수, 가방.",
     "Letters of a review that the convolution reads: its last ones.": "합성곱이 읽는 글자 수: "
     "영화평의 마지막 글자들.",
-    "Numbers that stand for a letter in the convolution.": "합성곱에서 글자 하나를 나타내는 숫자 "
-    "수.",
-    "Filters of the convolution.": "합성곱의 필터 수.",
-    "Neighbouring letters that a filter sees.": "필터가 보는 이웃 글자 수.",
+    "Letters of the longest n-grams that have an embedding beside the letters.": "글자 옆에 "
+    "임베딩을 갖는 가장 긴 n-그램의 글자 수.",
+    "Occurrences of such an n-gram in training reviews at least.": "그런 n-그램이 학습 영화평에 "
+    "나와야 하는 최소 횟수.",
+    "Numbers that stand for a letter or an n-gram in the convolution.": "합성곱에서 글자나 "
+    "n-그램 하나를 나타내는 숫자 수.",
+    "Neighbouring letters that a filter sees, one convolution for each.": "필터가 보는 이웃 글자 "
+    "수. 값마다 합성곱 하나.",
+    "Filters of each window of the convolution.": "합성곱의 창 너비마다 필터 수.",
     "Share of embedded letters and of pooled features that each training step drops.": "학습 "
     "단계마다 버리는, 임베딩된 글자와 풀링된 특징의 비율.",
+    "Share of letters and n-grams that each training step drops.": "학습 단계마다 빼는 글자와 "
+    "n-그램의 비율.",
     "Reviews in a step, convolution.": "한 단계의 영화평 수, 합성곱.",
-    "Adam's step size, convolution.": "Adam의 학습률, 합성곱.",
+    "Adam's highest step size, convolution; it rises shortly and falls to 0.": "Adam의 최고 "
+    "학습률, 합성곱; 잠시 올랐다가 0까지 내려감.",
     "Passes over the training reviews at most, convolution.": "학습 영화평을 도는 최대 횟수, "
     "합성곱.",
     "Epochs without a lower validation cross-entropy before training stops.": "검증 교차 "

@@ -204,6 +204,59 @@ class TextCNN(nn.Module):
         return nn.Dense(1, kernel_init=glorot, name="output")(x)[:, 0]
 
 
+class LetterCNN(nn.Module):
+    """Sums of embeddings -> convolutions over neighbouring letters -> pooling over time -> a logit.
+
+    At each letter of a text stand several tokens: it, and the n-grams that end with it. Their
+    embeddings are added up (Bojanowski et al., "Enriching word vectors with subword information",
+    2017, who do so for words), and convolutions of several windows read the sums (Kim,
+    "Convolutional neural networks for sentence classification", 2014).
+
+    Attributes:
+        vocabulary: numbers of tokens; 0 is no token and adds nothing.
+        letters: how many of them, the first ones, are letters; n-grams say nothing at first.
+        embedding: numbers that stand for a token.
+        windows: neighbouring letters that a filter sees, one convolution for each.
+        filters: of each window; the largest value over the text and the mean are read.
+    """
+
+    convolves = True
+
+    vocabulary: int
+    letters: int
+    embedding: int = 16
+    windows: Sequence[int] = (1, 2, 3)
+    filters: int = 48
+
+    @nn.compact
+    def __call__(
+        self,
+        tokens: Integer[np.ndarray | Array, "batch length kinds"],
+        train: bool,
+        rate: float = 0.0,
+        token_rate: float = 0.0,
+    ) -> Float[Array, " batch"]:
+        """`rate` is the dropout of embedded letters and pooled features, `token_rate` of tokens."""
+
+        def drop(x, rate):
+            return dropout(x, rate, self.make_rng("dropout") if train else None)
+
+        table = self.param("embedding", self._start, (self.vocabulary, self.embedding))
+        tokens = tokens.astype(jnp.int32)
+        there = (tokens > 0).astype(table.dtype)
+        kept = drop(there, token_rate)
+        x = drop((table[tokens] * kept[..., None]).sum(axis=2), rate)
+        maps = nn.relu(jnp.concatenate([Conv1D(self.filters, n)(x) for n in self.windows], axis=-1))
+        inside = there[:, :, :1]
+        mean = (maps * inside).sum(axis=1) / jnp.maximum(inside.sum(axis=1), 1)
+        pooled = drop(jnp.concatenate([maps.max(axis=1), mean], axis=-1), rate)
+        return nn.Dense(1, kernel_init=glorot, name="output")(pooled)[:, 0]
+
+    def _start(self, key, shape):
+        letter = jnp.arange(shape[0])[:, None] < self.letters
+        return jnp.where(letter, keras_embedding(key, shape), 0)
+
+
 class TextRNN(nn.Module):
     """Embedding -> recurrent layer -> largest value over time of each unit -> one logit.
 

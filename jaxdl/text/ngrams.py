@@ -115,6 +115,30 @@ def n_grams(
     return np.concatenate(codes)[order], np.append(0, np.cumsum(count_of_text))
 
 
+def n_grams_at(
+    numbers: Int64[np.ndarray, " letters"],
+    starts: Int64[np.ndarray, " bounds"],
+    n: int,
+    base: int,
+) -> Int64[np.ndarray, " letters"]:
+    """The n-gram that ends with each letter, numbered as by `n_grams`; 0 where there is none.
+
+    There is none at the first n - 1 letters of a text, nor with a letter of number 0 in it.
+
+    >>> n_grams_at(np.array([1, 2, 3, 4]), np.array([0, 3, 4]), n=2, base=10)
+    array([ 0, 12, 23,  0])
+    """
+    if n < 1 or base**n >= 1 << 63:
+        raise ValueError(f"n-grams of {n} of {base - 1} letters do not fit a number")
+    place = np.arange(len(numbers)) - np.repeat(starts[:-1], np.diff(starts))
+    code, whole = np.zeros_like(numbers), place >= n - 1
+    for back in range(n):
+        before = np.roll(numbers, back)
+        code += before * base**back
+        whole &= before > 0
+    return np.where(whole, code, 0)
+
+
 def most_frequent(
     distinct: Int64[np.ndarray, " codes"],
     count: Int64[np.ndarray, " codes"],

@@ -10,7 +10,7 @@ from datasets import nsmc
 from datasets.nsmc import ReviewTexts
 from experiments import nsmc_reviews as lab
 from jaxdl.errors import UserError
-from jaxdl.text import bag_of_words
+from jaxdl.text import bag_of_words, ngrams
 
 TEXTS = ["영화 재밌다", "영화가 재밌네", "영화는 별로", "별로 별로네"]
 
@@ -106,12 +106,24 @@ def test_the_linear_bag_is_a_weighted_sum_by_length():
     np.testing.assert_allclose(logits, expected, rtol=1e-5)
 
 
-def test_the_convolution_reads_letters_that_it_knows():
-    config = lab.Config(length=4)
-    texts = ["가나" * lab.RAREST_LETTER, "다"]
-    reader = lab.convolution(ReviewTexts(texts, np.array([0, 1], np.int8)), config)
-    # 0 pads in front; 다 is rarer than a letter that has a number of its own
-    assert reader.inputs(["가나다", ""]).tolist() == [[0, 2, 3, 1], [0, 0, 0, 0]]
+def test_the_convolution_reads_letters_and_the_n_grams_that_end_with_them():
+    texts = ["가나" * lab.RAREST_LETTER, "다나가", "다나가"]
+    part = ReviewTexts(texts, np.array([0, 1, 1], np.int8))
+    tokens = lab.letter_tokens(part, longest=3, least=5)
+    # 다 is rarer than a letter that has a number of its own: the n-grams with it have none either
+    assert "".join(map(chr, tokens.alphabet)) == "가나"
+    known = [ngrams.spelled(int(code), tokens.alphabet) for code in tokens.grams]
+    assert known == ["가나", "나가"]  # 가나가 and 나가나 occur four times
+    (row,) = tokens.lists(["다가나가"], 5)
+    unknown, letter, gram = 1, 2, 4
+    assert row.tolist() == [
+        [0, 0, 0],
+        [unknown, 0, 0],
+        [letter, 0, 0],
+        [letter + 1, gram, 0],
+        [letter, gram + 1, 0],
+    ]
+    assert (tokens.letters, tokens.vocabulary) == (4, 6)
 
 
 def test_repeated_reviews_are_left_out_of_the_last_column():

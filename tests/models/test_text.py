@@ -111,6 +111,28 @@ def test_cnn_is_convolution_and_maximum_over_time():
     assert np.abs(params["Embed_0"]["embedding"]).max() <= 0.05
 
 
+def test_letters_are_read_with_the_n_grams_that_end_there():
+    tokens = np.array([[[0, 0], [2, 0], [1, 5]], [[3, 0], [2, 4], [3, 6]]], np.uint32)
+    model = text.LetterCNN(7, letters=4, embedding=3, filters=2, windows=(1, 3))
+    params = model.init(jax.random.key(0), tokens, False)["params"]
+    assert not np.asarray(params["embedding"])[4:].any()  # an n-gram says nothing at first
+    table = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+    params = {**params, "embedding": table}
+    embedded = (table[tokens] * (tokens > 0)[..., None]).sum(axis=2)
+    maps = []
+    for window, name in ((1, "Conv1D_0"), (3, "Conv1D_1")):
+        around = np.pad(embedded, [(0, 0), (window // 2, window // 2), (0, 0)])
+        kernel, bias = (np.asarray(params[name][part]) for part in ("kernel", "bias"))
+        seen = [np.einsum("btc,tcf->bf", around[:, i : i + window], kernel) for i in range(3)]
+        maps.append(np.maximum(np.stack(seen, axis=1) + bias, 0))
+    maps = np.concatenate(maps, axis=-1)
+    mean = np.stack([maps[0, 1:].mean(axis=0), maps[1].mean(axis=0)])  # the first is shorter
+    pooled = np.concatenate([maps.max(axis=1), mean], axis=-1)
+    expected = pooled @ params["output"]["kernel"] + params["output"]["bias"]
+    logits = model.apply({"params": params}, tokens, False)
+    np.testing.assert_allclose(logits, expected[:, 0], rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_recurrent_layer_has_the_size_and_directions_asked_for(bidirectional):
     tokens = np.array([[3, 1, 4, 1, 5]], np.uint16)

@@ -80,6 +80,16 @@ def test_last_tokens_keep_the_end_and_pad_in_front():
     assert ngrams.last_tokens(tokens, starts, 2).tolist() == [[5, 6], [0, 0], [8, 9]]
 
 
+def test_n_grams_at_their_last_letters_are_those_of_the_list():
+    letters, starts = np.array([1, 2, 1, 0, 2, 2, 1, 2, 1]), np.array([0, 4, 4, 5, 9])
+    for n in (1, 2, 3):
+        there = ngrams.n_grams_at(letters, starts, n, base=3)
+        listed, _ = ngrams.n_grams(letters, starts, n, base=3)
+        least = sum(3**k for k in range(n))  # n digits, none of them 0
+        assert sorted(there[there > 0]) == sorted(listed[listed >= least])
+    assert there.tolist() == [0, 0, 16, 0, 0, 0, 0, 23, 16]
+
+
 def test_log_count_ratio_is_that_of_smoothed_shares():
     words = np.array([[0, 1], [0, 3], [1, 2]], np.uint16)  # 3 stands for nothing
     ratio = bag_of_words.log_count_ratio(words, np.array([1.0, 1.0, 0.0]), 3)
