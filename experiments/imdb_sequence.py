@@ -2,9 +2,11 @@
 
 A bag of words forgets the order: "not good" and "good, not" are the same to it. Two ways to keep
 some of it are compared. Bags: the multi-hot MLP of `imdb_regularization.py` with the proximal L1
-step, the same with the most frequent pairs of neighbouring words beside the words, and both again
-with naive Bayes's weights and sums by length. Networks that read the words in order: a convolution
-over neighbouring words, GRU, LSTM, and an LSTM in both directions.
+step, the same with the most frequent pairs of neighbouring words beside the words, both with naive
+Bayes's weights and sums by length, and these with the last 4 and 16 words of a review, where it
+often says what it thinks, counted apart, and with pairs that have a word between them. Networks
+that read the words in order: a convolution over neighbouring words, GRU, LSTM, and an LSTM in both
+directions.
 
     python run.py experiments/imdb_sequence.py --models words pairs --seeds 10
     python run.py experiments/imdb_sequence.py --models cnn gru lstm bidirectional --seeds 3
@@ -44,12 +46,13 @@ from jaxdl.text.bag_of_words import naive_bayes_weights
 from jaxdl.text.sentiment_task import Regularisation
 from jaxdl.training import Fitted, Task
 
-Bag = Literal["words", "pairs", "weighted_words", "weighted_pairs"]
+Bag = Literal["words", "pairs", "weighted_words", "weighted_pairs", "ending_words", "ending_pairs"]
 Network = Literal["cnn", "gru", "lstm", "bidirectional"]
 Model = Bag | Network
 BAGS = get_args(Bag)
-WITH_PAIRS = ("pairs", "weighted_pairs")
-WITH_WEIGHTS = ("weighted_words", "weighted_pairs")
+WITH_PAIRS = ("pairs", "weighted_pairs", "ending_pairs")
+WITH_ENDING = ("ending_words", "ending_pairs")
+WITH_WEIGHTS = ("weighted_words", "weighted_pairs", *WITH_ENDING)
 
 Examples = Mapping[str, np.ndarray]  # "x": what the model reads, "y": 1 for a positive review
 Pairs = Int[np.ndarray, " pairs"]  # from `bag_of_words.frequent_pairs`
@@ -61,6 +64,8 @@ class Config:
     """Which networks to train."""
     pairs: int = 20_000
     """How many pairs of neighbouring words, those in most training reviews."""
+    endings: tuple[int, ...] = (4, 16)
+    """So many words at the end of a review count apart, in the models that are named after it."""
     bag_units: int = 16
     """Units of both hidden layers on words and pairs."""
     proximal: float = 0.2
@@ -119,11 +124,10 @@ def main(config: Config, run: Run) -> Results:
     found, config = load_reviews(config, run)
     data = found.reviews
     rest, chosen = splits.split_by_group(data.train.film, config.validation_share)
-    pairs = pairs_of(data.train, config)
 
     rows, histories = [], {}
     for name in config.models:
-        reader = reader_of(name, pairs, config, len(run.seeds))
+        reader = reader_of(name, data.train, config, len(run.seeds))
         train, test = examples(reader, data.train), examples(reader, data.test)
         part, valid = rows_of(train, rest), rows_of(train, chosen)
 
@@ -134,7 +138,7 @@ def main(config: Config, run: Run) -> Results:
         histories[name] = stopped.history
         rows.append(model_row(name, epochs, stopped, whole, test))
         if name in ("words", "pairs"):
-            linear = logistic_regression(columns(name, config), part, valid, train, test)
+            linear = logistic_regression(reader.columns, part, valid, train, test)
             rows.append({"model": f"logistic regression, {name}", **linear})
 
     networks = [row for row in rows if "epochs" in row]
@@ -191,18 +195,23 @@ def load_reviews(config: Config, run: Run) -> tuple[UserReviews, Config]:
     return found, replace(config, num_words=len(found.reviews.words))
 
 
-def pairs_of(train: imdb.ReviewRows, config: Config) -> Pairs | None:
-    """The most frequent pairs of the training reviews, if a model reads pairs."""
-    if not set(WITH_PAIRS) & set(config.models):
+def pairs_of(name: Bag, train: imdb.ReviewRows, config: Config) -> Pairs | None:
+    """The most frequent pairs of the training reviews, if the model reads pairs.
+
+    With an ending it reads as many pairs that have one word between them.
+    """
+    if name not in WITH_PAIRS:
         return None
-    return bag_of_words.frequent_pairs(
-        train.tokens, train.starts, config.num_words, config.pairs, imdb.UNKNOWN
+    frequent = partial(
+        bag_of_words.frequent_pairs,
+        train.tokens,
+        train.starts,
+        config.num_words,
+        config.pairs,
+        imdb.UNKNOWN,
     )
-
-
-def columns(name: Bag, config: Config) -> int:
-    """Length of a multi-hot vector of words, or of words and pairs."""
-    return config.num_words + (config.pairs if name in WITH_PAIRS else 0)
+    distances = (0, 1) if name in WITH_ENDING else (0,)
+    return np.concatenate([frequent(between=distance) for distance in distances])
 
 
 def last_words(
@@ -229,12 +238,14 @@ class Reader(NamedTuple):
         inputs: reviews -> what the model reads of them.
         task: training reviews -> the task; word weights depend on these reviews.
         batch_size: reviews in a step.
+        columns: length of the multi-hot vectors that bags read; 0 for networks.
     """
 
     name: Model
     inputs: Callable[[imdb.ReviewRows], UInt[np.ndarray, "rows widest"]]
     task: Callable[[Examples], Task]
     batch_size: int
+    columns: int = 0
 
 
 def examples(reader: Reader, half: imdb.ReviewRows) -> Examples:
@@ -242,22 +253,23 @@ def examples(reader: Reader, half: imdb.ReviewRows) -> Examples:
     return {"x": reader.inputs(half), "y": half.label.astype(np.float32)}
 
 
-def reader_of(name: Model, pairs: Pairs | None, config: Config, seeds: int) -> Reader:
-    """The model of this name; `pairs` for those that read pairs."""
+def reader_of(name: Model, train: imdb.ReviewRows, config: Config, seeds: int) -> Reader:
+    """The model of this name; pairs are chosen by these training reviews."""
     if name in BAGS:
-        return bag_reader(name, pairs, config, seeds)
+        return bag_reader(name, pairs_of(name, train, config), config, seeds)
     return network_reader(name, config)
 
 
 def bag_reader(name: Bag, pairs: Pairs | None, config: Config, seeds: int) -> Reader:
     """The multi-hot MLP with the proximal L1 step, on words or on words and pairs."""
+    endings = config.endings if name in WITH_ENDING else ()
+    size = bag_of_words.columns(config.num_words, pairs, endings)
 
     def inputs(half):
-        own = pairs if name in WITH_PAIRS else None
-        return bag_of_words.multi_hot(half.tokens, half.starts, config.num_words, own)
+        return bag_of_words.multi_hot(half.tokens, half.starts, config.num_words, pairs, endings)
 
     def task(train):
-        weighted, size = name in WITH_WEIGHTS, columns(name, config)
+        weighted = name in WITH_WEIGHTS
         strength = config.weighted_proximal if weighted else config.proximal
         method = {name: Regularisation(proximal=strength)}
         hyper, _ = sentiment_task.methods_times_seeds(method, range(seeds))
@@ -267,7 +279,7 @@ def bag_reader(name: Bag, pairs: Pairs | None, config: Config, seeds: int) -> Re
             return plain
         return with_word_weights(plain, naive_bayes_weights(train["x"], train["y"], size))
 
-    return Reader(name, inputs, task, config.bag_batch)
+    return Reader(name, inputs, task, config.bag_batch, size)
 
 
 def with_word_weights(task: Task, weights: Float[np.ndarray, " columns"]) -> Task:
@@ -341,10 +353,9 @@ def train_again(reader: Reader, train: Examples, epochs: int, run: Run) -> Fitte
 def most_accurate(data: imdb.Reviews, config: Config, run: Run) -> tuple[Reader, Fitted]:
     """The model of the highest validation accuracy, as it was trained on all training texts."""
     rest, chosen = splits.split_by_group(data.train.film, config.validation_share)
-    pairs = pairs_of(data.train, config)
     found: dict[float, tuple[Reader, Fitted]] = {}
     for name in config.models:
-        reader = reader_of(name, pairs, config, len(run.seeds))
+        reader = reader_of(name, data.train, config, len(run.seeds))
         train = examples(reader, data.train)
         part, valid = rows_of(train, rest), rows_of(train, chosen)
         stopped = train_until_best(reader, part, valid, config, run)

@@ -278,6 +278,8 @@ LAB_HELP = {
     "Which networks to train.": "학습할 신경망.",
     "How many pairs of neighbouring words, those in most training reviews.": "이웃한 단어 쌍의 "
     "수, 가장 많은 학습 영화평에 나오는 것부터.",
+    "So many words at the end of a review count apart, in the models that are named after "
+    "it.": "영화평 끝의 단어 몇 개를 따로 셈 (이름에 ending이 있는 모델).",
     "Units of both hidden layers on words and pairs.": "단어와 쌍을 읽는 두 은닉층의 유닛 수.",
     "Strength of the proximal L1 step on words and pairs.": "단어와 쌍에서 L1 근접 단계의 세기.",
     "The same where words have weights.": "단어에 가중치가 있을 때의 같은 값.",

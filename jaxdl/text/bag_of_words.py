@@ -5,6 +5,8 @@ distinct word of a text once, ascending, filled up with `vocabulary`, which is n
 `jaxdl.models.text.bag_sum` multiplies such a list with a kernel.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num, UInt
 from scipy.sparse import csr_matrix
@@ -15,6 +17,7 @@ def multi_hot(
     starts: Int[np.ndarray, " bounds"],
     vocabulary: int,
     pairs: Int[np.ndarray, " pairs"] | None = None,
+    endings: Sequence[int] = (),
 ) -> UInt[np.ndarray, "bounds-1 widest"]:
     """Where the ones of each text's multi-hot vector are.
 
@@ -22,10 +25,13 @@ def multi_hot(
         tokens: numbers of words, from 0 and below `vocabulary`, the texts one after the other.
         starts: text i is `tokens[starts[i] : starts[i + 1]]`; one more than there are texts.
         vocabulary: length of the multi-hot vector of words.
-        pairs: from `frequent_pairs`; pair k of them becomes the number `vocabulary + k`.
+        pairs: ascending, from `frequent_pairs`; pair k becomes the number `vocabulary + k`.
+        endings: so many words at the end of a text are named once more, by numbers of their own
+            behind those of the pairs: word w by `vocabulary + len(pairs) + w` for the first of
+            these lengths, and so on.
 
     Returns:
-        Ascending numbers, filled up with vocabulary + number of pairs.
+        Ascending numbers, filled up with `columns(vocabulary, pairs, endings)`.
 
     Raises:
         ValueError: a token outside the vocabulary.
@@ -33,25 +39,45 @@ def multi_hot(
     >>> multi_hot(np.array([3, 1, 3, 0]), np.array([0, 3, 4]), vocabulary=5)  # 3 1 3, and 0
     array([[1, 3],
            [0, 5]], dtype=uint16)
+    >>> multi_hot(np.array([3, 1, 3, 0]), np.array([0, 3, 4]), vocabulary=5, endings=[1])
+    array([[ 1,  3,  8],
+           [ 0,  5, 10]], dtype=uint16)
     """
     if len(tokens) and not 0 <= tokens.min() <= tokens.max() < vocabulary:
         raise ValueError(f"tokens lie outside 0..{vocabulary - 1}")
-    rows, numbers = _row_of_token(starts), tokens.astype(np.int64)
-    columns = vocabulary + (0 if pairs is None else len(pairs))
+    row_of_token, every = _row_of_token(starts), tokens.astype(np.int64)
+    rows, numbers = [row_of_token], [every]
+    size = columns(vocabulary, pairs, endings)
     if pairs is not None and len(pairs):
-        codes, inside = _pair_codes(tokens, starts, vocabulary)
-        place = np.minimum(np.searchsorted(pairs, codes), len(pairs) - 1)
-        kept = inside & (pairs[place] == codes)
-        rows = np.concatenate([rows, rows[:-1][kept]])
-        numbers = np.concatenate([numbers, vocabulary + place[kept]])
-    distinct = np.unique(rows * columns + numbers)
-    rows, numbers = np.divmod(distinct, columns)
-    count = np.bincount(rows, minlength=len(starts) - 1)
-    position = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
-    kind = np.uint16 if columns < 1 << 16 else np.uint32
-    table = np.full((len(count), count.max(initial=1)), columns, kind)
-    table[rows, position] = numbers
+        for between in range(int(pairs[-1]) // vocabulary**2 + 1):
+            codes, inside = _pair_codes(tokens, starts, vocabulary, between)
+            place = np.minimum(np.searchsorted(pairs, codes), len(pairs) - 1)
+            kept = inside & (pairs[place] == codes)
+            rows.append(row_of_token[: len(codes)][kept])
+            numbers.append(vocabulary + place[kept])
+    for place, length in enumerate(endings):
+        last = np.arange(len(tokens)) >= (starts[1:] - length)[row_of_token]
+        rows.append(row_of_token[last])
+        numbers.append(size - (len(endings) - place) * vocabulary + every[last])
+    distinct = np.unique(np.concatenate(rows) * size + np.concatenate(numbers))
+    row, number = np.divmod(distinct, size)
+    count = np.bincount(row, minlength=len(starts) - 1)
+    position = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    kind = np.uint16 if size < 1 << 16 else np.uint32
+    table = np.full((len(count), count.max(initial=1)), size, kind)
+    table[row, position] = number
     return table
+
+
+def columns(
+    vocabulary: int, pairs: Int[np.ndarray, " pairs"] | None = None, endings: Sequence[int] = ()
+) -> int:
+    """Length of the multi-hot vector; see `multi_hot`.
+
+    >>> columns(5, np.array([7, 8]), endings=[3])
+    12
+    """
+    return vocabulary * (1 + len(endings)) + (0 if pairs is None else len(pairs))
 
 
 def examples(
@@ -123,22 +149,27 @@ def frequent_pairs(
     vocabulary: int,
     most: int,
     ignore: int,
+    between: int = 0,
 ) -> Int[np.ndarray, " pairs"]:
-    """The `most` pairs of neighbouring words that occur in most texts, as ascending codes.
+    """The `most` pairs of words that occur in most texts, as ascending codes.
 
-    The code of a pair is first * vocabulary + second. Call it on training texts only.
+    The code of a pair is (between * vocabulary + first) * vocabulary + second. Call it on training
+    texts only.
 
     Args:
         tokens, starts, vocabulary: as for `multi_hot`.
         most: how many pairs at most; of pairs in equally many texts those with the lowest code.
         ignore: numbers up to this one (start, unknown) form no pair.
+        between: words between the two of a pair; 0 for neighbours.
 
     >>> frequent_pairs(np.array([7, 8, 9, 7, 8]), np.array([0, 3, 5]), 10, most=1, ignore=2)
     array([78])
     """
-    codes, inside = _pair_codes(tokens, starts, vocabulary)
-    inside &= (tokens[:-1] > ignore) & (tokens[1:] > ignore)
-    once = np.unique(np.stack([codes[inside], _row_of_token(starts)[:-1][inside]]), axis=1)
+    codes, inside = _pair_codes(tokens, starts, vocabulary, between)
+    first, second = tokens[: len(codes)], tokens[len(tokens) - len(codes) :]
+    inside &= (first > ignore) & (second > ignore)
+    row_of_pair = _row_of_token(starts)[: len(codes)]
+    once = np.unique(np.stack([codes[inside], row_of_pair[inside]]), axis=1)
     codes, texts = np.unique(once[0], return_counts=True)
     return np.sort(codes[np.lexsort((codes, -texts))[:most]])
 
@@ -148,10 +179,14 @@ def _row_of_token(starts: Int[np.ndarray, " bounds"]) -> Int[np.ndarray, " words
 
 
 def _pair_codes(
-    tokens: Int[np.ndarray, " words"], starts: Int[np.ndarray, " bounds"], vocabulary: int
-) -> tuple[Int[np.ndarray, " words-1"], Bool[np.ndarray, " words-1"]]:
-    """The code of each token and the next one, and where both are of the same text."""
-    codes = tokens[:-1].astype(np.int64) * vocabulary + tokens[1:]
-    inside = np.ones(len(codes), bool)
-    inside[starts[1:-1] - 1] = False
-    return codes, inside
+    tokens: Int[np.ndarray, " words"],
+    starts: Int[np.ndarray, " bounds"],
+    vocabulary: int,
+    between: int,
+) -> tuple[Int[np.ndarray, " pairs"], Bool[np.ndarray, " pairs"]]:
+    """The code of each token and a later one, and where both are of the same text."""
+    count = max(len(tokens) - 1 - between, 0)
+    first, second = tokens[:count].astype(np.int64), tokens[len(tokens) - count :]
+    row = _row_of_token(starts)
+    inside = row[:count] == row[len(tokens) - count :]
+    return (between * vocabulary + first) * vocabulary + second, inside

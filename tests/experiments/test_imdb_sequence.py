@@ -19,6 +19,21 @@ def test_readers_beat_chance(quick_run):
     assert accuracy["cnn"] > 0.55
 
 
+def test_a_bag_has_as_many_columns_as_pairs_were_found():
+    tokens, starts = some_texts()
+    few = lab.Config(num_words=VOCABULARY, pairs=10**6)
+    half = lab.imdb.ReviewRows(
+        tokens, starts, np.zeros(len(starts) - 1), np.arange(len(starts) - 1)
+    )
+    for name in lab.BAGS:
+        reader = lab.reader_of(name, half, few, seeds=1)
+        listed = reader.inputs(half)
+        assert listed.max() == reader.columns  # what fills shorter lists up is no column
+        assert (reader.columns - 1 in listed) or name in lab.WITH_ENDING
+    one, apart = (lab.reader_of(name, half, few, 1) for name in ("pairs", "ending_pairs"))
+    assert apart.columns > one.columns + VOCABULARY
+
+
 def test_naive_bayes_weights_are_log_ratios_of_smoothed_shares():
     words = np.array([[0, 1], [0, 3], [1, 2]], np.uint16)  # 3 stands for nothing
     weights = lab.naive_bayes_weights(words, np.array([1.0, 1.0, 0.0]), 3)
