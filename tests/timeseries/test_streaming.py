@@ -417,3 +417,11 @@ def test_state_as_arrays_and_back(taxi):
         streaming.from_arrays({"mean": np.zeros(())})
     with pytest.raises(ValueError, match="day"):
         streaming.start(0)
+
+
+def test_the_second_event_needs_no_other_program_than_the_first():
+    """What a step gives back is of the types that it takes, or a live series would wait twice."""
+    program, state = jax.jit(step), streaming.start(48)
+    for value in (1.0, 2.0):
+        state, _, _ = program(state, value)
+    assert program._cache_size() == 1
