@@ -81,7 +81,7 @@ def start(day: int, learning: int, window: int) -> State:
         mean=jnp.zeros(()),
         variance=jnp.zeros(()),
         histogram=jnp.zeros((1, BINS)),
-        largest=jnp.full(1, 1e-6),
+        largest=jnp.full(1, 1e-6, jnp.float32),
         quiet_until=zero,
         began=jnp.int32(incidents.NEVER),
         unanswered=jnp.bool_(False),
