@@ -16,7 +16,7 @@ from jaxdl.timeseries import nab_score, vus_pr, window_detectors
 def test_quick_preset(quick_run):
     run = quick_run("nab_benchmark")
     results = run.results
-    table, per_series, thresholds, held_out = results.tables
+    table, per_series, thresholds, held_out, offline = results.tables
     rows = {row["detector"]: row for row in table.rows}
     streaming, weak = rows["streaming"], rows["random scores"]
     assert streaming["windows found"].item() >= 7
@@ -40,6 +40,15 @@ def test_quick_preset(quick_run):
         "realKnownCause",
         "each in turn",
     ]
+    by_patch = {row["detector"]: row["VUS-PR x 100"] for row in offline.rows}
+    assert by_patch.keys() == {
+        "sub-sequence PCA",
+        "sub-sequence kNN",
+        "kNN of patches without their mean",
+        "patch encoder",
+        "patch encoder, untrained",
+    }
+    assert all((value > weak["VUS-PR x 100"].item()).all() for value in by_patch.values())
     assert (run.folder / "figures" / "streaming_alarms.png").stat().st_size > 10_000
 
 
