@@ -50,7 +50,7 @@ BINS = 160
 LOWEST, HIGHEST = -5.0, 5.0  # decades that the histogram of a statistic covers
 TINY = 1e-9
 WINDOW = 48  # rows whose shape is compared with earlier ones
-WINDOWS, SPACING = 64, 16  # so many of them are remembered, one in so many rows
+WINDOWS, SPACING = 64, 16  # so many are remembered, one in SPACING rows, which divides WINDOW
 BLOCKS = WINDOWS + 2 * WINDOW // SPACING  # of SPACING values: those windows and what came since
 NEAREST = 3  # of the remembered windows, whose distances are averaged
 # Room for the course of a day where nobody needs more: a row in ten seconds
@@ -389,7 +389,10 @@ def _remembered(state: State) -> Bool[Array, " blocks"]:
 
 
 def _quietness(state: State) -> Float[Array, ""]:
-    """How many times smaller the deviation of the last half day is than the usual one."""
+    """How many times smaller the deviation of the last half day is than the usual one.
+
+    It is large in a quiet time, and where values keep to a new level until the mean has followed.
+    """
     least = 1e-3 * state.deviation + TINY
     return state.deviation / jnp.maximum(state.half_deviation, least)
 
