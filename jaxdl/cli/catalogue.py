@@ -231,6 +231,11 @@ CHAPTERS = (
                 "Conv1D 오토인코더 (NAB)",
                 "하루 길이의 창을 복원해 이상 구간 108개 지점 찾기",
             ),
+            "heartbeats": Lesson(
+                "short windows: a net whose middle is wider than the window copies anything",
+                "심박: 짧은 창의 오토인코더",
+                "짧은 창: 가운데가 창보다 넓은 신경망은 무엇이든 베낀다",
+            ),
             "nab_benchmark": Lesson(
                 "alarms while it happens, one configuration for 35 series",
                 "시계열 실시간 탐지 벤치마크 (NAB)",

@@ -535,4 +535,15 @@ LAB_HELP = {
     "Step size.": "학습률.",
     "The depth whose nets the tables and figures show one by one.": "표와 그림이 신경망을 하나씩 "
     "보여 줄 깊이.",
+    "Simulated beats.": "모의 심박 수.",
+    "Principal components of the linear baseline.": "선형 기준선의 주성분 수.",
+    "Most epochs of training.": "학습 에포크의 최댓값.",
+    "Epochs without a lower validation loss after which training stops.": "검증 손실이 이만큼의 "
+    "에포크 동안 내려가지 않으면 학습을 멈춤.",
+    "Beats in a step.": "한 단계의 심박 수.",
+    "A table of one's own, each row a window, in place of the simulated beats.": "모의 심박 대신 "
+    "쓸 내 표, 행 하나가 창 하나.",
+    "With --csv: the column that says what a row is.": "--csv와 함께: 행이 무엇인지 말하는 열.",
+    "With --csv: the value of that column that stands for normal.": "--csv와 함께: 그 열에서 "
+    "정상을 뜻하는 값.",
 }
