@@ -1244,6 +1244,22 @@ KOREAN = {
     "{}- to {}-grams": "{}~{}-그램",
     "the last {}": "마지막 {}개",
     "in order": "순서대로",
+    "{} to test": "테스트 {}",
+    "digits": "숫자 그림",
+    "by the time stamps": "시각으로",
+    "times its own": "자기 값의 배수",
+    "Streaming detector, one group of series held out": "실시간 탐지기, 시계열 한 묶음씩 따로 둠",
+    "held out": "따로 둔 묶음",
+    "chosen on the others": "나머지에서 고른 것",
+    "artificial": "인공",
+    "unit {} rows": "단위 {}행",
+    "own": "자기 값",
+    "each in turn": "차례로 하나씩",
+    "Offline detectors: patches of the whole series": "오프라인 탐지기: 전체 시계열의 조각",
+    "kNN of patches without their mean": "평균을 뺀 조각의 kNN",
+    "patch encoder": "조각 인코더",
+    "Offline detectors look ahead by a patch, so they do not belong in the first table.": ""
+    "오프라인 탐지기는 조각 하나만큼 앞을 보므로 첫 표에 넣지 않습니다.",
 }
 
 # Sentences in which anything may stand at "{}", which is translated on its own, and at "{=}", which

@@ -523,6 +523,11 @@ MESSAGES = {
     "--timezone {=} is not known here: give a name such as Europe/Berlin, Asia/Seoul or UTC": ""
     "--timezone {}: 모르는 이름입니다. Asia/Seoul, Europe/Berlin, UTC처럼 쓰세요",
     # ---- the labs ----
+    "{=} rows are {=}, at least {=} are needed; there are {=}": "{1} 행이 {0}개입니다. {2}개는 "
+    "있어야 합니다. 있는 값: {3}",
+    "all rows are {=}: there is nothing to find": "모든 행이 {}입니다: 찾을 것이 없습니다",
+    "--csv needs --label COLUMN and --normal VALUE: what to learn from": "--csv에는 --label 열과 "
+    "--normal 값이 필요합니다: 무엇을 배울지 알려 주세요",
     "--learning-rate {=} is not among the sweep's {=}": "--learning-rate {0}: 훑어보는 값 {1}에 "
     "없습니다",
     "{=} has {=} rows: too few for so many clusters": "{0}: {1}행은 군집 수에 비해 너무 적습니다",
