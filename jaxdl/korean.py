@@ -1260,6 +1260,19 @@ KOREAN = {
     "patch encoder": "조각 인코더",
     "Offline detectors look ahead by a patch, so they do not belong in the first table.": ""
     "오프라인 탐지기는 조각 하나만큼 앞을 보므로 첫 표에 넣지 않습니다.",
+    "filters": "필터",
+    "views": "보는 횟수",
+    "DBSCAN on moons, ARI": "초승달의 DBSCAN, ARI",
+    "AUPRC of the direction of least variance": "분산이 가장 작은 방향의 AUPRC",
+    "beats": "심박",
+    "lecture's net": "강의의 신경망",
+    "with a code": "코드가 있는 것",
+    "denoised, PSNR": "잡음 제거, PSNR",
+    "NAB standard": "NAB 표준 점수",
+    "novelty AUPRC": "새로운 것의 AUPRC",
+    "oddest row": "가장 이상한 행",
+    "hold-out, {} labels": "따로 둔 데이터, 라벨 {}개",
+    "learn": "배우는 비율",
 }
 
 # Sentences in which anything may stand at "{}", which is translated on its own, and at "{=}", which
@@ -1367,6 +1380,13 @@ SENTENCES = {
     "프로그램으로 쓴 숲의 점수는 scikit-learn과 {}까지 같습니다.",
     "Graph chosen by leaving one known label out (neighbours, alpha): {=} of {=} seeds.": "아는 "
     "라벨을 하나씩 빼 보고 고른 그래프(이웃, 알파): {}. 시드는 {}개.",
+    "precision recall {}": "정밀도와 재현율: {}",
+    "directions {}": "방향: {}",
+    "fading {}": "옅어지는 누출: {}",
+    "choose {}": "임계값 고르기: {}",
+    "false alarms {}": "오경보: {}",
+    "images {}": "이미지: {}",
+    "{=} side by side": "{}: 나란히",
 }
 
 # Words that mean something else, or stand in no data, in the column of this heading.

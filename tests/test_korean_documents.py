@@ -1,5 +1,6 @@
 """What the labs recorded is told in Korean: titles, headings, cells, notes and data lines."""
 
+import ast
 import re
 
 import pytest
@@ -67,3 +68,47 @@ def test_what_a_lab_recorded_is_told_in_korean(lab):
 def test_words_are_found_and_names_are_not():
     assert english_in("학습 rows") == ["rows"]
     assert not english_in("relu, log10, `python run.py`, --seeds, china.jpg, #05aa32, Adam")
+
+
+def text_of(node):
+    """A text in the source, 7 for the parts that are not written there."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        parts = [text_of(part) if isinstance(part, ast.Constant) else "7" for part in node.values]
+        return "".join(parts)
+    return ""
+
+
+def names_in(program, of):
+    """Keys of the dictionaries that a lab hands over, or fills, under this name."""
+    for node in ast.walk(ast.parse(program)):
+        given = None
+        if isinstance(node, ast.keyword) and node.arg == of:
+            given = node.value
+        elif isinstance(node, ast.Assign | ast.AugAssign):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if isinstance(target, ast.Subscript) and ast.unparse(target.value) == of:
+                yield text_of(target.slice)
+            elif ast.unparse(target) == of:
+                given = node.value
+        if given is not None:
+            for part in ast.walk(given):
+                if isinstance(part, ast.Dict):
+                    yield from (text_of(key) for key in part.keys)
+
+
+@pytest.mark.parametrize("lab", ALL_LABS)
+def test_names_of_figures_and_headlines_are_korean(lab):
+    program = (ROOT / "experiments" / f"{lab}.py").read_text("utf-8")
+    names = [name.replace("_", " ") for name in names_in(program, "figures")]
+    names += names_in(program, "headline")
+    with speaking("ko"):
+        assert not [name for name in names if english_in(translate(name))]
+
+
+def test_names_are_found():
+    program = (
+        'headline = {f"{x}, rate": 1}\nheadline["b"] = 2\nf(headline={"c": 3} | d)\ne = {"f": 1}'
+    )
+    assert list(names_in(program, "headline")) == ["7, rate", "b", "c"]
