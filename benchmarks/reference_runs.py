@@ -695,7 +695,10 @@ def fraud_line(measure: str, stored: float) -> Comparison:
 
 def window_line(measure: str, column: str, stored: float) -> Comparison:
     words, where = ("experiments/nab_conv1d_ae.py",), {"protocol": "published, MAE"}
-    remark = "ours takes the weights of the lowest validation loss, the course the last ones"
+    remark = (
+        "ours ends after 25 epochs at most, with the weights of the lowest validation loss; the "
+        "course allows 50 and keeps the last ones"
+    )
     what = f"170, {column}"
     return Comparison(
         "window_autoencoder", measure, what, stored, words, "Flagged", where, column, remark
