@@ -883,7 +883,8 @@ def publish(options: argparse.Namespace) -> None:
             "one that holds 0 shows no difference."
         )
         text = [about, *commands, f"{'; '.join(machines)}; {time.strftime('%Y-%m-%d')}", shown]
-        record_section(options.record, "1-references", "References again", "\n\n".join(text))
+        title = "The references, trained again"
+        record_section(options.record, "1-references", title, "\n\n".join(text))
 
 
 def main() -> int:
