@@ -74,6 +74,8 @@ MESSAGES = {
     "{=} + {=} images of {=}, {=} classes": "이미지 {0} + {1}장 ({2}), 클래스 {3}개",
     "{=} + {=} images of {=}": "이미지 {0} + {1}장 ({2})",
     "{=} + {=} texts, {=}": "글 {0} + {1}편, {2}",
+    "heart beats": "심박",
+    "{=} beats of {=} points, {=} shapes": "심박 {0}개, 심박마다 {1} 지점, 모양 {2}가지",
     "{=}, {=} rows, {=} frauds": "{0}, {1}행, 사기 {2}건",
     "{=}, {=} rows, {=} frauds, verified by SHA256SUMS": "{0}, {1}행, 사기 {2}건, SHA256SUMS로 "
     "확인",
