@@ -189,7 +189,9 @@ def main(config: Config, run: Run) -> Results:
     figures = {
         "scores": partial(draw_scores, scored, limits, table, parts),
         "promises": partial(draw_promises, promises),
-        "drift": partial(decisions.bars, shifts, "population stability index", drift.LIMITS),
+        "drift": partial(
+            decisions.bars, shifts, "population stability index", drift.LIMITS, verbatim=True
+        ),
     }
     if parts.judged:
         figures["caught"] = partial(draw_caught, compared, table, parts)

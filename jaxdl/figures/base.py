@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 else:
     Axes = Figure = Any  # matplotlib takes long to import, and most runs draw nothing
 
+VERBATIM = "verbatim"  # group of an axis whose ticks are names in somebody's data
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#7f7f7f")
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
-from jaxdl.figures.base import COLOURS, Axes, Figure, subplots
+from jaxdl.figures.base import COLOURS, VERBATIM, Axes, Figure, subplots
 
 ONE_SIZE = 30.0  # largest over smallest score, up to which a linear axis shows both
 MOST_BARS = 40  # of a picture; the table has all
@@ -179,14 +179,25 @@ def promised_and_realised(
     return figure
 
 
-def bars(values: Mapping[str, float], xlabel: str, marks: Sequence[float] = ()) -> Figure:
-    """A bar for each name, the longest on top; the marks as dashed lines."""
+def bars(
+    values: Mapping[str, float], xlabel: str, marks: Sequence[float] = (), verbatim: bool = False
+) -> Figure:
+    """A bar for each name, the longest on top; the marks as dashed lines.
+
+    Args:
+        values: name -> length.
+        xlabel: of the lengths.
+        marks: lengths.
+        verbatim: names are those of somebody's data, and are never translated.
+    """
     ordered = sorted(values.items(), key=lambda pair: pair[1])[-MOST_BARS:]
     figure, axes = subplots(width=6, height=0.8 + 0.3 * len(ordered))
     axes.barh([name for name, _ in ordered], [value for _, value in ordered], color=COLOURS[0])
     for mark in marks:
         axes.axvline(mark, color="black", ls="--", lw=1)
     axes.set(xlabel=xlabel)
+    if verbatim:
+        axes.yaxis.set_gid(VERBATIM)
     return figure
 
 

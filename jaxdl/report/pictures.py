@@ -86,7 +86,8 @@ def finish(figure: "Figure", hangul: bool) -> None:
 
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            _name_ticks(axis, told)
+            if axis.get_gid() != "verbatim" or not hangul:  # `VERBATIM` of jaxdl.figures.base
+                _name_ticks(axis, told)
     for text in figure.findobj(Text):
         if text.get_text():
             text.set_text(told(text.get_text()))

@@ -9,6 +9,7 @@ from matplotlib import font_manager
 from matplotlib.text import Text
 from PIL import Image
 
+from jaxdl.figures import decisions
 from jaxdl.figures.base import subplots
 from jaxdl.figures.curves import loss_curves
 from jaxdl.language import speaking
@@ -54,6 +55,17 @@ def test_all_text_of_a_figure_is_translated():
     found = texts(figure)
     assert {"손실 (학습)", "행", "오토인코더", "서울", "정상", "사기", "임계값 1"} <= found
     assert not {"rows", "autoencoder", "normal", "fraud", "threshold 1"} & found
+
+
+def test_names_in_somebodys_data_are_kept_at_ticks():
+    figure = decisions.bars({"amount": 1.0, "rows": 2.0}, "rows", verbatim=True)
+    with speaking("ko"):
+        finish(figure, hangul=True)
+    assert {"amount", "rows", "행"} <= texts(figure)
+    plain = decisions.bars({"amount": 1.0, "rows": 2.0}, "rows")
+    with speaking("ko"):
+        finish(plain, hangul=True)
+    assert "amount" not in texts(plain)
 
 
 def test_legends_are_translated():
