@@ -92,7 +92,7 @@ def keras_peer(data, convolutions, batch_size):
     return timed(lambda: model.fit(images, data["y"], batch_size=batch_size, verbose=0))
 
 
-def torch_peer(data, convolutions, batch_size):
+def torch_peer(data, convolutions, batch_size, device="cpu"):
     import torch
 
     layers, channels = [], 3
@@ -103,16 +103,16 @@ def torch_peer(data, convolutions, batch_size):
         layers.append(torch.nn.MaxPool2d(2))
     layers += [torch.nn.Flatten(), torch.nn.Linear(16 * channels, HIDDEN), torch.nn.ReLU()]
     model = torch.nn.Sequential(*layers, torch.nn.Linear(HIDDEN, CLASSES))
-    model = model.to(memory_format=torch.channels_last)
+    model = model.to(device, memory_format=torch.channels_last)
     # as bytes, rescaled in the step: what jaxdl does
-    images = torch.from_numpy(data["x"]).permute(0, 3, 1, 2)
-    labels = torch.from_numpy(data["y"]).long()
+    images = torch.from_numpy(data["x"]).to(device).permute(0, 3, 1, 2)
+    labels = torch.from_numpy(data["y"]).to(device).long()
 
     def loss(index):
         batch = images[index].float().div(255).to(memory_format=torch.channels_last)
         return torch.nn.functional.cross_entropy(model(batch), labels[index])
 
-    return torch_epochs(model, loss, len(labels), batch_size)
+    return torch_epochs(model, loss, len(labels), batch_size, device)
 
 
 def main() -> None:
