@@ -5,7 +5,7 @@
 Run it on a machine that does nothing else. Each benchmark is a process of its own, in which its
 peers take turns; one whose packages are missing leaves those peers out and names them. Peers:
 
-    pip install torch keras tensorflow-cpu
+    pip install -e ".[peers]"
 
 A section names the version of JAX: run it again in an environment with another one, and the
 document has both, one after the other.

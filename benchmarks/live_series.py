@@ -7,7 +7,7 @@ program; each has the state of a series with an event in five minutes. river's h
 defaults: ten trees of height 8, a window of 250) score an event and learn it, one model for each
 series, scaled to 0..1 as they need it. "One event" is what a series that comes line by line waits
 for: a step of one series, answer included. Memory is what the process grew by when the states were
-made. Values are invented: a course of the day with noise. Peers: `pip install river`.
+made. Values are invented: a course of the day with noise. Peers: the extra `peers`.
 """
 
 import resource

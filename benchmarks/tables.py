@@ -7,7 +7,7 @@ known kind (after Han et al., "ADBench", 2022). Wine, breast cancer and digits a
 own tables and are left out, so that those stay unseen. Two protocols: *all rows*, fitted on the
 rows that are then scored; *normals only*, fitted on 60 % of the normal rows, scored on the others
 and the anomalies. Rows are standardised for PyOD, not for this project. Seconds are of fitting and
-scoring all rows, compiled before. Peers: `pip install pyod`; the isolation forest of scikit-learn
+scoring all rows, compiled before. Peers: the extra `peers`; the isolation forest of scikit-learn
 is always there.
 """
 
