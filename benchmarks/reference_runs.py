@@ -391,23 +391,20 @@ class CompiledEpochs:
         model.reset_metrics()
         self.state, self.zero_metrics = self._read(), self._metrics()
 
-        def learn(state, x, y, batches):
-            def step(state, rows):
-                logs, state = model.train_step(state, (x[rows], y[rows]))
-                return state, logs
+        def over_batches(keras_step):
+            """A program of Keras's step for each of these batches, one after the other."""
 
-            state, logs = jax.lax.scan(step, state, batches)
-            return state, {name: values[-1] for name, values in logs.items()}
+            def run(state, x, y, batches):
+                def step(state, rows):
+                    logs, state = keras_step(state, (x[rows], y[rows]))
+                    return state, logs
 
-        def judge(state, x, y, batches):
-            def step(state, rows):
-                logs, state = model.test_step(state, (x[rows], y[rows]))
-                return state, logs
+                state, logs = jax.lax.scan(step, state, batches)
+                return state, {name: values[-1] for name, values in logs.items()}
 
-            state, logs = jax.lax.scan(step, state, batches)
-            return state, {name: values[-1] for name, values in logs.items()}
+            return jax.jit(run)
 
-        self._learn, self._judge = jax.jit(learn), jax.jit(judge)
+        self._learn, self._judge = over_batches(model.train_step), over_batches(model.test_step)
 
     def _metrics(self) -> list[Any]:
         return [variable.value for variable in self.model.metrics_variables]

@@ -24,6 +24,7 @@ and average precision over the tested beats. Expected: docs/results.md.
 Runtime on two CPU cores: half a minute a seed.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -84,20 +85,23 @@ def main(config: Config, run: Run) -> Results:
     wide = fit_net(config, run, data, "lecture-net", None)
     untrained = fit_net(config, run, data, "lecture-net-untrained", None, epochs=0)
     squeezed = fit_net(config, run, data, "squeezed-net", code)
+    components = min(config.components, points - 1)
+    by_code, by_pca = errors(squeezed, data), pca_errors(data, components)
     middle = 16 * padded(data.train).shape[1] // 4
     rows = [
         judged(f"lecture's net, {middle} numbers in the middle", errors(wide, data), data),
         judged("lecture's net, untrained", errors(untrained, data), data),
-        judged(f"lecture's net with a code of {code} numbers", errors(squeezed, data), data),
+        judged(f"lecture's net with a code of {code} numbers", by_code, data),
+        judged(f"PCA, {components} components", by_pca, data),
     ]
-    for components in sorted({min(config.components, points - 1), code}):
-        rows.append(judged(f"PCA, {components} components", pca_errors(data, components), data))
+    if code != components:
+        rows.append(judged(f"PCA, {code} components", pca_errors(data, code), data))
     rows += other_detectors(run, data)
 
     tested = f"{len(data.test):,} beats tested, {data.odd.sum():,} of them not normal"
     title = f"{len(data.train):,} normal beats of {points} points learnt; {tested}"
     return Results(
-        tables=[Table(title, rows, digits=3), kinds_table(data, squeezed)],
+        tables=[Table(title, rows, digits=3), kinds_table(data, by_code, by_pca)],
         figures={
             "beats": partial(draw_kinds, data),
             "copies": partial(draw_copies, data, wide, squeezed),
@@ -263,28 +267,34 @@ def judged(
     """A line of the table: how well scores tell normal windows from others."""
     return {
         "learnt from normal beats": name,
-        "AUROC": np.array([roc_auc_score(data.odd, row) for row in score]),
+        "AUROC": aurocs(data.odd, score),
         "AUPRC": np.array([average_precision_score(data.odd, row) for row in score]),
     }
 
 
-def kinds_table(data: Beats, fitted: Fitted) -> Table:
-    """How well each kind is told from the normal one by the squeezed net, and by 16 components."""
-    net, linear = errors(fitted, data), pca_errors(data, min(16, data.train.shape[1] - 1))
+def kinds_table(
+    data: Beats,
+    by_code: Float[np.ndarray, "seeds tested"],
+    by_pca: Float[np.ndarray, "1 tested"],
+) -> Table:
+    """How well each kind is told from the normal one by the net with a code, and by PCA."""
     kind, rows = np.array(data.kind), []
-    for name in dict.fromkeys(sorted(data.kind, key=data.kind.count, reverse=True)):
-        if name == data.normal:
-            continue
+    for name, count in other_kinds(data):
         either = ~data.odd | (kind == name)
         rows.append(
             {
                 "kind": name,
-                "beats": int((kind == name).sum()),
-                "AUROC of the net with a code": aurocs(data.odd[either], net[:, either]),
-                "AUROC of PCA": aurocs(data.odd[either], linear[:, either]),
+                "beats": count,
+                "AUROC of the net with a code": aurocs(data.odd[either], by_code[:, either]),
+                "AUROC of PCA": aurocs(data.odd[either], by_pca[:, either]),
             }
         )
     return Table("Each kind against the normal one", rows, digits=3)
+
+
+def other_kinds(data: Beats) -> list[tuple[str, int]]:
+    """The kinds that are not normal and how many of each are tested, the most frequent first."""
+    return Counter(name for name in data.kind if name != data.normal).most_common()
 
 
 def aurocs(
@@ -295,8 +305,7 @@ def aurocs(
 
 def draw_kinds(data: Beats) -> Figure:
     """The first windows of each kind, the normal one first."""
-    names = sorted(set(data.kind), key=lambda name: (name != data.normal, -data.kind.count(name)))
-    names = names[:5]
+    names = [data.normal, *(name for name, _ in other_kinds(data)[:4])]
     figure, axes = subplots(1, len(names), width=2.2, height=2.2)
     kind = np.array(data.kind)
     for axis, name in zip(np.atleast_1d(axes), names, strict=True):
@@ -309,8 +318,7 @@ def draw_kinds(data: Beats) -> Figure:
 def draw_copies(data: Beats, wide: Fitted, squeezed: Fitted) -> Figure:
     """A normal window and one of the largest other kind, with what both nets make of them."""
     kind = np.array(data.kind)
-    others = [name for name in data.kind if name != data.normal]
-    largest = max(dict.fromkeys(others), key=others.count)
+    largest = other_kinds(data)[0][0]
     rows = [int(np.flatnonzero(kind == name)[0]) for name in (data.normal, largest)]
     x = padded(data.test[rows])
     copies: Mapping[str, Any] = {
