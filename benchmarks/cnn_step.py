@@ -9,7 +9,7 @@ Cross-entropy, Adam 1e-3, random images, a shuffled order; times of training onl
 import os
 
 import numpy as np
-from harness import build, markdown, measure, options, publish, timed, torch_epochs
+from harness import build, markdown, measure, options, publish, single_steps, timed, torch_epochs
 
 WIDTHS, HIDDEN, CLASSES = (32, 64, 128), 128, 10
 CONVOLUTIONS = {"notebook": 1, "slide": 2}
@@ -23,33 +23,11 @@ def random_images(rows: int) -> dict[str, np.ndarray]:
 
 
 def jax_peer(module, data, batch_size):
-    import jax
-    import jax.numpy as jnp
-
     from jaxdl import optim
-    from jaxdl.training import batch_order, parallel, step
-    from jaxdl.training.state import init_member
     from jaxdl.vision import classification_task
 
-    parallel.keep_large_buffers()
     task = classification_task.image_task(module, lambda hyper: optim.adam(1e-3))
-    held = jax.tree.map(jnp.asarray, data)
-    state = jax.jit(lambda: init_member(task, held, jnp.int32(0), {}))()
-    state = jax.tree.map(lambda x: x[None], state)
-    program = jax.jit(
-        lambda *args: step.one_step(task, *args, hyper={}, active=None), donate_argnums=0
-    )
-    rows = len(data["y"])
-    mask = jnp.asarray(batch_order.padding_mask(rows, batch_size))
-
-    def epoch():
-        nonlocal state
-        batches = jnp.asarray(batch_order.epoch_order(0, 0, rows, batch_size))[None]
-        for index in range(batches.shape[1]):
-            state = program(state, held, batches, mask, np.int32(index))
-        jax.block_until_ready(state)
-
-    return timed(epoch)
+    return single_steps(task, data, batch_size)[0]
 
 
 def textbook_net(convolutions):

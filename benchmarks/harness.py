@@ -99,6 +99,49 @@ def second_epoch(task: Any, data: Mapping[str, Any], seeds: Any, batch_size: int
     return run
 
 
+def single_steps(task: Any, data: Mapping[str, Any], batch_size: int) -> tuple[Peer, float]:
+    """A peer that trains for an epoch step by step, as convolutions do on a CPU.
+
+    Args:
+        task, data, batch_size: as those of `jaxdl.training.fit`; one member.
+
+    Returns:
+        The peer, and the seconds that its step took to compile.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from jaxdl.training import batch_order, parallel, step
+    from jaxdl.training.state import init_member
+
+    parallel.keep_large_buffers()
+    held = jax.tree.map(jnp.asarray, data)
+    state = jax.jit(lambda: init_member(task, held, jnp.int32(0), {}))()
+    state = jax.tree.map(lambda x: x[None], state)
+    rows = len(next(iter(data.values())))
+    mask = jnp.asarray(batch_order.padding_mask(rows, batch_size))
+
+    def new_order():
+        return jnp.asarray(batch_order.epoch_order(0, 0, rows, batch_size))[None]
+
+    def one(state, held, batches, mask, index):
+        return step.one_step(task, state, held, batches, mask, index, hyper={}, active=None)
+
+    began = time.perf_counter()
+    lowered = jax.jit(one, donate_argnums=0).lower(state, held, new_order(), mask, np.int32(0))
+    program = lowered.compile()
+    seconds = time.perf_counter() - began
+
+    def epoch():
+        nonlocal state
+        batches = new_order()
+        for index in range(batches.shape[1]):
+            state = program(state, held, batches, mask, np.int32(index))
+        jax.block_until_ready(state)
+
+    return timed(epoch), seconds
+
+
 def torch_epochs(
     model: Any, loss: Callable[[Any], Any], rows: int, batch_size: int, device: str = "cpu"
 ) -> Peer:

@@ -6,10 +6,8 @@ ResNet-20 on 32x32 photographs in batches of 128, and lab 460's convolutional au
 of 64; random images, Adam 1e-3. Compilation is timed apart: Winograd's way takes longer to compile.
 """
 
-import time
-
 import numpy as np
-from harness import machine, markdown, measure, options, publish, timed
+from harness import machine, markdown, measure, options, publish, single_steps
 
 BATCHES = {"ResNet-20": 128, "convolutional autoencoder of lab 460": 64}
 
@@ -34,42 +32,18 @@ def task_and_data(name: str, rows: int):
 
 def peer(name: str, steps: int, in_tiles: bool, compiled: dict[str, float]):
     """Steps of one net; seconds of their compilation go into `compiled`."""
-    import jax
-    import jax.numpy as jnp
-
     from jaxdl.models import conv2d
-    from jaxdl.training import batch_order, parallel, step
-    from jaxdl.training.state import init_member
 
-    parallel.keep_large_buffers()
     size = BATCHES[name]
     task, data = task_and_data(name, steps * size)
     least = conv2d.WINOGRAD_CHANNELS
     conv2d.WINOGRAD_CHANNELS = least if in_tiles else 1 << 30  # wider than any layer: none
     try:
-        held = jax.tree.map(jnp.asarray, data)
-        state = jax.jit(lambda: init_member(task, held, jnp.int32(0), {}))()
-        state = jax.tree.map(lambda x: x[None], state)
-        batches = jnp.asarray(batch_order.epoch_order(0, 0, steps * size, size))[None]
-        mask = jnp.asarray(batch_order.padding_mask(steps * size, size))
-
-        def one(state, held, batches, mask, index):
-            return step.one_step(task, state, held, batches, mask, index, hyper={}, active=None)
-
-        arguments = state, held, batches, mask, np.int32(0)
-        began = time.perf_counter()
-        program = jax.jit(one, donate_argnums=0).lower(*arguments).compile()
-        compiled["Winograd" if in_tiles else "XLA"] = time.perf_counter() - began
+        epoch, seconds = single_steps(task, data, size)
     finally:
         conv2d.WINOGRAD_CHANNELS = least
-
-    def epoch():
-        nonlocal state
-        for index in range(steps):
-            state = program(state, held, batches, mask, np.int32(index))
-        jax.block_until_ready(state)
-
-    return timed(epoch)
+    compiled["Winograd" if in_tiles else "XLA"] = seconds
+    return epoch
 
 
 def main() -> None:
