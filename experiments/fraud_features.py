@@ -42,8 +42,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
+from sklearn.utils import gen_batches
 
 from datasets import fraud
 from datasets.fraud_split import (
@@ -459,13 +461,29 @@ def logits(outputs: Float[Array, " n"], batch: Mapping[str, Array]) -> Float[Arr
 
 # ---- model: classifiers that are no network ------------------------------------------------------
 
+
+class SVM(SVC):
+    """A support vector machine with radial kernels whose decisions are matrix products.
+
+    libsvm takes row after row: 2.4 s instead of 0.7 s for 43,000 rows and 600 support vectors.
+    """
+
+    def decision_function(self, x: Rows) -> Float[np.ndarray, " n"]:
+        """Signed distance from the boundary, that of `SVC`."""
+        distance = np.empty(len(x))
+        for some in gen_batches(len(x), 2048):
+            kernel = rbf_kernel(x[some], self.support_vectors_, gamma=self._gamma)
+            distance[some] = kernel @ self.dual_coef_[0] + self.intercept_[0]
+        return distance
+
+
 CLASSIFIERS = {  # the lecture's, and logistic regression
-    "SVM": SVC(),
+    "SVM": SVM(),
     "KNN, k = 3": KNeighborsClassifier(3, algorithm="brute"),
     "logistic regression": LogisticRegression(max_iter=1000),
 }
 OTHER_CLASSIFIERS = {  # settings that did well on held-out rows of the training half
-    "SVM, C = 10": SVC(C=10, gamma=0.005),
+    "SVM, C = 10": SVM(C=10, gamma=0.005),
     "KNN, k = 5, by distance": KNeighborsClassifier(5, weights="distance", algorithm="brute"),
 }
 SEPARATED = "row, error and directions"

@@ -17,11 +17,12 @@ marathon, Thanksgiving, Christmas, New Year and a snow storm.
     python run.py experiments/taxi_isolation_forest.py --series my.csv
 
 With --series steps 2 and 3 judge the days of a series of your own (an hour or less between rows, at
-least ten weeks, one column) by UTC dates, and leave incidents.csv and incidents.jsonl: runs of
+least twelve weeks, one column) by UTC dates, and leave incidents.csv and incidents.jsonl: runs of
 flagged days. An hour without a row is filled with its weekday's median, and its day is not judged.
 
-Protocol: nothing is trained on labels, but the share of days (step 2) and the fixed level (step 3)
-were set with the sweep of thresholds in view, which knows them; the running threshold was not.
+Protocol: nothing is trained on labels, but the share of days (step 2), the fixed level and the
+factor of the running threshold (step 3) were set with the sweep of thresholds in view, which knows
+them. The running threshold waits until it has scores of four weeks.
 Step 1 is the lecture's to the last digit: hourly means, 500 trees, contamination 0.004, seed 0.
 Contamination is the share of rows that the forest shall call outliers; it moves the threshold
 (`offset_`), not the scores, so the deck's "negative score = anomaly" holds only relative to it.
@@ -71,8 +72,10 @@ class Config(user_series.SeriesFile):
     """Share of days flagged by the variant that sees the whole series."""
     causal_level: float = 0.70
     """Score above which the causal variant flags a day."""
-    mad_factor: float = 3.0
+    mad_factor: float = 2.5
     """Causal variant without a fixed level: median + this many MAD-sigmas of earlier scores."""
+    mad_days: int = 28
+    """Days whose scores that threshold needs before it flags one."""
     weeks: int = 6
     """Causal variant: how many weeks back the expected day is taken from."""
     level_days: int = 7
@@ -129,7 +132,7 @@ def main(config: Config, run: Run) -> Results:
             ),
             Table(
                 "forest on residuals of a day: the threshold swept (unsupervised)",
-                day_threshold_sweep(forest.scores, causal_scores, taxi.day_event),
+                day_threshold_sweep(forest.scores, causal_scores, taxi.day_event, config.mad_days),
             ),
         ],
         figures={
@@ -146,9 +149,10 @@ def main(config: Config, run: Run) -> Results:
             "The forest as a JAX array program gives scikit-learn's scores to "
             f"{difference_to_array_program(lecture):.0e}.",
             "The clocks go back on 2 November, so 01:00 holds two hours' passengers; the third "
-            "table shows the days with that hour halved too. The causal level and the share of "
-            "days were set with the sweep in view; the sweep shows how much hangs on them, and the "
-            "last row of the third table needs no level.",
+            "table shows the days with that hour halved too. The share of days, the causal level "
+            "and the factor of the running threshold were set with the sweep in view, which shows "
+            "how much hangs on them; the running threshold also waits for scores of "
+            f"{config.mad_days} days, and flags none before.",
         ],
     )
 
@@ -432,22 +436,28 @@ def fixed_level_detector(scores: Scores, config: Config) -> DayDetector:
 
 def running_threshold_detector(scores: Scores, config: Config) -> DayDetector:
     """The causal forest with a threshold that follows the scores themselves."""
-    limits = np.stack([running_threshold(one, config.mad_factor) for one in scores])
+    limits = running_thresholds(scores, config.mad_factor, config.mad_days)
     name = "forest on residuals of a day"
     return DayDetector(name, PAST_ONLY, "running MAD", scores, flags=scores > limits)
 
 
+def running_thresholds(scores: Scores, factor: float, least: int) -> Scores:
+    """`running_threshold` of each seed."""
+    return np.stack([running_threshold(one, factor, least) for one in scores])
+
+
 def running_threshold(
-    scores: Float[np.ndarray, " days"], factor: float, warmup: int = 7
+    scores: Float[np.ndarray, " days"], factor: float, least: int
 ) -> Float[np.ndarray, " days"]:
     """Median + `factor` robust standard deviations (1.4826 MAD) of all earlier scores.
 
-    +inf, which flags nothing, until there are `warmup` of them.
+    +inf, which flags nothing, until there are `least` of them: the spread of seven scores, one
+    week's, is too small by chance too often; false days are nearly all of the first three weeks.
     """
     limits = np.full(len(scores), np.inf)
     for day in range(len(scores)):
         past = scores[:day][np.isfinite(scores[:day])]
-        if len(past) >= warmup:
+        if len(past) >= least:
             centre = np.median(past)
             limits[day] = centre + factor * 1.4826 * np.median(np.abs(past - centre))
     return limits
@@ -455,7 +465,7 @@ def running_threshold(
 
 # ---- a series of one's own -----------------------------------------------------------------------
 
-LEAST_WEEKS, MOST_DAYS = 10, 20_000
+LEAST_WEEKS, MOST_DAYS = 12, 20_000
 
 
 class OwnDays(NamedTuple):
@@ -576,6 +586,7 @@ HOUR_SHARES = (0.001, 0.01, 0.02)
 HOUR_CUTS = (-0.20, -0.16, -0.10, 0.0)
 DAY_SHARES = (0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.10)
 DAY_LEVELS = (0.60, 0.65, 0.68, 0.70, 0.72, 0.75)
+MAD_FACTORS = (2.0, 2.5, 3.0, 3.5)
 DEFAULT_OFFSET = -0.5  # scikit-learn's threshold of the score where no contamination is given
 
 
@@ -680,9 +691,9 @@ def hour_threshold(
 
 
 def day_threshold_sweep(
-    whole: Scores, causal: Scores, event: Int[np.ndarray, " days"]
+    whole: Scores, causal: Scores, event: Int[np.ndarray, " days"], mad_days: int
 ) -> list[dict[str, Cell]]:
-    """The forests on days under other thresholds: shares of all days, and fixed levels."""
+    """The forests on days under other thresholds: shares of days, fixed and running levels."""
     rows = []
     for share in DAY_SHARES:
         found = windows_and_false_days(top_share(whole, share), event)
@@ -690,6 +701,12 @@ def day_threshold_sweep(
     for level in DAY_LEVELS:
         found = windows_and_false_days(causal > level, event)
         rows.append({"sees": PAST_ONLY, "threshold": f"fixed level {level:.2f}", **found})
+    for least in sorted({7, mad_days}):
+        for factor in MAD_FACTORS:
+            limits = running_thresholds(causal, factor, least)
+            found = windows_and_false_days(causal > limits, event)
+            name = f"running MAD, factor {factor}, from {least} days"
+            rows.append({"sees": PAST_ONLY, "threshold": name, **found})
     return rows
 
 

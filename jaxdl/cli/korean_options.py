@@ -517,6 +517,8 @@ LAB_HELP = {
     "Score above which the causal variant flags a day.": "인과 변형이 경보를 울리는 점수.",
     "Causal variant without a fixed level: median + this many MAD-sigmas of "
     "earlier scores.": "고정 수준이 없는 인과 변형: 앞선 점수의 중앙값 + 이만큼의 MAD-시그마.",
+    "Days whose scores that threshold needs before it flags one.": "그 임계값이 경보를 울리기 "
+    "전에 점수가 있어야 하는 날 수.",
     "Causal variant: how many weeks back the expected day is taken from.": "인과 변형: 예상하는 "
     "날을 몇 주 전까지에서 얻는가.",
     "Causal variant: days over which the level of the season is followed.": "인과 변형: 계절 "

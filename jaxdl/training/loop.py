@@ -7,7 +7,7 @@ is a function of (seed, epoch).
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -344,19 +344,9 @@ class _Loop:
         self, epoch: int, offset: int, groups: list[_Group], stream: Streamed
     ) -> list[_Group]:
         """All steps of one epoch from step `offset` on, chunk by chunk as they are read."""
-        seed = int(self.seeds[0])
-        with Ahead(stream.chunks(seed, epoch, self.batch_size, offset)) as chunks:
-            for chunk in chunks:
-                count = len(next(iter(chunk.values())))
-                missing = self.scan_length - count
-                real = stream.mask(self.batch_size, offset, offset + count)
-                mask = parallel.replicate(np.pad(real, ((0, missing), (0, 0))))
-                whole = {
-                    name: np.pad(x, ((0, missing), *[(0, 0)] * (x.ndim - 1))) if missing else x
-                    for name, x in chunk.items()
-                }
-                batches = parallel.put_batches(whole)
-                done = 0
+        with Ahead(self._streamed_batches(stream, epoch, offset)) as chunks:
+            for batches, mask, real in chunks:
+                done, count = 0, len(real)
                 while done < count:
                     began = time.monotonic()
                     # many steps in one program begin with the first of the chunk
@@ -370,6 +360,26 @@ class _Loop:
                         self._look_up(epoch * self.steps + offset + done, groups)
                 offset += count
         return groups
+
+    def _streamed_batches(
+        self, stream: Streamed, epoch: int, offset: int
+    ) -> Iterator[tuple[dict[str, Array], Array, Bool[np.ndarray, "count batch"]]]:
+        """Batches on the devices and which of their rows are real, there and here.
+
+        Those on the devices are filled up to the fixed number of steps of the program.
+        """
+        for chunk in stream.chunks(int(self.seeds[0]), epoch, self.batch_size, offset):
+            count = len(next(iter(chunk.values())))
+            missing = self.scan_length - count
+            real = stream.mask(self.batch_size, offset, offset + count)
+            mask = parallel.replicate(np.pad(real, ((0, missing), (0, 0))))
+            if missing:
+                chunk = {
+                    name: np.pad(x, ((0, missing), *[(0, 0)] * (x.ndim - 1)))
+                    for name, x in chunk.items()
+                }
+            yield parallel.put_batches(chunk), mask, real
+            offset += count
 
     def _on_batches(
         self, group: _Group, batches: dict[str, Array], mask: Array, first: int, end: int

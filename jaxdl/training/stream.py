@@ -10,6 +10,7 @@ batch takes equally many rows of each, and a process reads only its own parts: t
 one process that reads them all.
 """
 
+import math
 import queue
 import threading
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ GROUP_BYTES = 64 << 20
 CHUNK_BYTES = 16 << 20  # what goes to the devices at a time
 CHUNK_STEPS = 2048  # a stop waits for the end of a chunk
 CHUNKS_AHEAD = 2
+CACHE_LINE = 64  # bytes
 Item = TypeVar("Item")
 
 
@@ -211,63 +213,62 @@ class Streamed:
         left = self.steps(batch_size) - first_step
         wanted = self.chunk_steps(batch_size) * own
         skipped = first_step * own
-        waiting: list[dict[str, np.ndarray]] = []
-        have = 0
+        rest: dict[str, np.ndarray] = {}  # of the group before, fewer rows than a chunk
         for group in self.groups(part, seed, epoch):
             if skipped >= len(group.shuffle):
                 skipped -= len(group.shuffle)
                 continue
-            rows = {name: x[skipped:] for name, x in self._read(group).items()}
-            have += len(group.shuffle) - skipped
+            rows = {name: x[skipped:] for name, x in self._read(group, rest).items()}
             skipped = 0
-            waiting.append(rows)
-            while have >= wanted:
-                chunk, waiting = _taken(waiting, wanted)
-                have -= wanted
+            have = len(next(iter(rows.values())))
+            whole = have - have % wanted
+            for first in range(0, whole, wanted):
                 left -= wanted // own
-                yield {name: x.reshape(-1, own, *x.shape[1:]) for name, x in chunk.items()}
+                yield {
+                    name: x[first : first + wanted].reshape(-1, own, *x.shape[1:])
+                    for name, x in rows.items()
+                }
+            rest = {name: x[whole:] for name, x in rows.items()}
         if left:
             # nothing may be left where another part has a row more: then any row is padding
             first, _ = self.part(part)
-            rest = _taken(waiting, have)[0] if have else self.source.read(first, first + 1)
+            if not rest or not len(next(iter(rest.values()))):
+                rest = dict(self.source.read(first, first + 1))
             yield {
                 name: _padded(x, left * own, own).reshape(left, own, *x.shape[1:])
                 for name, x in rest.items()
             }
 
-    def _read(self, group: BlockGroup) -> dict[str, np.ndarray]:
-        """The group's rows in their shuffled order; one block at a time is held beside them."""
-        rows = len(group.shuffle)
-        place = np.empty(rows, np.int64)
-        place[group.shuffle] = np.arange(rows)
-        shuffled = {
-            name: np.empty((rows, *kind.shape), kind.dtype)
+    def _read(self, group: BlockGroup, rest: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """`rest`, and behind it the group's rows in their shuffled order.
+
+        One block at a time is held beside them.
+        """
+        before = len(next(iter(rest.values()))) if rest else 0
+        place = np.empty(len(group.shuffle), np.int64)
+        place[group.shuffle] = before + np.arange(len(group.shuffle))
+        rows = {
+            name: _aligned((before + len(group.shuffle), *kind.shape), np.dtype(kind.dtype))
             for name, kind in self.source.kinds.items()
         }
+        for name, x in rest.items():
+            rows[name][:before] = x
         first = 0
         for start, stop in group.blocks:
             own = place[first : first + stop - start]
             for name, x in self.source.read(start, stop).items():
                 check_integers(x, f"train: {name!r}")
-                shuffled[name][own] = x
+                rows[name][own] = x
             first += stop - start
-        return shuffled
+        return rows
 
 
-def _taken(
-    waiting: list[dict[str, np.ndarray]], count: int
-) -> tuple[dict[str, np.ndarray], list[dict[str, np.ndarray]]]:
-    """The first rows of several pieces as one piece, and the pieces that are left."""
-    taken, left, missing = [], [], count
-    for piece in waiting:
-        size = len(next(iter(piece.values())))
-        here = min(size, missing)
-        if here:
-            taken.append({name: x[:here] for name, x in piece.items()})
-        if here < size:
-            left.append({name: x[here:] for name, x in piece.items()})
-        missing -= here
-    return {name: np.concatenate([piece[name] for piece in taken]) for name in taken[0]}, left
+def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array that JAX takes on a CPU as it lies, without a copy: it begins at a cache line."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + CACHE_LINE, np.uint8)
+    first = -memory.ctypes.data % CACHE_LINE
+    return memory[first : first + size].view(dtype).reshape(shape)
 
 
 def _padded(rows: np.ndarray, size: int, batch: int) -> np.ndarray:

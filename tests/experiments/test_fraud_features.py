@@ -3,9 +3,11 @@
 import jax
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from sklearn.svm import SVC
 
 from datasets import fraud
 from datasets.fraud_split import TransactionRows, thinned
@@ -162,6 +164,17 @@ def test_extra_trees_answer_with_log_odds_of_their_votes():
     found = trees.decision_function(x)
     np.testing.assert_allclose(found[share == 1], np.log(10.5 / 0.5))
     np.testing.assert_allclose(found[share == 0], -np.log(10.5 / 0.5))
+
+
+@pytest.mark.parametrize("setting", [{}, {"C": 10, "gamma": 0.005}])
+def test_decisions_by_matrix_products_are_those_of_libsvm(setting):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(5000, 6)).astype(np.float32)
+    label = (x[:, 0] * x[:, 1] > 1).astype(np.int32)
+    taught = clone(lab.SVM(**setting)).fit(x[:600], label[:600])
+    np.testing.assert_allclose(
+        taught.decision_function(x), SVC.decision_function(taught, x), rtol=1e-9, atol=1e-9
+    )
 
 
 def row_of(features, held_out, f1, frauds="10"):

@@ -78,7 +78,7 @@ def test_causal_scores_do_not_see_the_future(day):
     def score(values):
         past = lab.day_features(lab.causal_residuals(values, 6, 7))
         scores = lab.scores_of_weekly_forests(past, 42, 10, 0)
-        return scores, lab.running_threshold(scores, 3.0)
+        return scores, lab.running_threshold(scores, 3.0, 7)
 
     for before, after in zip(score(days), score(changed), strict=True):
         np.testing.assert_array_equal(before[: day + 1], after[: day + 1])
@@ -144,6 +144,16 @@ def own_hours(tmp_path, weeks=14, columns=("value",)):
     return path
 
 
+def test_running_threshold_waits_for_enough_scores():
+    scores = np.r_[np.full(5, np.nan), np.random.default_rng(0).normal(size=60)]
+    limits = lab.running_threshold(scores, 2.5, 28)
+    assert np.isinf(limits[:33]).all()
+    assert np.isfinite(limits[33:]).all()
+    past = scores[5:40]
+    spread = 1.4826 * np.median(np.abs(past - np.median(past)))
+    assert limits[40] == pytest.approx(np.median(past) + 2.5 * spread)
+
+
 def test_own_series_gives_incidents_of_days(tmp_path):
     folder = tmp_path / "run"
     argv = ["taxi_isolation_forest", "--series", str(own_hours(tmp_path)), "--workdir", str(folder)]
@@ -160,7 +170,7 @@ def test_own_series_gives_incidents_of_days(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"weeks": 9}, "63 whole days are fewer than 10 weeks"),
+        ({"weeks": 9}, "63 whole days are fewer than 12 weeks"),
         ({"columns": ("a", "b")}, "name it with --value, such as --value a"),
     ],
 )
