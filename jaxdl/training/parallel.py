@@ -35,20 +35,8 @@ def keep_large_buffers() -> None:
         libc.mallopt(m_arena_max, 1)
 
 
-def sleep_while_waiting() -> None:
-    """Ask OpenMP's threads, those of scikit-learn's loops, to sleep while they wait for each other.
-
-    By default they spin, and where another process computes on the same cores one spins while the
-    other is not let in: gradient boosting of 170,000 rows took 49 s instead of 2.7 s. OpenMP reads
-    the wish when it is loaded, so call this before scikit-learn is imported; a value that is set
-    already is kept.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
 def start(device: str | None = None, multihost: bool = False) -> None:
-    """Choose the platform and join the cluster. Call once, before anything touches a device
-    and before scikit-learn is imported.
+    """Choose the platform and join the cluster. Call once, before anything touches a device.
 
     Args:
         device: "cpu", "gpu", "tpu", or "cpu:8" for eight simulated CPUs; None lets JAX choose.
@@ -59,7 +47,6 @@ def start(device: str | None = None, multihost: bool = False) -> None:
         UserError: the device is unknown, absent, or no cluster was found.
     """
     keep_large_buffers()
-    sleep_while_waiting()
     if device is not None:
         kind, _, count = device.partition(":")
         if kind not in DEVICE_KINDS or (

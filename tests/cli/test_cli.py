@@ -312,6 +312,37 @@ def test_a_stopped_process_skips_the_shutdown_that_would_crash():
         assert (done.returncode, done.stdout.strip()) == (status, shown)
 
 
+def test_threads_that_wait_for_each_other_do_not_spin():
+    """Beside another process spinning costs up to fifty times; the libraries ask when they load."""
+    program = (
+        "import sys; from jaxdl.cli import launcher; assert 'numpy' not in sys.modules; "
+        "launcher.keep_threads_from_spinning(); import sklearn.ensemble; "
+        "from threadpoolctl import threadpool_info; "
+        "print(*(pool['num_threads'] for pool in threadpool_info() if pool['user_api'] == 'blas'))"
+    )
+    own = {"OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"}
+    environment = {name: value for name, value in os.environ.items() if name not in own}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**environment, "OMP_DISPLAY_ENV": "true"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) <= {"1"}
+    if "OMP_WAIT_POLICY" in done.stderr:  # some OpenMPs tell their settings
+        assert "OMP_WAIT_POLICY = 'PASSIVE'" in done.stderr
+    program = (
+        "import os; from jaxdl.cli import launcher; "
+        "launcher.main = lambda: print(os.environ['OPENBLAS_NUM_THREADS']); launcher.script()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "1", done.stderr
+
+
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     status, _, err = call(*QUICK, "--workdir", tmp_path / "file" / "run")

@@ -91,22 +91,3 @@ def test_multihost_without_a_cluster_is_one_line(tmp_path):
     )
     assert done.returncode == 2
     assert "--multihost found no cluster" in done.stderr
-
-
-def test_scikit_learns_threads_sleep_while_they_wait(tmp_path):
-    """Spinning ones are many times slower beside another process; OpenMP is asked when it loads."""
-    lab = ["run.py", "experiments/image_segmentation.py", "--preset", "quick"]
-    environment = {**os.environ, "OMP_DISPLAY_ENV": "true"}
-    environment.pop("OMP_WAIT_POLICY", None)
-    done = subprocess.run(
-        [sys.executable, *lab, "--workdir", str(tmp_path / "run")],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    if "OMP_WAIT_POLICY" not in done.stderr:
-        pytest.skip("this OpenMP does not tell its settings")
-    assert "OMP_WAIT_POLICY = 'PASSIVE'" in done.stderr
