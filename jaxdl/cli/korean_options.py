@@ -290,9 +290,12 @@ LAB_HELP = {
     "단어 수: 영화평의 마지막 단어들.",
     "Reviews in a step, networks that read words in order (half as many for "
     "the convolution).": "한 단계의 영화평 수, 순서대로 읽는 신경망 (합성곱은 절반).",
-    "Passes over the training reviews at most.": "학습 영화평을 도는 최대 횟수 (에포크).",
-    "Epochs without a lower validation cross-entropy before it stops.": "검증 교차 엔트로피가 "
-    "낮아지지 않아도 멈추기까지 기다리는 에포크 수.",
+    "Passes of the networks that read words in order, over which the step size falls to "
+    "0.": "순서대로 읽는 신경망의 에포크 수; 그동안 학습률이 0까지 줄어듭니다.",
+    "Adam's largest step size, convolution.": "Adam의 가장 큰 학습률, 합성곱.",
+    "The same, recurrent networks.": "같은 값, 순환 신경망.",
+    "Epochs without a lower validation cross-entropy before a bag stops.": "검증 교차 엔트로피가 "
+    "낮아지지 않아도 가방이 멈추기까지 기다리는 에포크 수.",
     "Part of the training reviews, of films of their own, that decides when to stop.": "멈출 때를 "
     "정하는, 다른 영화의 학습 영화평 비율.",
     "Which images.": "어떤 이미지 데이터인가.",
@@ -444,7 +447,7 @@ LAB_HELP = {
     "identity: option A of the paper; projection: option B; false: the plain net.": "identity: "
     "논문의 A안; projection: B안; false: 지름길 없는 신경망.",
     "Channels of the three stages.": "세 단계의 채널 수.",
-    "Training images, rounded down to whole batches.": "학습 이미지 수, 온전한 배치가 되게 내림.",
+    "Training images at most.": "학습 이미지 수, 많아야 이만큼.",
     "Part of the published training images that is set aside for the curves.": "곡선을 그리려고 "
     "따로 두는 공개 학습 이미지의 비율.",
     "Squares of so many pixels become one (1: 32x32 as published).": "이 크기의 정사각형 픽셀을 "

@@ -175,14 +175,59 @@ class BagMLP(nn.Module):
 # ---- networks that read words in order -----------------------------------------------------------
 
 
-class TextCNN(nn.Module):
-    """Embedding -> convolution over neighbouring words -> largest value over time -> one logit.
+class ReadWords(nn.Module):
+    """Words in order -> the numbers that stand for each, and which words are there.
 
-    Kim, "Convolutional neural networks for sentence classification" (2014), with one window size.
+    A number of its own, the score, is added to the embedding of a word. It starts at 0, or where
+    the caller puts it: a log-count ratio, say, which knows from the first step on what the word
+    says.
 
     Attributes:
-        vocabulary: numbers of words; 0 is padding and has an embedding like any other.
-        embedding, filters, window: widths.
+        vocabulary: numbers of words; 0 is padding.
+        embedding: numbers that stand for a word, beside its score.
+        word_rate: how many words are left out in a training step, as if they had not been written.
+        dropout_rate: of the numbers of the other words.
+    """
+
+    vocabulary: int
+    embedding: int
+    word_rate: float
+    dropout_rate: float
+
+    @nn.compact
+    def __call__(
+        self, tokens: Tokens, train: bool
+    ) -> tuple[Float[Array, "batch length numbers"], Float[Array, "batch length 1"]]:
+        table = self.param("embedding", keras_embedding, (self.vocabulary, self.embedding))
+        score = self.param("score", nn.initializers.zeros, (self.vocabulary, 1))
+        tokens = tokens.astype(jnp.int32)
+        there = tokens > 0
+        if train:
+            left = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.word_rate, tokens.shape)
+            there = there & left
+        there = there[..., None].astype(table.dtype)
+        x = jnp.concatenate([table, score], axis=1)[tokens] * there
+        return nn.Dropout(self.dropout_rate, deterministic=not train)(x), there
+
+
+def largest_and_mean(
+    x: Float[Array, "batch length units"], there: Float[Array, "batch length 1"]
+) -> Float[Array, "batch 2*units"]:
+    """The largest value of each unit over time, and its mean over the places that are there."""
+    mean = (x * there).sum(axis=1) / jnp.maximum(there.sum(axis=1), 1)
+    return jnp.concatenate([x.max(axis=1), mean], axis=-1)
+
+
+class TextCNN(nn.Module):
+    """Embedding -> convolutions over neighbouring words -> largest value and mean -> one logit.
+
+    Kim, "Convolutional neural networks for sentence classification" (2014). A window of one word
+    is a bag of words inside the net.
+
+    Attributes:
+        vocabulary, embedding, word_rate: see `ReadWords`.
+        filters: of each window.
+        windows: neighbouring words that a filter sees, one convolution for each.
         dropout_rate: of the embedded words and of the pooled features.
     """
 
@@ -190,18 +235,21 @@ class TextCNN(nn.Module):
 
     vocabulary: int
     embedding: int = 50
-    filters: int = 128
-    window: int = 3
+    filters: int = 64
+    windows: Sequence[int] = (1, 3)
+    word_rate: float = 0.5
     dropout_rate: float = 0.3
 
     @nn.compact
     def __call__(self, tokens: Tokens, train: bool) -> Float[Array, " batch"]:
-        drop = nn.Dropout(self.dropout_rate, deterministic=not train)
-        embed = nn.Embed(self.vocabulary, self.embedding, embedding_init=keras_embedding)
-        x = drop(embed(tokens.astype(jnp.int32)))
-        x = Conv1D(self.filters, self.window)(x)
-        x = drop(nn.relu(x.max(axis=1)))
-        return nn.Dense(1, kernel_init=glorot, name="output")(x)[:, 0]
+        read = ReadWords(
+            self.vocabulary, self.embedding, self.word_rate, self.dropout_rate, name="words"
+        )
+        x, there = read(tokens, train)
+        maps = [nn.relu(Conv1D(self.filters, n)(x)) for n in self.windows]
+        pooled = largest_and_mean(jnp.concatenate(maps, axis=-1), there)
+        pooled = nn.Dropout(self.dropout_rate, deterministic=not train)(pooled)
+        return nn.Dense(1, kernel_init=glorot, name="output")(pooled)[:, 0]
 
 
 class LetterCNN(nn.Module):
@@ -247,9 +295,7 @@ class LetterCNN(nn.Module):
         kept = drop(there, token_rate)
         x = drop((table[tokens] * kept[..., None]).sum(axis=2), rate)
         maps = nn.relu(jnp.concatenate([Conv1D(self.filters, n)(x) for n in self.windows], axis=-1))
-        inside = there[:, :, :1]
-        mean = (maps * inside).sum(axis=1) / jnp.maximum(inside.sum(axis=1), 1)
-        pooled = drop(jnp.concatenate([maps.max(axis=1), mean], axis=-1), rate)
+        pooled = drop(largest_and_mean(maps, there[:, :, :1]), rate)
         return nn.Dense(1, kernel_init=glorot, name="output")(pooled)[:, 0]
 
     def _start(self, key, shape):
@@ -258,12 +304,12 @@ class LetterCNN(nn.Module):
 
 
 class TextRNN(nn.Module):
-    """Embedding -> recurrent layer -> largest value over time of each unit -> one logit.
+    """Embedding -> recurrent layer -> largest value over time and mean of each unit -> one logit.
 
     Attributes:
-        vocabulary: as in `TextCNN`.
+        vocabulary, embedding, word_rate: see `ReadWords`.
         cell: makes the recurrent cell from its number of units: `GRUCell` or `LSTMCell`.
-        embedding, units: widths; `units` in each direction.
+        units: in each direction.
         bidirectional: a second layer reads from the end.
         dropout_rate: of the embedded words and of the pooled features.
     """
@@ -273,15 +319,18 @@ class TextRNN(nn.Module):
     embedding: int = 32
     units: int = 32
     bidirectional: bool = False
+    word_rate: float = 0.5
     dropout_rate: float = 0.3
 
     @nn.compact
     def __call__(self, tokens: Tokens, train: bool) -> Float[Array, " batch"]:
-        drop = nn.Dropout(self.dropout_rate, deterministic=not train)
-        embed = nn.Embed(self.vocabulary, self.embedding, embedding_init=keras_embedding)
-        x = drop(embed(tokens.astype(jnp.int32)))
+        read = ReadWords(
+            self.vocabulary, self.embedding, self.word_rate, self.dropout_rate, name="words"
+        )
+        x, there = read(tokens, train)
         layer = nn.RNN(self.cell(self.units))
         if self.bidirectional:
             layer = nn.Bidirectional(layer, nn.RNN(self.cell(self.units)))
-        x = drop(layer(x).max(axis=1))
-        return nn.Dense(1, kernel_init=glorot, name="output")(x)[:, 0]
+        pooled = largest_and_mean(layer(x), there)
+        pooled = nn.Dropout(self.dropout_rate, deterministic=not train)(pooled)
+        return nn.Dense(1, kernel_init=glorot, name="output")(pooled)[:, 0]

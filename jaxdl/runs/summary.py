@@ -90,13 +90,14 @@ def line(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> dict[str, st
     Args:
         entry: of the file: "lab", "what", "reference", "command", "column", and, where the first
             row of the first table is not meant, "table" (how its title starts) and "where" (column
-            -> how its cell starts).
+            -> how its cell starts). "missed" says why a goal was missed, by which experiment; see
+            `reasons`.
         recorded: all sections.
 
     Raises:
         UserError: a key is missing or unknown, or the section has no such table, row or column.
     """
-    if not ENTRY <= set(entry) <= ENTRY | {"table", "where"}:
+    if not ENTRY <= set(entry) <= ENTRY | {"table", "where", "missed"}:
         raise UserError(f"an entry of the summary needs {sorted(ENTRY)}, it has {sorted(entry)}")
     shown = {key: entry[key] for key in ("lab", "what", "reference")}
     section = next((r for r in recorded if r.words == words_of(entry["command"])), None)
@@ -114,6 +115,15 @@ def line(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> dict[str, st
                 names = ("data", "machine", "figure")
                 return shown | {name: getattr(section, name) for name in names}
     raise UserError(f"no row {entry.get('where')} in {entry['command']!r} for {entry['what']!r}")
+
+
+def reasons(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why goals were missed: a list below the table, in the order of its lines."""
+    missed = [entry for entry in entries if "missed" in entry]
+    if not missed:
+        return []
+    told = [f"- {entry['lab']}, {entry['what']}: {entry['missed']}" for entry in missed]
+    return ["", "Missed, and why:", "", *told]
 
 
 def refresh(document: Path) -> None:
@@ -137,7 +147,8 @@ def refresh(document: Path) -> None:
         "References are the course's stored runs and goals taken from published results, as named; "
         "numbers are copied from the sections below. Misses stay. Run times are of busy machines."
     )
-    record_section(document, KEY, "Summary", "\n".join([note, "", *lines]))
+    body = "\n".join([note, "", *lines, *reasons(entries)])
+    record_section(document, KEY, "Summary", body)
 
 
 def main(arguments: Sequence[str] = sys.argv[1:]) -> int:

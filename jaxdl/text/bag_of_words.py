@@ -113,9 +113,10 @@ def log_count_ratio(
     fixed weight of the word in a model of these texts. Call it on training texts only.
 
     Args:
-        words: from `multi_hot`.
+        words: from `multi_hot`; or numbers of words in order, where each counts as often as it is
+            there.
         label: 0 or 1.
-        columns: length of the multi-hot vector.
+        columns: words that have a ratio; larger numbers stand for nothing.
 
     >>> words = np.array([[0, 1], [0, 2]], np.uint16)  # 2 stands for nothing
     >>> log_count_ratio(words, np.array([1, 0]), columns=2).round(3)  # 2/4 to 2/3, 2/4 to 1/3

@@ -111,7 +111,7 @@ def sentiment_task(
     return Task(init, apply, cross_entropy, optimizer, {"accuracy": accuracy}, hyper)
 
 
-def sequence_task(module: TextCNN | TextRNN, learning_rate: float) -> Task:
+def sequence_task(module: TextCNN | TextRNN, learning_rate: float | optax.Schedule) -> Task:
     """Binary cross-entropy on {"x": tokens in order, "y": 0 or 1}, Adam as in Keras.
 
     The gradient is clipped at norm 1: one long text must not undo a recurrent layer.

@@ -62,3 +62,27 @@ def test_last_words_keep_the_end_and_pad_in_front():
     tokens, starts = np.array([5, 6, 7, 8, 9], np.int32), np.array([0, 2, 5])
     assert lab.last_words(tokens, starts, 3).tolist() == [[0, 5, 6], [7, 8, 9]]
     assert lab.last_words(tokens, starts, 2).tolist() == [[5, 6], [8, 9]]
+
+
+def test_a_network_starts_from_log_count_ratios_and_its_step_size_ends_at_nothing():
+    tokens, starts = some_texts()
+    label = (np.arange(len(starts) - 1) % 2).astype(np.float32)
+    half = lab.imdb.ReviewRows(tokens, starts, label, np.arange(len(label)))
+    config = lab.Config(num_words=VOCABULARY, cnn_length=8, network_epochs=3)
+    reader = lab.reader_of("cnn", half, config, seeds=1)
+    train = lab.examples(reader, half)
+    task = reader.task(train)
+    params = task.init(jax.random.key(0), train)["params"]
+    expected = bag_of_words.log_count_ratio(train["x"], label, VOCABULARY)
+    np.testing.assert_allclose(params["words"]["score"][:, 0], expected, rtol=1e-6)
+    assert np.ptp(expected) > 0
+
+    optimizer, zeros = task.optimizer({}), jax.tree.map(jnp.zeros_like, params)
+    ones = jax.tree.map(jnp.ones_like, params)
+    steps = config.network_epochs * -(-len(label) // reader.batch_size)
+    state, moved = optimizer.init(zeros), []
+    for _ in range(steps + 1):
+        updates, state = optimizer.update(ones, state, zeros)
+        moved.append(float(jnp.abs(updates["output"]["bias"]).max()))
+    assert max(moved) > 0
+    assert moved[-1] < max(moved) * 1e-6

@@ -97,18 +97,49 @@ def test_sum_by_length_is_the_dense_layer_on_scaled_vectors():
     np.testing.assert_allclose(layer.apply({"params": params}, words), expected, rtol=1e-4)
 
 
-def test_cnn_is_convolution_and_maximum_over_time():
+def with_scores(params, seed=0):
+    """The parameters with scores of words that are not 0."""
+    words = dict(params["words"])
+    words["score"] = np.random.default_rng(seed).normal(size=words["score"].shape)
+    return {**params, "words": {**words, "score": words["score"].astype(np.float32)}}
+
+
+def test_cnn_is_convolutions_and_their_maximum_and_mean_over_time():
     tokens = np.array([[3, 1, 4, 1, 5], [0, 0, 2, 6, 5]], np.uint16)
-    model = text.TextCNN(vocabulary=7, embedding=4, filters=3, window=3)
+    model = text.TextCNN(vocabulary=7, embedding=4, filters=3, windows=(1, 3))
     params = model.init(jax.random.key(0), tokens, False)["params"]
-    kernel, bias = (np.asarray(params["Conv1D_0"][name]) for name in ("kernel", "bias"))
-    embedded = np.pad(np.asarray(params["Embed_0"]["embedding"])[tokens], [(0, 0), (1, 1), (0, 0)])
-    maps = [np.einsum("btc,tcf->bf", embedded[:, i : i + 3], kernel) + bias for i in range(5)]
-    pooled = np.maximum(np.max(maps, axis=0), 0)
+    assert np.abs(params["words"]["embedding"]).max() <= 0.05
+    assert not np.asarray(params["words"]["score"]).any()
+    params = with_scores(params)
+    table = np.column_stack([params["words"]["embedding"], params["words"]["score"]])
+    there = (tokens > 0)[..., None]
+    embedded = table[tokens] * there
+    maps = []
+    for window, name in ((1, "Conv1D_0"), (3, "Conv1D_1")):
+        around = np.pad(embedded, [(0, 0), (window // 2, window // 2), (0, 0)])
+        kernel, bias = (np.asarray(params[name][part]) for part in ("kernel", "bias"))
+        seen = [np.einsum("btc,tcf->bf", around[:, i : i + window], kernel) for i in range(5)]
+        maps.append(np.maximum(np.stack(seen, axis=1) + bias, 0))
+    maps = np.concatenate(maps, axis=-1)
+    mean = (maps * there).sum(axis=1) / there.sum(axis=1)
+    pooled = np.concatenate([maps.max(axis=1), mean], axis=-1)
     expected = pooled @ params["output"]["kernel"] + params["output"]["bias"]
     logits = model.apply({"params": params}, tokens, False)
     np.testing.assert_allclose(logits, expected[:, 0], rtol=1e-4, atol=1e-6)
-    assert np.abs(params["Embed_0"]["embedding"]).max() <= 0.05
+
+
+def test_words_are_left_out_in_training_as_if_they_were_padding():
+    tokens = np.tile(np.arange(1, 9, dtype=np.uint16), (500, 1))
+    read = text.ReadWords(9, embedding=4, word_rate=0.25, dropout_rate=0.0)
+    params = read.init(jax.random.key(0), tokens, False)["params"]
+    numbers, there = read.apply({"params": params}, tokens, False)
+    assert there.all()
+    rngs = {"dropout": jax.random.key(1)}
+    drawn, kept = read.apply({"params": params}, tokens, True, rngs=rngs)
+    assert float(kept.mean()) == pytest.approx(0.75, abs=0.03)
+    np.testing.assert_array_equal(drawn, numbers * kept)  # not made larger for those left out
+    zeros = np.where(np.asarray(kept)[..., 0] > 0, tokens, 0)
+    np.testing.assert_array_equal(read.apply({"params": params}, zeros, False)[0], drawn)
 
 
 def test_letters_are_read_with_the_n_grams_that_end_there():
@@ -140,10 +171,10 @@ def test_recurrent_layer_has_the_size_and_directions_asked_for(bidirectional):
     params = model.init(jax.random.key(0), tokens, False)["params"]
     sizes = {name: sum(x.size for x in jax.tree.leaves(params[name])) for name in params}
     directions = 2 if bidirectional else 1
-    assert sizes.pop("Embed_0") == 7 * 32
-    assert sizes.pop("output") == directions * 32 + 1
+    assert sizes.pop("words") == 7 * 33
+    assert sizes.pop("output") == 2 * directions * 32 + 1
     # Keras counts the same: 4 gates, each with an input kernel, a recurrent one and a bias
-    assert sum(sizes.values()) == directions * 4 * (32 * 32 + 32 * 32 + 32)
+    assert sum(sizes.values()) == directions * 4 * (33 * 32 + 32 * 32 + 32)
     assert model.apply({"params": params}, tokens, False).shape == (1,)
 
 

@@ -61,6 +61,19 @@ def test_numbers_are_copied_and_gaps_are_named(recorded):
     assert recorded.read_text() == text
 
 
+def test_what_missed_says_why_below_the_table(recorded):
+    settings = recorded.with_name("summary.toml")
+    assert "Missed" not in (summary.refresh(recorded) or recorded.read_text())
+    settings.write_text(TOML.replace('what = "not', 'missed = "it is not run"\nwhat = "not'))
+    summary.refresh(recorded)
+    told = summary_of(recorded)
+    assert told.endswith("Missed, and why:\n\n- B, not there: it is not run")
+
+
+def summary_of(document):
+    return markdown.sections(document)[summary.KEY].strip()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -124,3 +137,24 @@ def test_every_lab_has_a_line():
     listed = (ROOT / "docs" / "summary.toml").read_text("utf-8")
     labs = {path.name for path in (ROOT / "experiments").glob("[!_]*.py")}
     assert labs == set(re.findall(r"experiments/(\w+\.py)", listed))
+
+
+LESS_IS_BETTER = {"test MSE", "-ELBO"}
+
+
+def test_every_missed_goal_and_no_other_says_why():
+    document = ROOT / "docs" / "results.md"
+    recorded = [
+        found for found in map(summary.parse, markdown.sections(document).values()) if found
+    ]
+    judged = 0
+    for entry in markdown.settings(document)["line"]:
+        goal = re.search(r"goal (?:for normal rows )?([\d.]+)", entry["reference"])
+        measured = re.match(r"[\d.]+", summary.line(entry, recorded)["measured"])
+        if goal is None or measured is None:
+            continue
+        judged += 1
+        gain = float(measured[0]) - float(goal[1])
+        reached = gain <= 0 if entry["column"] in LESS_IS_BETTER else gain >= 0
+        assert reached != ("missed" in entry), (entry["lab"], entry["what"])
+    assert judged > 15
