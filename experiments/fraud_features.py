@@ -463,13 +463,15 @@ def logits(outputs: Float[Array, " n"], batch: Mapping[str, Array]) -> Float[Arr
 
 
 class SVM(SVC):
-    """A support vector machine with radial kernels whose decisions are matrix products.
+    """A support vector machine whose decisions by an RBF kernel are matrix products.
 
     libsvm takes row after row: 2.4 s instead of 0.7 s for 43,000 rows and 600 support vectors.
     """
 
     def decision_function(self, x: Rows) -> Float[np.ndarray, " n"]:
         """Signed distance from the boundary, that of `SVC`."""
+        if self.kernel != "rbf" or len(self.classes_) != 2:
+            return super().decision_function(x)
         distance = np.empty(len(x))
         for some in gen_batches(len(x), 2048):
             kernel = rbf_kernel(x[some], self.support_vectors_, gamma=self._gamma)

@@ -101,7 +101,7 @@ class Config:
     num_words: int = 10_000
     """Vocabulary, with the four special numbers."""
     validation_share: float = 0.2
-    """Part of the training reviews, of films of their own, that decides when to stop."""
+    """Part of the training reviews, of films of their own, that is not trained on at first."""
     twin_rows: int = imdb.ROWS
     """Reviews in each half of the simulated twin, where no real file is found."""
     reviews: Path | None = None
@@ -332,7 +332,9 @@ def network_reader(name: Network, config: Config) -> Reader:
     def task(train):
         rate = optim.cosine(peak, config.network_epochs, len(train["y"]), batch_size)
         plain = sentiment_task.sequence_task(module, rate)
-        return with_word_scores(plain, log_count_ratio(train["x"], train["y"], words))
+        # a place without a word counts for nothing
+        written = np.where(train["x"] == imdb.PADDING, words, train["x"])
+        return with_word_scores(plain, log_count_ratio(written, train["y"], words))
 
     return Reader(name, inputs, task, batch_size, config.network_epochs)
 

@@ -69,7 +69,7 @@ class Config:
     widths: tuple[int, int, int] = (16, 32, 64)
     """Channels of the three stages."""
     train_rows: int = 5_000
-    """Training images at most."""
+    """Training images, rounded down to whole batches."""
     validation_share: float = 0.02
     """Part of the published training images that is set aside for the curves."""
     shrink: int = 2
@@ -208,6 +208,10 @@ def load_images(config: Config, run: Run) -> Photographs:
         share = config.train_rows / len(rest)
         _, chosen = splits.split_by_class(label[rest], share, seed=1)
         rest = rest[chosen]
+    # A remnant of a few images would be the last batch before each evaluation, and a tenth of the
+    # running statistics that evaluation reads; so there is none.
+    if len(rest) >= config.batch_size:
+        rest = rest[: len(rest) // config.batch_size * config.batch_size]
     return Photographs(
         train={"x": image[rest], "y": label[rest]},
         valid={"x": image[held_out], "y": label[held_out]},

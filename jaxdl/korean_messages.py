@@ -627,6 +627,9 @@ MESSAGES = {
     "이하여야 합니다",
     "{=} whole days are fewer than {=} weeks": "온전한 날 {0}일은 {1}주보다 짧습니다",
     "{=} days are more than {=}": "{0}일은 {1}일보다 많습니다",
+    "no day is left to judge behind {=} days to learn from: give a longer series, or a smaller "
+    "--warmup-days or --mad-days": "배우는 {0}일 뒤에 판정할 날이 남지 않습니다. 더 긴 시계열을 "
+    "주거나 --warmup-days나 --mad-days를 줄이세요",
     "an hour of the week never has a row, so no day can be judged by it": "한 주의 어느 시간에는 "
     "행이 하나도 없어 날을 판단할 수 없습니다",
 }

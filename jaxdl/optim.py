@@ -196,7 +196,8 @@ def cosine(peak: float, epochs: int, rows: int, batch_size: int) -> optax.Schedu
         peak: the highest rate.
         epochs, rows, batch_size: of the fit; they give the number of steps.
     """
-    steps = max(epochs * -(-rows // batch_size), 1)
+    # a fit refuses batches of no rows, and says so; this only has to let it
+    steps = max(epochs * -(-rows // max(batch_size, 1)), 1)
     return optax.warmup_cosine_decay_schedule(0.0, peak, max(steps // 20, 1), max(steps, 2))
 
 

@@ -298,6 +298,8 @@ LAB_HELP = {
     "낮아지지 않아도 가방이 멈추기까지 기다리는 에포크 수.",
     "Part of the training reviews, of films of their own, that decides when to stop.": "멈출 때를 "
     "정하는, 다른 영화의 학습 영화평 비율.",
+    "Part of the training reviews, of films of their own, that is not trained on at "
+    "first.": "처음에는 학습에 쓰지 않는, 다른 영화의 학습 영화평 비율.",
     "Which images.": "어떤 이미지 데이터인가.",
     "The first three are the lecture's nets and protocol, the others take the better protocol; "
     'stacked-mse is the lecture\'s stacked net again. "convolutional" takes its time.': "앞의 "
@@ -447,7 +449,7 @@ LAB_HELP = {
     "identity: option A of the paper; projection: option B; false: the plain net.": "identity: "
     "논문의 A안; projection: B안; false: 지름길 없는 신경망.",
     "Channels of the three stages.": "세 단계의 채널 수.",
-    "Training images at most.": "학습 이미지 수, 많아야 이만큼.",
+    "Training images, rounded down to whole batches.": "학습 이미지 수, 온전한 배치가 되게 내림.",
     "Part of the published training images that is set aside for the curves.": "곡선을 그리려고 "
     "따로 두는 공개 학습 이미지의 비율.",
     "Squares of so many pixels become one (1: 32x32 as published).": "이 크기의 정사각형 픽셀을 "

@@ -176,16 +176,16 @@ class BagMLP(nn.Module):
 
 
 class ReadWords(nn.Module):
-    """Words in order -> the numbers that stand for each, and which words are there.
+    """Words in order -> their embeddings, and which words are there.
 
-    A number of its own, the score, is added to the embedding of a word. It starts at 0, or where
-    the caller puts it: a log-count ratio, say, which knows from the first step on what the word
-    says.
+    Behind the embedding of a word stands one number more, its score. It starts at 0, or where the
+    caller puts it: a log-count ratio, say, which knows from the first step on what the word says.
 
     Attributes:
         vocabulary: numbers of words; 0 is padding.
-        embedding: numbers that stand for a word, beside its score.
-        word_rate: how many words are left out in a training step, as if they had not been written.
+        embedding: width, without the score.
+        word_rate: share of the words that a training step takes for padding (word dropout). What
+            is left is not scaled up: a text with fewer words is a text like any other.
         dropout_rate: of the numbers of the other words.
     """
 
@@ -203,17 +203,17 @@ class ReadWords(nn.Module):
         tokens = tokens.astype(jnp.int32)
         there = tokens > 0
         if train:
-            left = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.word_rate, tokens.shape)
-            there = there & left
+            kept = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.word_rate, tokens.shape)
+            there = there & kept
         there = there[..., None].astype(table.dtype)
         x = jnp.concatenate([table, score], axis=1)[tokens] * there
         return nn.Dropout(self.dropout_rate, deterministic=not train)(x), there
 
 
-def largest_and_mean(
+def max_and_mean(
     x: Float[Array, "batch length units"], there: Float[Array, "batch length 1"]
 ) -> Float[Array, "batch 2*units"]:
-    """The largest value of each unit over time, and its mean over the places that are there."""
+    """Maximum of each unit over all places, and its mean over those that hold a word."""
     mean = (x * there).sum(axis=1) / jnp.maximum(there.sum(axis=1), 1)
     return jnp.concatenate([x.max(axis=1), mean], axis=-1)
 
@@ -247,7 +247,7 @@ class TextCNN(nn.Module):
         )
         x, there = read(tokens, train)
         maps = [nn.relu(Conv1D(self.filters, n)(x)) for n in self.windows]
-        pooled = largest_and_mean(jnp.concatenate(maps, axis=-1), there)
+        pooled = max_and_mean(jnp.concatenate(maps, axis=-1), there)
         pooled = nn.Dropout(self.dropout_rate, deterministic=not train)(pooled)
         return nn.Dense(1, kernel_init=glorot, name="output")(pooled)[:, 0]
 
@@ -295,7 +295,7 @@ class LetterCNN(nn.Module):
         kept = drop(there, token_rate)
         x = drop((table[tokens] * kept[..., None]).sum(axis=2), rate)
         maps = nn.relu(jnp.concatenate([Conv1D(self.filters, n)(x) for n in self.windows], axis=-1))
-        pooled = drop(largest_and_mean(maps, there[:, :, :1]), rate)
+        pooled = drop(max_and_mean(maps, there[:, :, :1]), rate)
         return nn.Dense(1, kernel_init=glorot, name="output")(pooled)[:, 0]
 
     def _start(self, key, shape):
@@ -331,6 +331,6 @@ class TextRNN(nn.Module):
         layer = nn.RNN(self.cell(self.units))
         if self.bidirectional:
             layer = nn.Bidirectional(layer, nn.RNN(self.cell(self.units)))
-        pooled = largest_and_mean(layer(x), there)
+        pooled = max_and_mean(layer(x), there)
         pooled = nn.Dropout(self.dropout_rate, deterministic=not train)(pooled)
         return nn.Dense(1, kernel_init=glorot, name="output")(pooled)[:, 0]

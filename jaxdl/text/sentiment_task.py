@@ -117,8 +117,8 @@ def sequence_task(module: TextCNN | TextRNN, learning_rate: float | optax.Schedu
     The gradient is clipped at norm 1: one long text must not undo a recurrent layer.
 
     Args:
-        module: on sequences of words or letters.
-        learning_rate: Adam's.
+        module: on sequences of words.
+        learning_rate: Adam's, or its schedule.
     """
     init, apply = module_functions(module)
 

@@ -13,7 +13,7 @@ one process that reads them all.
 import math
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -213,58 +213,73 @@ class Streamed:
         left = self.steps(batch_size) - first_step
         wanted = self.chunk_steps(batch_size) * own
         skipped = first_step * own
-        rest: dict[str, np.ndarray] = {}  # of the group before, fewer rows than a chunk
+        rest: dict[str, np.ndarray] = {}  # of the groups before, fewer rows than a chunk
+        together: list[BlockGroup] = []  # as many groups as fill a chunk
+        have = 0
         for group in self.groups(part, seed, epoch):
-            if skipped >= len(group.shuffle):
+            if not together and skipped >= len(group.shuffle):
                 skipped -= len(group.shuffle)
                 continue
-            rows = {name: x[skipped:] for name, x in self._read(group, rest).items()}
-            skipped = 0
-            have = len(next(iter(rows.values())))
+            together.append(group)
+            have += len(group.shuffle)
+            if have - skipped < wanted:
+                continue
+            rows = {name: x[skipped:] for name, x in self._read(together, rest).items()}
+            have, skipped, together = have - skipped, 0, []
             whole = have - have % wanted
             for first in range(0, whole, wanted):
                 left -= wanted // own
                 yield {
-                    name: x[first : first + wanted].reshape(-1, own, *x.shape[1:])
+                    name: x[first : first + wanted].reshape(wanted // own, own, *x.shape[1:])
                     for name, x in rows.items()
                 }
-            rest = {name: x[whole:] for name, x in rows.items()}
+            rest, have = {name: x[whole:] for name, x in rows.items()}, have - whole
         if left:
-            # nothing may be left where another part has a row more: then any row is padding
-            first, _ = self.part(part)
-            if not rest or not len(next(iter(rest.values()))):
-                rest = dict(self.source.read(first, first + 1))
+            rows = {name: x[skipped:] for name, x in self._read(together, rest).items()}
+            if not have:
+                # nothing is left where another part has a row more: then any row is padding
+                first, _ = self.part(part)
+                rows = dict(self.source.read(first, first + 1))
             yield {
                 name: _padded(x, left * own, own).reshape(left, own, *x.shape[1:])
-                for name, x in rest.items()
+                for name, x in rows.items()
             }
 
-    def _read(self, group: BlockGroup, rest: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """`rest`, and behind it the group's rows in their shuffled order.
+    def _read(
+        self, groups: Sequence[BlockGroup], rest: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """`rest`, and behind it the rows of each group in their shuffled order.
 
         One block at a time is held beside them.
         """
-        before = len(next(iter(rest.values()))) if rest else 0
-        place = np.empty(len(group.shuffle), np.int64)
-        place[group.shuffle] = before + np.arange(len(group.shuffle))
+        first = len(next(iter(rest.values()))) if rest else 0
+        size = first + sum(len(group.shuffle) for group in groups)
         rows = {
-            name: _aligned((before + len(group.shuffle), *kind.shape), np.dtype(kind.dtype))
+            name: _aligned((size, *kind.shape), np.dtype(kind.dtype))
             for name, kind in self.source.kinds.items()
         }
         for name, x in rest.items():
-            rows[name][:before] = x
-        first = 0
-        for start, stop in group.blocks:
-            own = place[first : first + stop - start]
-            for name, x in self.source.read(start, stop).items():
-                check_integers(x, f"train: {name!r}")
-                rows[name][own] = x
-            first += stop - start
+            rows[name][:first] = x
+        for group in groups:
+            place = np.empty(len(group.shuffle), np.int64)
+            place[group.shuffle] = first + np.arange(len(group.shuffle))
+            first += len(group.shuffle)
+            done = 0
+            for start, stop in group.blocks:
+                own = place[done : done + stop - start]
+                for name, x in self.source.read(start, stop).items():
+                    check_integers(x, f"train: {name!r}")
+                    rows[name][own] = x
+                done += stop - start
         return rows
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An array that JAX takes on a CPU as it lies, without a copy: it begins at a cache line."""
+    """An array that begins at a cache line.
+
+    On a CPU JAX takes what begins there, and has a type of its own, as it lies; all else is copied.
+    So do the chunks whose size is a multiple of a cache line.
+    """
     size = math.prod(shape) * dtype.itemsize
     memory = np.empty(size + CACHE_LINE, np.uint8)
     first = -memory.ctypes.data % CACHE_LINE

@@ -166,7 +166,7 @@ def test_extra_trees_answer_with_log_odds_of_their_votes():
     np.testing.assert_allclose(found[share == 0], -np.log(10.5 / 0.5))
 
 
-@pytest.mark.parametrize("setting", [{}, {"C": 10, "gamma": 0.005}])
+@pytest.mark.parametrize("setting", [{}, {"C": 10, "gamma": 0.005}, {"kernel": "linear"}])
 def test_decisions_by_matrix_products_are_those_of_libsvm(setting):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(5000, 6)).astype(np.float32)

@@ -163,8 +163,16 @@ def test_own_series_gives_incidents_of_days(tmp_path):
     assert odd["end"] == "2024-03-21T23:59:59Z"
     assert not any(row["start"] <= "2024-03-31T12:00:00Z" <= row["end"] for row in rows)
     assert any("1 of 98 days lack an hour" in note for note in results.notes)
+    days = {row["detector"]: row["days"] for row in results.tables[0].rows}
+    assert list(days.values()) == [97, 97 - 42 - 28]  # by the past alone, behind what is learnt
     assert len((folder / "incidents.jsonl").read_text().splitlines()) == len(rows)
     assert launch(["--eval", str(folder)])
+
+
+def test_own_series_without_a_day_to_judge_is_refused(tmp_path):
+    argv = ["taxi_isolation_forest", "--series", str(own_hours(tmp_path)), "--preset", "quick"]
+    with pytest.raises(UserError, match="no day is left to judge behind 102 days"):
+        launch([*argv, "--mad-days", "60", "--workdir", str(tmp_path / "r")])
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_cnn_is_convolutions_and_their_maximum_and_mean_over_time():
     np.testing.assert_allclose(logits, expected[:, 0], rtol=1e-4, atol=1e-6)
 
 
-def test_words_are_left_out_in_training_as_if_they_were_padding():
+def test_word_dropout_makes_padding_of_words():
     tokens = np.tile(np.arange(1, 9, dtype=np.uint16), (500, 1))
     read = text.ReadWords(9, embedding=4, word_rate=0.25, dropout_rate=0.0)
     params = read.init(jax.random.key(0), tokens, False)["params"]

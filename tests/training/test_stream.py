@@ -13,7 +13,7 @@ import pytest
 
 from datasets.shards import NumpyShards
 from jaxdl.errors import Interrupted, UserError
-from jaxdl.training import Streamed, fit
+from jaxdl.training import Streamed, fit, parallel
 from jaxdl.training import step as programs
 from jaxdl.training.callback import Silent
 from jaxdl.training.checkpoint import Checkpoints
@@ -292,7 +292,7 @@ multihost = len(sys.argv) > 2
 parallel.start("cpu", multihost)
 import jax, numpy as np
 from datasets.shards import NumpyShards
-from jaxdl.training import Streamed, fit
+from jaxdl.training import Streamed, fit, parallel
 from tests import tasks
 
 class Counting(NumpyShards):
@@ -333,3 +333,32 @@ def test_two_processes_with_halves_agree_with_one(tmp_path):
     assert [half["rows"] for half in halves] == [600, 600]
     for half in halves:
         np.testing.assert_allclose(half["losses"], one["losses"], rtol=1e-5)
+
+
+def test_a_chunk_reaches_a_cpu_without_a_copy(monkeypatch):
+    monkeypatch.setattr("jaxdl.training.stream.CHUNK_BYTES", 12 * 80 * 3)
+    rows = {"x": np.random.default_rng(0).normal(size=(160, 20)).astype(np.float32)}
+    stream = Streamed(InMemory(rows), block_rows=5, group_rows=80)
+    chunks = list(stream.chunks(0, 0, 12))
+    for chunk in chunks[:2]:  # of one group; 2,880 bytes each, 45 cache lines
+        on_device = parallel.put_batches(chunk)["x"]
+        shard = on_device.addressable_shards[0].data
+        assert shard.unsafe_buffer_pointer() == chunk["x"].ctypes.data
+    # the third takes 8 rows of the first group and 28 of the second
+    assert [len(chunk["x"]) for chunk in chunks] == [3, 3, 3, 3, 2]
+    start = chunks[0]["x"].ctypes.data
+    assert chunks[1]["x"].ctypes.data == start + 2880
+
+
+@pytest.mark.parametrize("group_rows", [5, 20, 35, 1000])
+def test_chunks_and_groups_of_any_size_give_the_same_kinds_of_batches(group_rows):
+    rows = {"x": np.arange(161, dtype=np.int32), "y": np.arange(161, dtype=np.int32) % 7}
+    stream = Streamed(InMemory(rows), block_rows=5, group_rows=group_rows)
+    expected = order_of(stream, 3, 1, 12)
+    for first in (0, 1, 7, 13):
+        chunks = list(stream.chunks(3, 1, 12, first))
+        seen = np.concatenate([chunk["x"] for chunk in chunks])
+        real = stream.mask(12, first)
+        np.testing.assert_array_equal(seen[real], expected[first:][real])
+        labels = np.concatenate([chunk["y"] for chunk in chunks])
+        np.testing.assert_array_equal(labels, seen % 7)
