@@ -1206,11 +1206,11 @@ KOREAN = {
     "share of days {}": "날의 비율 {}",
     "fixed level {}": "고정 수준 {}",
     "running MAD, factor {}, from {} days": "이동 MAD, 배수 {}, {}일부터",
-    "The clocks go back on 2 November, so 01:00 holds two hours' passengers; the third table "
+    "The clocks go back on {} November, so {}:{} holds two hours' passengers; the third table "
     "shows the days with that hour halved too. The share of days, the causal level, and the factor "
     "and the waiting time of the running threshold were set with the sweep in view, which shows "
     "how much hangs on them. The running threshold judges no day before it has scores of {} "
-    "days.": "11월 2일에 시계를 되돌려 01:00에 두 시간의 승객이 들어 있습니다. 셋째 표에는 그 "
+    "days.": "11월 {}일에 시계를 되돌려 {}:{}에 두 시간의 승객이 들어 있습니다. 셋째 표에는 그 "
     "시간을 절반으로 한 날들도 있습니다. 날의 비율, 인과 수준, 이동 임계값의 배수와 기다리는 날 "
     "수는 훑어본 값을 보며 정했고, 거기에 얼마나 달려 있는지는 훑어본 표가 보여 줍니다. 이동 "
     "임계값은 {}일의 점수가 모이기 전의 날을 판정하지 않습니다.",
