@@ -24,7 +24,7 @@ most `rows` normal rows; tested are all frauds and at most `test_rows` normal ro
 prevalence of the test part. In the last table every training row is taught, every test row tested.
 Reference: the lecture's stored runs on the full file, all 249 frauds, no seeds: F1 0.766 (SVM),
 0.808 (KNN), 0.791 (DNN), its best 0.827; published of gradient boosting: average precision 0.824.
-Runtime on two CPU cores: about 60 minutes for ten seeds. Numbers: docs/results.md.
+Runtime on two CPU cores: about 40 minutes for ten seeds. Numbers: docs/results.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence
