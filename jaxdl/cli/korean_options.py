@@ -296,8 +296,6 @@ LAB_HELP = {
     "The same, recurrent networks.": "같은 값, 순환 신경망.",
     "Epochs without a lower validation cross-entropy before a bag stops.": "검증 교차 엔트로피가 "
     "낮아지지 않아도 가방이 멈추기까지 기다리는 에포크 수.",
-    "Part of the training reviews, of films of their own, that decides when to stop.": "멈출 때를 "
-    "정하는, 다른 영화의 학습 영화평 비율.",
     "Part of the training reviews, of films of their own, that is not trained on at "
     "first.": "처음에는 학습에 쓰지 않는, 다른 영화의 학습 영화평 비율.",
     "Which images.": "어떤 이미지 데이터인가.",

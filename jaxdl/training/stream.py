@@ -215,7 +215,7 @@ class Streamed:
         skipped = first_step * own
         rest: dict[str, np.ndarray] = {}  # of the groups before, fewer rows than a chunk
         together: list[BlockGroup] = []  # as many groups as fill a chunk
-        have = 0
+        have = 0  # rows of both
         for group in self.groups(part, seed, epoch):
             if not together and skipped >= len(group.shuffle):
                 skipped -= len(group.shuffle)
@@ -235,9 +235,9 @@ class Streamed:
                 }
             rest, have = {name: x[whole:] for name, x in rows.items()}, have - whole
         if left:
-            rows = {name: x[skipped:] for name, x in self._read(together, rest).items()}
-            if not have:
-                # nothing is left where another part has a row more: then any row is padding
+            if have:
+                rows = {name: x[skipped:] for name, x in self._read(together, rest).items()}
+            else:  # another part has a row more: any row serves as padding
                 first, _ = self.part(part)
                 rows = dict(self.source.read(first, first + 1))
             yield {

@@ -97,6 +97,18 @@ def test_sum_by_length_is_the_dense_layer_on_scaled_vectors():
     np.testing.assert_allclose(layer.apply({"params": params}, words), expected, rtol=1e-4)
 
 
+def feature_maps(embedded, params):
+    """ReLU of convolutions of windows 1 and 3, written out: [batch, length, filters of both]."""
+    maps = []
+    for window, name in ((1, "Conv1D_0"), (3, "Conv1D_1")):
+        around = np.pad(embedded, [(0, 0), (window // 2, window // 2), (0, 0)])
+        kernel, bias = (np.asarray(params[name][part]) for part in ("kernel", "bias"))
+        places = range(embedded.shape[1])
+        seen = [np.einsum("btc,tcf->bf", around[:, i : i + window], kernel) for i in places]
+        maps.append(np.maximum(np.stack(seen, axis=1) + bias, 0))
+    return np.concatenate(maps, axis=-1)
+
+
 def with_scores(params, seed=0):
     """The parameters with scores of words that are not 0."""
     words = dict(params["words"])
@@ -114,13 +126,7 @@ def test_cnn_is_convolutions_and_their_maximum_and_mean_over_time():
     table = np.column_stack([params["words"]["embedding"], params["words"]["score"]])
     there = (tokens > 0)[..., None]
     embedded = table[tokens] * there
-    maps = []
-    for window, name in ((1, "Conv1D_0"), (3, "Conv1D_1")):
-        around = np.pad(embedded, [(0, 0), (window // 2, window // 2), (0, 0)])
-        kernel, bias = (np.asarray(params[name][part]) for part in ("kernel", "bias"))
-        seen = [np.einsum("btc,tcf->bf", around[:, i : i + window], kernel) for i in range(5)]
-        maps.append(np.maximum(np.stack(seen, axis=1) + bias, 0))
-    maps = np.concatenate(maps, axis=-1)
+    maps = feature_maps(embedded, params)
     mean = (maps * there).sum(axis=1) / there.sum(axis=1)
     pooled = np.concatenate([maps.max(axis=1), mean], axis=-1)
     expected = pooled @ params["output"]["kernel"] + params["output"]["bias"]
@@ -150,13 +156,7 @@ def test_letters_are_read_with_the_n_grams_that_end_there():
     table = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
     params = {**params, "embedding": table}
     embedded = (table[tokens] * (tokens > 0)[..., None]).sum(axis=2)
-    maps = []
-    for window, name in ((1, "Conv1D_0"), (3, "Conv1D_1")):
-        around = np.pad(embedded, [(0, 0), (window // 2, window // 2), (0, 0)])
-        kernel, bias = (np.asarray(params[name][part]) for part in ("kernel", "bias"))
-        seen = [np.einsum("btc,tcf->bf", around[:, i : i + window], kernel) for i in range(3)]
-        maps.append(np.maximum(np.stack(seen, axis=1) + bias, 0))
-    maps = np.concatenate(maps, axis=-1)
+    maps = feature_maps(embedded, params)
     mean = np.stack([maps[0, 1:].mean(axis=0), maps[1].mean(axis=0)])  # the first is shorter
     pooled = np.concatenate([maps.max(axis=1), mean], axis=-1)
     expected = pooled @ params["output"]["kernel"] + params["output"]["bias"]

@@ -292,7 +292,7 @@ multihost = len(sys.argv) > 2
 parallel.start("cpu", multihost)
 import jax, numpy as np
 from datasets.shards import NumpyShards
-from jaxdl.training import Streamed, fit, parallel
+from jaxdl.training import Streamed, fit
 from tests import tasks
 
 class Counting(NumpyShards):
