@@ -1,12 +1,13 @@
 """The course's nets trained again in Keras, over seeds: how far a stored run is from the next one.
 
-    KERAS_BACKEND=jax python benchmarks/reference_runs.py --only custom_step --seeds 5 --out FILE
-    python benchmarks/reference_runs.py --from FILE [FILE ...] [--record docs/results.md]
+    KERAS_BACKEND=jax python benchmarks/reference_runs.py --only custom_step --seeds 5
+    python benchmarks/reference_runs.py --table [--record docs/results.md]
 
 The first command trains with Keras's own layers, initial values, Adam and train step, as the
-course's notebooks describe their nets, data and number of epochs, and adds a line of JSON to FILE
-for each net and seed. The second puts the files of any number of machines into one table: the
-stored run, its repetition in Keras, this project's recorded numbers, and the difference.
+course's notebooks describe their nets, data and number of epochs, and adds a line of JSON to
+docs/reference_runs.jsonl for each net and seed that is not there yet. The second makes the table of
+them: the stored run, its repetition in Keras, this project's recorded numbers, and the difference.
+Lines of another machine (`--out FILE`) can be added to the file as they are.
 
 On an accelerator the batches of an epoch are one compiled loop over `keras.Model.train_step` (JAX
 backend); elsewhere `fit` calls it, as XLA's convolutions are slow in a loop on a CPU. Nets on the
@@ -36,6 +37,7 @@ import numpy as np
 from jaxdl.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
+RECORDS = ROOT / "docs" / "reference_runs.jsonl"
 sys.path.insert(0, str(ROOT))  # labs and data sets are not installed
 
 JUDGED_ROWS = 1000  # rows in a step of evaluation
@@ -582,8 +584,7 @@ def train(names: Sequence[str], seed: int, options: argparse.Namespace) -> list[
             {
                 "net": name,
                 "seed": seed,
-                "measured": measured,
-                "epochs": history[name],
+                "measured": {key: round(value, 6) for key, value in measured.items()},
                 "whole": options.limit_rows is None and options.epochs is None,
                 "machine": f"Keras {keras.__version__}, {backend} backend, {device}",
                 "seconds": round(time.perf_counter() - began, 1),
@@ -605,16 +606,27 @@ def has_stopped(history: Sequence[Mapping[str, float]], patience: int | None) ->
     return len(losses) - 1 - losses.index(min(losses)) >= patience
 
 
+def still_to_train(
+    nets: Sequence[str], seeds: int, found: Sequence[Mapping[str, Any]]
+) -> list[tuple[list[str], int]]:
+    """Nets on the same data with a seed each, without those whose records are there."""
+    groups: dict[Any, list[str]] = {}
+    for name in nets:
+        groups.setdefault(REFERENCES[name].data, []).append(name)
+    there = {(record["net"], record["seed"]) for record in found}
+    jobs = []
+    for names in groups.values():
+        for seed in range(seeds):
+            missing = [name for name in names if (name, seed) not in there]
+            if missing:
+                jobs.append((missing, seed))
+    return jobs
+
+
 def train_all(options: argparse.Namespace) -> None:
     """Every group of nets with every seed, so many processes side by side, within the time."""
-    groups: dict[Any, list[str]] = {}
-    for name in options.only:
-        groups.setdefault(REFERENCES[name].data, []).append(name)
-    jobs = [
-        (names, seed)
-        for names in groups.values()
-        for seed in range(options.first_seed, options.first_seed + options.seeds)
-    ]
+    found = read_records(options.out) if options.out.exists() else []
+    jobs = still_to_train(options.only, options.seeds, found)
     began, running, left_out = time.monotonic(), set(), []
     context = get_context("spawn")
     with ProcessPoolExecutor(options.processes, context) as pool:
@@ -848,11 +860,9 @@ def table(records: Sequence[Mapping[str, Any]], recorded: Sequence[Any]) -> str:
     return "\n".join([*lines, "", *notes]).rstrip()
 
 
-def read_records(paths: Sequence[Path]) -> list[dict[str, Any]]:
+def read_records(path: Path) -> list[dict[str, Any]]:
     """Records of whole trainings; those on part of the rows or epochs are left out and named."""
-    records = [
-        json.loads(line) for path in paths for line in path.read_text("utf-8").splitlines() if line
-    ]
+    records = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
     for record in records:
         if not record["whole"]:
             print(f"left out, not the whole training: {record['net']}, seed {record['seed']}")
@@ -866,9 +876,9 @@ def publish(options: argparse.Namespace) -> None:
 
     document = options.record or ROOT / "docs" / "results.md"
     recorded = [found for found in map(summary.parse, sections(document).values()) if found]
-    records = read_records(options.results)
+    records = read_records(options.out)
     if not records:
-        raise UserError("no file holds the record of a whole training")
+        raise UserError(f"{options.out} holds no record of a whole training")
     shown = table(records, recorded)
     print(shown)
     if options.record:
@@ -889,7 +899,6 @@ def main() -> int:
     names = list(REFERENCES)
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="nets to train")
     parser.add_argument("--seeds", type=int, default=3, help="seeds of each (%(default)s)")
-    parser.add_argument("--first-seed", type=int, default=0, help="the first (%(default)s)")
     parser.add_argument("--processes", type=int, default=1, help="trainings side by side")
     parser.add_argument("--workers", type=int, help="processes that draw images, each training")
     parser.add_argument("--seconds", type=float, help="start no further seed after so long")
@@ -897,22 +906,19 @@ def main() -> int:
     parser.add_argument("--loop", choices=loops, help="default: compiled where it is fast")
     parser.add_argument("--epochs", type=int, help="at most, for a trial")
     parser.add_argument("--limit-rows", type=int, help="of each part of the data, for a trial")
-    parser.add_argument("--out", type=Path, help="file for the records, which are added to it")
-    parser.add_argument("--from", dest="results", type=Path, nargs="+", help="files of records")
+    parser.add_argument("--out", type=Path, default=RECORDS, help="file of records (%(default)s)")
+    parser.add_argument("--table", action="store_true", help="train nothing: show the table")
     parser.add_argument("--record", type=Path, help="Markdown document to put the table into")
     options = parser.parse_args()
-    if not options.results and options.out is None:
-        parser.error("name a file for the records: --out FILE")
     cores = len(os.sched_getaffinity(0))
     options.workers = options.workers or max((cores - 1) // options.processes, 1)
     os.environ.setdefault("KERAS_BACKEND", "jax")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several on one GPU
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     words = ["--only", *options.only, "--seeds", str(options.seeds)]
-    words += ["--first-seed", str(options.first_seed)] if options.first_seed else []
-    options.command = f"python benchmarks/reference_runs.py {shlex.join(words)} --out FILE"
+    options.command = f"python benchmarks/reference_runs.py {shlex.join(words)}"
     try:
-        if options.results:
+        if options.table or options.record:
             publish(options)
         else:
             train_all(options)

@@ -57,9 +57,19 @@ def test_a_table_of_records_and_recorded_sections(reference_runs, tmp_path, caps
         recorded(f"{command} --seeds 3", 3, "0.5000 ± 0.0100"),
         recorded(f"{command} --seeds 4", 4, "0.2600 ± 0.0200"),  # more seeds: this one is taken
     ]
-    line = reference_runs.table(reference_runs.read_records([file]), found).splitlines()[2]
+    line = reference_runs.table(reference_runs.read_records(file), found).splitlines()[2]
     assert "0.2765 | 0.2700 ± 0.0200 (3) | 0.2600 ± 0.0200 (4) | -0.0100 (" in line
     assert "seed 3" in capsys.readouterr().out
+
+
+def test_a_recorded_training_is_not_repeated(reference_runs):
+    found = [
+        {"net": "imdb_4", "seed": 0},
+        {"net": "imdb_8", "seed": 0},
+        {"net": "imdb_4", "seed": 1},
+    ]
+    jobs = reference_runs.still_to_train(["imdb_4", "imdb_8", "custom_step"], 2, found)
+    assert jobs == [(["imdb_8"], 1), (["custom_step"], 0), (["custom_step"], 1)]
 
 
 def test_every_comparison_names_a_net_and_a_row_that_is_recorded(reference_runs):
