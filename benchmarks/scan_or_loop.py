@@ -2,7 +2,9 @@
 
     python benchmarks/scan_or_loop.py [--rounds 3]
 
-The fraud autoencoder 30-14-7-7-30 on 227,451 rows, several batch sizes and populations.
+The fraud autoencoder 30-14-7-7-30 on 227,451 rows, several batch sizes and populations. In one
+program the members of a population train together; single steps take one member after the other,
+as the engine does where a step is large.
 """
 
 import itertools
