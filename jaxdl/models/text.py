@@ -1,8 +1,8 @@
 """Networks for texts: an MLP on bags of words, a convolutional and a recurrent network.
 
 A dense layer on a multi-hot vector adds up the kernel's rows of the words that occur. On a CPU
-`bag_sum` does just that, one column of the list of words after the other, with the same value and
-gradient and no dense matrix of the data (benchmarks/imdb_epoch.py: how much faster).
+`bag_sum` does just that, a few columns of the list of words after the other, with the same value
+and gradient and no dense matrix of the data (benchmarks/imdb_epoch.py: how much faster).
 """
 
 from collections.abc import Callable, Sequence
@@ -25,6 +25,7 @@ Words = Integer[np.ndarray | Array, "batch widest"]  # from `jaxdl.text.bag_of_w
 Tokens = Integer[np.ndarray | Array, "batch length"]  # words in order; 0 is padding
 
 USUAL_WORDS = 100  # distinct words; near the median of the film reviews
+TEXTS, COLUMNS = 64, 8  # of a block whose words are looked up together
 
 
 # ---- the sum of a kernel's rows ------------------------------------------------------------------
@@ -61,7 +62,7 @@ def _product(kernel, words):
 
 @jax.custom_vjp
 def _sum_by_columns(kernel, words):
-    """The sum, one column of the lists of words after the other.
+    """The sum, column after column of the lists of words.
 
     Members of a vmapped population are computed one after the other, so that each may stop at its
     own longest text.
@@ -83,16 +84,37 @@ _sum_by_columns.defvjp(_bag_sum_forward, _bag_sum_backward)
 
 @sequential_vmap
 def _sum_rows(kernel, words):
-    """[batch, units]: the sum of the rows."""
+    """[batch, units]: the sum of the rows.
 
-    def add_column(j, total):
-        column = jax.lax.dynamic_index_in_dim(words, j, 1, keepdims=False).astype(jnp.int32)
-        return total + kernel.at[column].get(mode="fill", fill_value=0)
+    Texts of like length are summed together, so that short ones do not wait for the longest.
+    """
+    (batch, widest), (vocabulary, units) = words.shape, kernel.shape
+    length = _lengths(words, vocabulary)
+    order = jnp.argsort(length)
+    together = min(TEXTS, batch)
+    empty_texts, empty_columns = -batch % together, -widest % COLUMNS
+    words = jnp.pad(
+        words[order].astype(jnp.int32),
+        ((0, empty_texts), (0, empty_columns)),
+        constant_values=vocabulary,
+    ).reshape(-1, together, widest + empty_columns)
+    longest = jnp.pad(length[order], (0, empty_texts)).reshape(-1, together).max(axis=1)
 
-    # in float32 whatever the kernel is: a sum of 16-bit numbers soon stops growing
-    start = jnp.zeros((words.shape[0], kernel.shape[1]), jnp.float32)
-    total = jax.lax.fori_loop(0, _columns_in_use(words, kernel.shape[0]), add_column, start)
-    return total.astype(kernel.dtype)
+    def sum_of_texts(texts_and_longest):
+        texts, longest = texts_and_longest
+
+        def add_columns(j, total):
+            block = jax.lax.dynamic_slice_in_dim(texts, j * COLUMNS, COLUMNS, 1)
+            for column in block.T:
+                total += kernel.at[column].get(mode="fill", fill_value=0)
+            return total
+
+        # in float32 whatever the kernel is: a sum of 16-bit numbers soon stops growing
+        start = jnp.zeros((together, units), jnp.float32)
+        return jax.lax.fori_loop(0, -(-longest // COLUMNS), add_columns, start)
+
+    total = jax.lax.map(sum_of_texts, (words, longest)).reshape(-1, units)[:batch]
+    return jnp.zeros_like(total).at[order].set(total).astype(kernel.dtype)
 
 
 @sequential_vmap
@@ -104,14 +126,14 @@ def _scatter_rows(kernel, words, gradient):
         return total.at[column].add(gradient.astype(jnp.float32), mode="drop")
 
     start = jnp.zeros(kernel.shape, jnp.float32)
-    total = jax.lax.fori_loop(0, _columns_in_use(words, kernel.shape[0]), add_column, start)
+    total = jax.lax.fori_loop(0, _lengths(words, kernel.shape[0]).max(), add_column, start)
     return total.astype(kernel.dtype)
 
 
-def _columns_in_use(words, vocabulary):
-    """The number of the last column that holds a word."""
+def _lengths(words, vocabulary):
+    """[batch]: the number of the last column that holds a word of each text; 0 where none does."""
     columns = jnp.arange(1, words.shape[1] + 1)
-    return jnp.where(words < vocabulary, columns, 0).max()
+    return jnp.where(words < vocabulary, columns, 0).max(axis=1)
 
 
 # ---- networks on bags of words -------------------------------------------------------------------

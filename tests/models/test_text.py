@@ -86,6 +86,22 @@ def test_gaps_between_words_stand_for_nothing():
     np.testing.assert_allclose(text.bag_sum(kernel, gaps), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("texts", [1, 63, 64, 150])
+def test_texts_of_any_number_and_length_are_summed(texts):
+    """Texts are put together by length: each has to come back to its own place."""
+    rng = np.random.default_rng(texts)
+    vocabulary, widest = 300, 21
+    words = np.full((texts, widest), vocabulary, np.uint16)
+    for i, length in enumerate(rng.integers(0, widest + 1, texts)):
+        words[i, :length] = rng.choice(vocabulary, length, replace=False)
+    kernel = rng.integers(-9, 10, (vocabulary, 2)).astype(np.float32)  # sums without rounding
+    matrix = bag_of_words.sparse_matrix(words, vocabulary).toarray()
+    np.testing.assert_array_equal(text.bag_sum(kernel, words), matrix @ kernel)
+    weight = rng.integers(-9, 10, (texts, 2)).astype(np.float32)
+    gradient = jax.grad(lambda k: (text.bag_sum(k, words) * weight).sum())(kernel)
+    np.testing.assert_array_equal(gradient, matrix.T @ weight)
+
+
 def test_sum_by_length_is_the_dense_layer_on_scaled_vectors():
     words = bag_of_words.multi_hot(*some_texts(), VOCABULARY)
     matrix = bag_of_words.sparse_matrix(words, VOCABULARY).toarray()
