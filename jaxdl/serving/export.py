@@ -34,7 +34,7 @@ GOLDEN_ROWS = 64
 NORMAL_ROWS = 1024  # kept in the file for an alert to be compared with
 # A GPU may have trained with products of ten bits; scores of another model differ by far more.
 TRAINER_TOLERANCE = 0.02
-BLOCKS = (1, 64, 256, 512, 1024, 2048, scorer_file.LARGEST_BLOCK)
+BLOCKS = (scorer_file.FEW_ROWS, 256, 512, 1024, 2048, scorer_file.LARGEST_BLOCK)
 
 RawRows = Float64[np.ndarray | Array, "batch columns"]
 Features = Float[Array, "batch features"]
@@ -296,7 +296,11 @@ def _smallest_block(
     order; they are at least close, and a row has but one score.
     """
     program = scorer_file.Program(exported)
-    largest = scorer_file.in_blocks(program, rows, scorer_file.LARGEST_BLOCK)[0]
+
+    def scores(rows: np.ndarray, block: int) -> np.ndarray:
+        return scorer_file.in_blocks(program, rows, block, block)[0]
+
+    largest = scores(rows, scorer_file.LARGEST_BLOCK)
     if not np.isfinite(largest).all():
         raise ValueError("the exported program gives scores that are not finite")
     wanted = largest if reference is None else reference
@@ -308,9 +312,6 @@ def _smallest_block(
             f"the trainer {wanted[worst]:.6g}"
         )
     for block in BLOCKS:
-        # rows one call at a time: what a padded call of this size gives
-        pieces = [rows[i : i + block] for i in range(0, min(len(rows), 64 * block), block)]
-        found = np.concatenate([scorer_file.in_blocks(program, p, block)[0] for p in pieces])
-        if np.array_equal(found, largest[: len(found)]):
+        if np.array_equal(scores(rows, block), largest):
             break
     return block, largest

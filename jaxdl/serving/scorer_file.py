@@ -53,6 +53,7 @@ MAX_COLUMNS = 4096
 # Rows in one call: many enough to be worth it, few enough to stay in the cache.
 LARGEST_BLOCK = 8192
 EXPLAINED_BLOCK = 512  # explaining takes as many scores of a row as it has columns
+FEW_ROWS = 64  # in a call for one or a few rows, unless the trainer's bits take more of them
 MAX_PARTS = 16
 PROGRAMS = ("score", "explain")
 STORED = ("calibration", "golden_rows", "golden_scores")
@@ -151,6 +152,7 @@ class Scorer:
         threshold: the record of the decision rule; a row is flagged when score > value.
         calibration: sorted scores of the normal rows that p-values compare with.
         block: fewest rows in one call that give the trainer's bits; shorter calls are padded.
+        many_rows: every call is a large one, so that no program for a few rows is compiled.
         metadata: everything else that the file says of itself.
         sha256: of the file's content.
         exact: the stored golden rows gave the stored scores to the bit on this machine.
@@ -164,6 +166,7 @@ class Scorer:
     threshold: Mapping[str, Any]
     calibration: Float32[np.ndarray, " n"]
     block: int
+    many_rows: bool
     metadata: Mapping[str, Any]
     sha256: str
     exact: bool
@@ -202,13 +205,13 @@ class Scorer:
             raise ValueError(f"rows have shape {rows.shape}, not [n, {len(self.columns)}]")
         if not _may_be_raw(rows, self.has_schema):
             raise ValueError("a value is not finite")
-        scores, flags = in_blocks(self.programs["score"], rows, self.block)
+        scores, flags = self._in_blocks("score", rows)
         return scores, flags
 
     def explain(self, rows: Float64[np.ndarray, "n columns"]) -> Float32[np.ndarray, "n features"]:
         """How much each feature adds to each row's score (`metadata["explanation"]` says how)."""
         rows = np.asarray(rows, np.float64)
-        (parts,) = in_blocks(self.programs["explain"], rows, 64, EXPLAINED_BLOCK)
+        (parts,) = self._in_blocks("explain", rows)
         return parts
 
     def nearest(
@@ -226,10 +229,17 @@ class Scorer:
         if "nearest" not in self.programs:
             raise ValueError("the scorer holds no normal rows")
         rows = np.asarray(rows, np.float64)
-        index, distance = in_blocks(self.programs["nearest"], rows, 64, EXPLAINED_BLOCK)
+        index, distance = self._in_blocks("nearest", rows)
         if index.size and not 0 <= index.min() <= index.max() < len(self.normal_numbers):
             raise ArtifactError("holds a program (nearest) that names rows it does not hold")
         return index, distance
+
+    def _in_blocks(self, name: str, rows: np.ndarray) -> list[np.ndarray]:
+        """Outputs of the program of this name for any number of rows."""
+        few, largest = max(self.block, FEW_ROWS), LARGEST_BLOCK
+        if name != "score":
+            few, largest = FEW_ROWS, EXPLAINED_BLOCK
+        return in_blocks(self.programs[name], rows, largest if self.many_rows else few, largest)
 
     def p_values(self, scores: Float[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
         """Conformal p-value of "like the calibration rows": (1 + #{calibration >= s}) / (n + 1).
@@ -246,19 +256,12 @@ def _may_be_raw(rows: np.ndarray, may_lack_cells: bool) -> bool:
     return bool((good | np.isnan(rows)).all() if may_lack_cells else good.all())
 
 
-def in_blocks(
-    program: Any, rows: np.ndarray, block: int, largest: int = LARGEST_BLOCK
-) -> list[np.ndarray]:
-    """The outputs for any number of rows through calls of only two sizes, hence two programs.
-
-    A few rows go through the large program if only that one is compiled: to compile the small one
-    would take longer.
-    """
+def in_blocks(program: Any, rows: np.ndarray, few: int, largest: int) -> list[np.ndarray]:
+    """The outputs for any number of rows through calls of only two sizes, hence two programs."""
     pending = []
     for start in range(0, max(len(rows), 1), largest):
         piece = rows[start : start + largest]
-        only_large = largest in program.compiled and block not in program.compiled
-        size = block if len(piece) <= block and not only_large else largest
+        size = few if len(piece) <= few else largest
         if len(piece) < size:
             padded = np.zeros((size, rows.shape[1]))
             padded[: len(piece)] = piece
@@ -376,6 +379,7 @@ def loads(data: bytes, sha256: str | None = None, *, many_rows: bool = False) ->
         threshold=metadata["threshold"],
         calibration=arrays["calibration"],
         block=metadata["block"],
+        many_rows=many_rows,
         metadata=metadata,
         sha256=digest,
         exact=False,
@@ -384,8 +388,7 @@ def loads(data: bytes, sha256: str | None = None, *, many_rows: bool = False) ->
         normal_numbers=arrays["normal_numbers"],
     )
     golden = arrays["golden_scores"]
-    block = LARGEST_BLOCK if many_rows else scorer.block
-    found, _ = in_blocks(programs["score"], arrays["golden_rows"], block)
+    found, _ = scorer.score(arrays["golden_rows"])
     scale = np.maximum(np.abs(golden), np.median(np.abs(golden)))
     if not (np.abs(found - golden) <= GOLDEN_TOLERANCE * scale).all():
         raise ArtifactError(

@@ -93,6 +93,37 @@ def test_scores_and_decisions_are_the_trainers_to_the_bit(trained, scorer, rows)
     assert scorer.metadata["equal_to_trainer"] == agreed
 
 
+@pytest.mark.parametrize("many_rows", [False, True])
+def test_one_row_does_not_pay_for_thousands(trained, many_rows):
+    """A call for a row has the size that the file was checked with, no larger one is compiled."""
+    scorer = scorer_file.loads(trained.data, many_rows=many_rows)
+    size = scorer_file.LARGEST_BLOCK if many_rows else max(scorer.block, scorer_file.FEW_ROWS)
+    scorer.score(trained.raw[:1])
+    assert set(scorer.programs["score"].compiled) == {size}
+    scorer.explain(trained.raw[:1])
+    size = scorer_file.EXPLAINED_BLOCK if many_rows else scorer_file.FEW_ROWS
+    assert set(scorer.programs["explain"].compiled) == {size}
+
+
+@pytest.mark.parametrize("smallest", [64, 512, 8192])
+def test_the_smallest_call_with_the_bits_of_a_large_one_is_found(monkeypatch, smallest):
+    class SumsByAnotherOrder:
+        """Small calls differ in the last bit."""
+
+        def __init__(self, exported):
+            self.compiled = {}
+
+        def dispatch(self, rows):
+            score = rows[:, 0].astype(np.float32)
+            return [score if len(rows) >= smallest else np.nextafter(score, np.float32(np.inf))]
+
+    monkeypatch.setattr(scorer_file, "Program", SumsByAnotherOrder)
+    rows = np.random.default_rng(0).normal(size=(700, 2))
+    block, scores = export._smallest_block(None, rows, None)
+    assert block == smallest
+    np.testing.assert_array_equal(scores, rows[:, 0].astype(np.float32))
+
+
 def test_a_score_equal_to_the_threshold_passes(trained):
     rows, votes = trained.raw[:64], trained.members.mean(axis=0)[:64]
     limit = dataclasses.replace(trained.threshold, value=float(np.sort(votes)[40]))
