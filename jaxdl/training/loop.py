@@ -199,7 +199,12 @@ class _Loop:
         if found is not None:
             self.saved_step, state = found
         elif train_allowed or not self.epochs:
-            state = jax.jit(self._initial_state, out_shardings=parallel.replicated())()
+            start = jax.jit(
+                self._initial_state,
+                out_shardings=parallel.replicated(),
+                compiler_options=parallel.quick_compilation(),
+            )
+            state = start()
         else:
             raise UserError("there is no checkpoint to evaluate; run the lab without --eval first")
         self.history = {name: np.array(state.history[name]) for name in self.curves}

@@ -91,3 +91,31 @@ def test_multihost_without_a_cluster_is_one_line(tmp_path):
     )
     assert done.returncode == 2
     assert "--multihost found no cluster" in done.stderr
+
+
+SAME_START = """
+import jax, numpy as np
+from jaxdl.models.resnet import ResNet
+from jaxdl.training import parallel
+
+def start():
+    model = ResNet(1, "projection", (4, 8, 8), 3)
+    return model.init(jax.random.key(0), np.zeros((1, 8, 8, 3), np.float32), False)
+
+quick = jax.jit(start, compiler_options=parallel.quick_compilation())()
+assert jax.tree.all(jax.tree.map(np.array_equal, jax.jit(start)(), quick))
+print(parallel.quick_compilation())
+"""
+
+
+def test_a_quickly_compiled_start_has_the_same_bits():
+    """Elsewhere in the tests nothing is optimised, and there is nothing to leave out."""
+    command = [sys.executable, "-c", SAME_START]
+    optimised = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "0", "JAX_PLATFORMS": "cpu"}
+    printed = [
+        subprocess.run(
+            command, cwd=ROOT, env=env, capture_output=True, text=True, check=True
+        ).stdout
+        for env in (os.environ, optimised)
+    ]
+    assert printed == ["None\n", "{'xla_backend_optimization_level': 1}\n"]
