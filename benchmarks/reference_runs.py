@@ -607,7 +607,7 @@ def has_stopped(history: Sequence[Mapping[str, float]], patience: int | None) ->
 
 
 def still_to_train(
-    nets: Sequence[str], seeds: int, found: Sequence[Mapping[str, Any]]
+    nets: Sequence[str], seeds: Sequence[int], found: Sequence[Mapping[str, Any]]
 ) -> list[tuple[list[str], int]]:
     """Nets on the same data with a seed each, without those whose records are there."""
     groups: dict[Any, list[str]] = {}
@@ -616,7 +616,7 @@ def still_to_train(
     there = {(record["net"], record["seed"]) for record in found}
     jobs = []
     for names in groups.values():
-        for seed in range(seeds):
+        for seed in seeds:
             missing = [name for name in names if (name, seed) not in there]
             if missing:
                 jobs.append((missing, seed))
@@ -626,7 +626,8 @@ def still_to_train(
 def train_all(options: argparse.Namespace) -> None:
     """Every group of nets with every seed, so many processes side by side, within the time."""
     found = read_records(options.out) if options.out.exists() else []
-    jobs = still_to_train(options.only, options.seeds, found)
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    jobs = still_to_train(options.only, seeds, found)
     began, running, left_out = time.monotonic(), set(), []
     context = get_context("spawn")
     with ProcessPoolExecutor(options.processes, context) as pool:
@@ -899,6 +900,7 @@ def main() -> int:
     names = list(REFERENCES)
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="nets to train")
     parser.add_argument("--seeds", type=int, default=3, help="seeds of each (%(default)s)")
+    parser.add_argument("--first-seed", type=int, default=0, help="the first (%(default)s)")
     parser.add_argument("--processes", type=int, default=1, help="trainings side by side")
     parser.add_argument("--workers", type=int, help="processes that draw images, each training")
     parser.add_argument("--seconds", type=float, help="start no further seed after so long")
@@ -916,6 +918,7 @@ def main() -> int:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several on one GPU
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     words = ["--only", *options.only, "--seeds", str(options.seeds)]
+    words += ["--first-seed", str(options.first_seed)] if options.first_seed else []
     options.command = f"python benchmarks/reference_runs.py {shlex.join(words)}"
     try:
         if options.table or options.record:

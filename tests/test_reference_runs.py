@@ -68,7 +68,7 @@ def test_a_recorded_training_is_not_repeated(reference_runs):
         {"net": "imdb_8", "seed": 0},
         {"net": "imdb_4", "seed": 1},
     ]
-    jobs = reference_runs.still_to_train(["imdb_4", "imdb_8", "custom_step"], 2, found)
+    jobs = reference_runs.still_to_train(["imdb_4", "imdb_8", "custom_step"], range(2), found)
     assert jobs == [(["imdb_8"], 1), (["custom_step"], 0), (["custom_step"], 1)]
 
 
