@@ -236,10 +236,13 @@ class Scorer:
 
     def _in_blocks(self, name: str, rows: np.ndarray) -> list[np.ndarray]:
         """Outputs of the program of this name for any number of rows."""
-        few, largest = max(self.block, FEW_ROWS), LARGEST_BLOCK
-        if name != "score":
+        if name == "score":
+            few, largest = max(self.block, FEW_ROWS), LARGEST_BLOCK
+        else:
             few, largest = FEW_ROWS, EXPLAINED_BLOCK
-        return in_blocks(self.programs[name], rows, largest if self.many_rows else few, largest)
+        if self.many_rows:
+            few = largest
+        return in_blocks(self.programs[name], rows, few, largest)
 
     def p_values(self, scores: Float[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
         """Conformal p-value of "like the calibration rows": (1 + #{calibration >= s}) / (n + 1).
