@@ -55,6 +55,7 @@ from jaxdl.runs import Run
 from jaxdl.training import Fitted, Task, module_functions
 from jaxdl.training.batch_order import steps_per_epoch
 from jaxdl.training.task import Batch, Hyper
+from jaxdl.vision.augmentation import views
 from jaxdl.vision.classification_task import accuracy, cross_entropy, image_task
 
 Variant = Literal[
@@ -377,29 +378,15 @@ def linear_model(data: Photographs) -> Task:
 # ---- the test ------------------------------------------------------------------------------------
 
 
-def views(
-    images: UInt8[Array, "batch height width channels"],
-) -> tuple[list[UInt8[Array, "batch height width channels"]], list[float]]:
-    """Six views of each image and the weight of each, which add up to 1.
-
-    The image, and the image moved by one pixel up left and down right with its edge mirrored; each
-    also with left and right exchanged. The one that is not moved counts as much as the two others.
-    """
-    height, width = images.shape[1:3]
-    padded = jnp.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
-    moved = [padded[:, i : i + height, i : i + width] for i in (0, 2)]
-    seen = [(images, 0.25), *[(image, 0.125) for image in moved]]
-    both = [(image[:, :, :: 1 - 2 * mirror], w) for image, w in seen for mirror in (0, 1)]
-    return [image for image, _ in both], [w for _, w in both]
-
-
 def judging_views(fitted: Fitted) -> Fitted:
     """The same population, whose outputs are the logits of every view, [batch, views, classes]."""
     task = fitted.task
 
     def apply(variables, batch: Batch, key, train, hyper):
-        images, _ = views(batch["x"])
-        seen = [task.apply(variables, {**batch, "x": x}, key, False, hyper)[0] for x in images]
+        seen = [
+            task.apply(variables, {**batch, "x": image}, key, False, hyper)[0]
+            for image, _ in views(batch["x"])
+        ]
         return jnp.stack(seen, axis=1), {}
 
     return dataclasses.replace(fitted, task=dataclasses.replace(task, apply=apply))
@@ -409,11 +396,9 @@ def test_by_views(fitted: Fitted, test: Rows) -> Mapping[str, Float[np.ndarray, 
     """Test accuracy of each member by the first, the first two and all views, and loss of one."""
 
     def judged(logits, batch):
-        _, weights = views(batch["x"])
-
         def right(count):
-            share = jnp.array(weights[:count])[:, None]
-            return accuracy((share * logits[:, :count]).sum(axis=1), batch)
+            weight = jnp.array([weight for _, weight in views(batch["x"], count)])
+            return accuracy((weight[:, None] * logits[:, :count]).sum(axis=1), batch)
 
         return {
             "one view": right(1),
@@ -458,6 +443,6 @@ def filter_grid(filters: Float[np.ndarray, "2 2 3 24"]) -> Any:
 
 def view_grid(images: UInt8[np.ndarray, "rows 32 32 3"]) -> Any:
     """The views of some test images, a column for each image."""
-    seen, weights = views(jnp.asarray(images))
-    titles = [f"weight {weight:.3g}" for weight in weights for _ in images]
-    return image_grid(np.concatenate([np.asarray(view) for view in seen]), titles, len(images))
+    seen = views(jnp.asarray(images))
+    titles = [f"weight {weight:.3g}" for _, weight in seen for _ in images]
+    return image_grid(np.concatenate([np.asarray(view) for view, _ in seen]), titles, len(images))

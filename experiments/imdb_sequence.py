@@ -332,9 +332,10 @@ def network_reader(name: Network, config: Config) -> Reader:
     def task(train):
         rate = optim.cosine(peak, config.network_epochs, len(train["y"]), batch_size)
         plain = sentiment_task.sequence_task(module, rate)
-        # a place without a word counts for nothing
+        # a place without a word counts for nothing, a word once in a review
         written = np.where(train["x"] == imdb.PADDING, words, train["x"])
-        return with_word_scores(plain, log_count_ratio(written, train["y"], words))
+        once = bag_of_words.distinct_words(written, words)
+        return with_word_scores(plain, log_count_ratio(once, train["y"], words))
 
     return Reader(name, inputs, task, batch_size, config.network_epochs)
 

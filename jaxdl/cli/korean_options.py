@@ -100,8 +100,8 @@ LAB_HELP = {
     "Adam's step size; with a schedule the highest.": "Adam의 학습률; 스케줄을 쓰면 최고 학습률.",
     "cosine: the step size rises for a twentieth of the steps, then falls to 0.": "cosine: "
     "학습률이 처음 20분의 1 동안 오른 뒤 0까지 내려감.",
-    "Validation and test images are judged as they are and mirrored; the mean counts.": "검증과 "
-    "테스트 이미지를 그대로와 좌우로 뒤집어 판정하고 평균을 씀.",
+    "Views of a validation or test image, mirrored and moved by a pixel, whose mean counts.": ""
+    "검증 이미지와 테스트 이미지를 뒤집고 한 픽셀씩 옮겨 보는 횟수; 그 평균으로 판정함.",
     'Part of each training class that is set aside (protocol "validation").': "클래스마다 따로 "
     '두는 학습 이미지의 비율 (프로토콜 "validation").',
     "Training and test images of the simulated twin, where no real file is found.": "실제 파일이 "

@@ -14,9 +14,10 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
 Fill = Literal["nearest", "constant", "reflect"]
+Views = Literal[1, 2, 6]
 EDGE = 1e-3  # pixels: rounding must not count as leaving the image
 
 
@@ -190,6 +191,36 @@ def pad_and_crop(
         return jnp.where(jax.random.bernoulli(flip_key), crop[:, ::-1], crop)
 
     return jax.vmap(crop_and_flip)(jax.random.split(key, len(images)), padded)
+
+
+def views(
+    images: Num[Array, "batch height width channels"], count: Views = 6
+) -> list[tuple[Num[Array, "batch height width channels"], float]]:
+    """Views of each image for test-time augmentation, each with its weight; these add up to 1.
+
+    The image and its mirror image; then both moved by one pixel up left, and down right, with the
+    edge mirrored. Jordan, "94 % on CIFAR-10 in 3.29 seconds on a single GPU" (2024), section 3.5:
+    what is not moved weighs as much as what is.
+
+    Args:
+        images: bytes or numbers.
+        count: the first so many of the six.
+
+    >>> [weight for _, weight in views(jnp.zeros((1, 8, 8, 3)))]
+    [0.25, 0.25, 0.125, 0.125, 0.125, 0.125]
+    >>> [weight for _, weight in views(jnp.zeros((1, 8, 8, 3)), 2)]
+    [0.5, 0.5]
+    """
+    height, width = images.shape[1:3]
+    padded = jnp.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    moved = [padded[:, i : i + height, i : i + width] for i in (0, 2)]
+    weighted = [(images, 0.25), *[(image, 0.125) for image in moved]]
+    both_sides = [
+        (image[:, :, ::direction], weight) for image, weight in weighted for direction in (1, -1)
+    ]
+    seen = both_sides[:count]
+    total = sum(weight for _, weight in seen)
+    return [(image, weight / total) for image, weight in seen]
 
 
 def in_training(apply: Callable, change: Callable[[PRNGKeyArray, Array], Array]) -> Callable:

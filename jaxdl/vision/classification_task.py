@@ -14,6 +14,7 @@ from jaxdl.models.layers import convolves
 from jaxdl.training import Fitted, Task, module_functions
 from jaxdl.training.task import Batch, Hyper
 from jaxdl.vision import augmentation
+from jaxdl.vision.augmentation import Views
 
 
 def image_task(
@@ -22,7 +23,7 @@ def image_task(
     prepare: Callable[[Array], Array] = conv2d.pixels,
     change: Callable[[PRNGKeyArray, Array], Array] | None = None,
     smoothing: float = 0.0,
-    both_sides: bool = False,
+    views: Views = 1,
 ) -> Task:
     """Cross-entropy on {"x": images as bytes, "y": classes}; the accuracy is the metric.
 
@@ -33,8 +34,8 @@ def image_task(
         change: (key, prepared images) -> images, in training steps only; such as
             `augmentation.augment` with its ranges.
         smoothing: part of each label that is spread over all classes.
-        both_sides: outside training an image is judged twice, as it is and with left and right
-            exchanged; its logits are the mean of the two.
+        views: outside training an image's logits are the weighted mean of those of so many
+            `augmentation.views`; 1: the image as it is.
     """
     module_init, module_apply = module_functions(module)
     if change is not None:
@@ -48,11 +49,13 @@ def image_task(
 
     def apply(variables, batch, key, train, hyper):
         batch = prepared(batch)
-        logits, changed = module_apply(variables, batch, key, train, hyper)
-        if both_sides and not train:
-            mirrored = {**batch, "x": batch["x"][:, :, ::-1]}
-            logits = (logits + module_apply(variables, mirrored, key, train, hyper)[0]) / 2
-        return logits, changed
+        if train or views == 1:
+            return module_apply(variables, batch, key, train, hyper)
+        logits = [
+            weight * module_apply(variables, {**batch, "x": image}, key, train, hyper)[0]
+            for image, weight in augmentation.views(batch["x"], views)
+        ]
+        return sum(logits), {}
 
     def loss(logits, batch, hyper: Hyper | None = None):
         return losses.softmax_cross_entropy(logits, batch["y"], smoothing)

@@ -74,21 +74,27 @@ def test_pictures_are_sorted_into_right_and_wrong(monkeypatch):
     assert drawn["colours"] == ["green", "green", "red", "red"]
 
 
-def test_both_sides_of_an_image_are_judged_alike():
-    """What the net says of a picture and of its mirror image is the same, outside training."""
-    config = lab.Config(both_sides=True)
+@pytest.mark.parametrize("count", [2, 6])
+def test_logits_outside_training_are_the_weighted_mean_of_the_views(count):
     data = lab.Photographs({"y": np.zeros(4)}, {}, {}, "test", (), simulated=True)
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
-    task = lab.classifier(lab.notebook_net(), config, data)
+    one, several = (
+        lab.classifier(lab.notebook_net(), lab.Config(views=n), data) for n in (1, count)
+    )
     batch = {"x": images, "y": np.zeros(4, np.int32)}
-    variables = task.init(jax.random.key(0), batch)
+    variables = one.init(jax.random.key(0), batch)
 
-    def logits(images, train):
+    def logits(task, images, train=False):
         return task.apply(variables, {**batch, "x": images}, jax.random.key(1), train, {})[0]
 
-    mirrored = images[:, :, ::-1]
-    np.testing.assert_allclose(logits(images, False), logits(mirrored, False), atol=1e-6)
-    assert np.abs(logits(images, True) - logits(mirrored, True)).max() > 1e-3
+    expected = sum(
+        weight * logits(one, image)
+        for image, weight in lab.augmentation.views(jax.numpy.asarray(images), count)
+    )
+    found = logits(several, images)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(found - logits(one, images)).max() > 1e-3
+    np.testing.assert_array_equal(logits(several, images, True), logits(one, images, True))
 
 
 def test_the_schedule_ends_at_zero():

@@ -112,3 +112,17 @@ def test_only_training_sees_the_change():
     batch = {"x": jnp.zeros(3), "y": jnp.ones(3)}
     assert changed({}, batch, jax.random.key(0), True, {})[0].tolist() == [1, 1, 1]
     assert changed({}, batch, jax.random.key(0), False, {})[0].tolist() == [0, 0, 0]
+
+
+def test_views_are_the_image_and_two_that_are_moved_each_with_its_mirror_image():
+    images = jnp.asarray(np.random.default_rng(4).integers(0, 256, (3, 8, 8, 2), np.uint8))
+    seen = augmentation.views(images)
+    assert len(seen) == 6
+    assert sum(weight for _, weight in seen) == pytest.approx(1)
+    assert [weight for _, weight in augmentation.views(images, 1)] == [1.0]
+    views = [np.asarray(view) for view, _ in seen]
+    for view, mirrored in zip(views[::2], views[1::2], strict=True):
+        np.testing.assert_array_equal(mirrored, view[:, :, ::-1])
+    np.testing.assert_array_equal(views[0], images)
+    np.testing.assert_array_equal(views[2][:, 1:, 1:], images[:, :-1, :-1])
+    np.testing.assert_array_equal(views[4][:, :-1, :-1], images[:, 1:, 1:])
