@@ -11,7 +11,7 @@ notebook net without and with the augmentation.
 import os
 
 import numpy as np
-from harness import build, markdown, measure, options, publish, timed
+from harness import build, first_state, markdown, measure, options, publish, timed
 
 RANGES = ("lecture", "deck")
 
@@ -71,7 +71,6 @@ def step_peer(images, ranges, batch_size):
     from jaxdl import optim
     from jaxdl.models import cnn
     from jaxdl.training import parallel, step
-    from jaxdl.training.state import init_member
     from jaxdl.vision import augmentation, classification_task
 
     parallel.keep_large_buffers()
@@ -82,7 +81,7 @@ def step_peer(images, ranges, batch_size):
     batch = {"x": jnp.asarray(images[:batch_size]), "y": labels}
     rows = jnp.ones(batch_size, bool)
     program = jax.jit(lambda state: step.train_step(task, state, batch, rows, {}), donate_argnums=0)
-    state = jax.jit(lambda: init_member(task, batch, jnp.int32(0), {}))()
+    state = first_state(task, batch)
 
     def work():
         nonlocal state

@@ -15,12 +15,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from harness import machine, options, publish
+from harness import first_state, machine, options, publish
 
 from datasets import cifar10
 from datasets.source import Request
 from jaxdl.training import batch_order, step
-from jaxdl.training.state import TrainState, init_member
+from jaxdl.training.state import TrainState
 
 lab = importlib.import_module("experiments.cifar_speedrun")
 FIRST_STEPS = 20
@@ -169,7 +169,7 @@ def agreement(config: Any, data: Any, seed: int) -> tuple[np.ndarray, np.ndarray
     filters = lab.whitening_filters(data.train["x"][: lab.WHITENED_IMAGES])
     task = lab.speedrun_task(config, data, filters)
     held = {name: jnp.asarray(x) for name, x in data.train.items()}
-    state = jax.jit(lambda: init_member(task, held, jnp.int32(seed), {}))()
+    state = first_state(task, held, seed)
     mask = jnp.ones(config.batch_size, bool)
 
     @jax.jit

@@ -99,6 +99,21 @@ def second_epoch(task: Any, data: Mapping[str, Any], seeds: Any, batch_size: int
     return run
 
 
+def first_state(task: Any, batch: Mapping[str, Any], seed: int = 0) -> Any:
+    """The `TrainState` of one member before the first step, compiled as `fit` does it."""
+    import jax
+    import jax.numpy as jnp
+
+    from jaxdl.training import parallel
+    from jaxdl.training.state import init_member
+
+    start = jax.jit(
+        lambda: init_member(task, batch, jnp.int32(seed), {}),
+        compiler_options=parallel.quick_compilation(),
+    )
+    return start()
+
+
 def single_steps(task: Any, data: Mapping[str, Any], batch_size: int) -> tuple[Peer, float]:
     """A peer that trains for an epoch step by step, as convolutions do on a CPU.
 
@@ -112,12 +127,10 @@ def single_steps(task: Any, data: Mapping[str, Any], batch_size: int) -> tuple[P
     import jax.numpy as jnp
 
     from jaxdl.training import batch_order, parallel, step
-    from jaxdl.training.state import init_member
 
     parallel.keep_large_buffers()
     held = jax.tree.map(jnp.asarray, data)
-    state = jax.jit(lambda: init_member(task, held, jnp.int32(0), {}))()
-    state = jax.tree.map(lambda x: x[None], state)
+    state = jax.tree.map(lambda x: x[None], first_state(task, held))
     rows = len(next(iter(data.values())))
     mask = jnp.asarray(batch_order.padding_mask(rows, batch_size))
 
