@@ -453,6 +453,8 @@ LAB_HELP = {
     "Squares of so many pixels become one (1: 32x32 as published).": "이 크기의 정사각형 픽셀을 "
     "하나로 줄임 (1: 논문대로 32x32).",
     "Optimiser steps, rounded up to whole epochs.": "최적화 단계 수, 온전한 에포크가 되게 올림.",
+    "Zeros on each side of a training image, which is then cropped to its size at random.": "학습 "
+    "이미지 네 변에 두르는 0의 폭; 두른 뒤 원래 크기로 무작위로 잘라 냄.",
     "Of SGD with momentum 0.9; divided by 10 after a half and three quarters of "
     "the steps.": "모멘텀 0.9인 SGD의 학습률; 단계의 절반과 4분의 3에서 10으로 나눔.",
     "Of all weights, before momentum.": "모멘텀 앞에서 모든 가중치의 감쇠.",

@@ -1,5 +1,6 @@
 """Residual nets: sizes, shortcuts, batch statistics, the recipe, gradient norms; the lab runs."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -130,6 +131,42 @@ def test_shrinking_averages_squares():
     small = resnet.centred(jnp.asarray(image), mean, 2)
     assert small.shape == (1, 2, 3, 3)
     np.testing.assert_allclose(small[0, 1, 2], image[0, 2:, 4:].mean((0, 1)) / 255 - 0.5, atol=1e-6)
+
+
+class Shown(nn.Module):
+    """Gives out what it is shown."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        self.param("unused", nn.initializers.zeros, ())
+        return x.reshape(len(x), -1)
+
+
+@pytest.mark.parametrize("pad", [0, 2])
+def test_training_images_are_flipped_and_cropped_only_where_that_is_asked_for(pad):
+    images = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), np.uint8)
+    mean = np.full((32, 32, 3), 0.5, np.float32)
+    config = resnet.Config(pad=pad, shrink=2)
+    data = resnet.Photographs({}, {}, {}, mean, ())
+    task = resnet.classifier(Shown(), resnet.optim.adam(1e-3), config, data)
+    batch = {"x": jnp.asarray(images), "y": jnp.zeros(64, jnp.int32)}
+    variables = task.init(jax.random.key(0), batch)
+
+    def shown(train):
+        outputs, _ = task.apply(variables, batch, jax.random.key(1), train, {})
+        return np.asarray(outputs).reshape(64, 16, 16, 3)
+
+    small = np.asarray(resnet.centred(jnp.asarray(images), mean, 2))
+    np.testing.assert_allclose(shown(False), small, atol=1e-6)
+    same, mirrored = (
+        np.isclose(shown(True), x, atol=1e-6).all(axis=(1, 2, 3))
+        for x in (small, small[:, :, ::-1])
+    )
+    if pad:
+        assert (same | mirrored).mean() < 0.3  # 1 in 25 places is the old one
+    else:
+        assert (same ^ mirrored).all()
+        assert 16 < mirrored.sum() < 48
 
 
 @pytest.mark.parametrize(("depth", "early"), [(56, 1.0), (110, 0.1)])
