@@ -193,20 +193,21 @@ def load_or_cifar10(
     test_share: float = 0.2,
     seed: int = 0,
 ) -> UserImages:
-    """Pictures of a folder in colour, or CIFAR-10.
+    """Pictures of a folder, in colour and in random order, or CIFAR-10.
 
     Args:
         request: of both.
         folder: of pictures, or None.
         twin_rows: see `cifar10.load`.
-        test_share, seed: see `load`.
+        test_share, seed: see `load`; the seed draws the order, too.
 
     Raises:
         DataError: see `load` and `cifar10.load`.
     """
     if folder is None:
         return UserImages(cifar10.load(request, twin_rows), ())
-    return load(request, folder, cifar10.SIZE, colour=True, test_share=test_share, seed=seed)
+    found = load(request, folder, cifar10.SIZE, colour=True, test_share=test_share, seed=seed)
+    return replace(found, images=shuffled(found.images, seed))
 
 
 def square(

@@ -1,8 +1,9 @@
 """Residual networks on CIFAR-10, with and without shortcuts (ResNet: 잔차 연결과 기울기 소실)
 
 A net of 6n + 2 layers, once with identity shortcuts and once without. In both every convolution is
-followed by batch normalisation, so that no gradient vanishes at the start; the plain net is harder
-to train all the same, and the more so the deeper it is.
+followed by batch normalisation, so that no gradient vanishes at the start; in the plain net it
+grows towards the input instead, the more the deeper it is (a column of the table), and so deep a
+net is harder to train all the same.
 
     python run.py experiments/resnet.py --seeds 3
     python run.py experiments/resnet.py --shortcut false --depths 56
@@ -17,12 +18,12 @@ ones. In so few passes no net overfits, so that images are not cropped. `--prese
 paper's recipe, for an accelerator: SGD with momentum 0.9, weight decay 1e-4, batch 128, learning
 rate 0.1 divided by 10 after 32,000 and 48,000 of 64,000 steps, images padded by 4 and cropped,
 flipped by chance; a tenth of the training images is set aside. The last step's weights are taken
-and nothing is chosen, so that the validation curve is for the eye only; the test images are read
-once.
+and the table chooses nothing by the validation images (`--predict` asks the net that is best on
+them); the test images are read once.
 
 Reference: test errors of the paper (He et al. 2015, table 6): ResNet-20 8.75 %, -32 7.51 %,
 -56 6.97 %, -110 6.43 %; its plain nets get worse from 20 layers on. Expected: docs/results.md.
-Runtime: 8 minutes a seed on one CPU core.
+Runtime: 25 minutes a seed on one CPU core.
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,7 +79,7 @@ class Config:
     steps: int = 3_125
     """Optimiser steps, rounded up to whole epochs."""
     pad: int = field(default=0, metadata={"least": 0})
-    """Zeros on each side of a training image, which is then cropped to its size at random."""
+    """Zeros on each side of a shrunk training image, which is cropped to its size by chance."""
     batch_size: int = 32
     """Images in a step."""
     learning_rate: float = 0.05
@@ -130,6 +131,7 @@ def main(config: Config, run: Run) -> Results:
             headline[name] = row["test accuracy"]
             histories[name] = fitted.history
             at_start[name], after_training[name] = start, end
+    # of the last net
     rows.append({"net": f"{name}, untrained", "test accuracy": test_accuracy(untrained, data.test)})
 
     side = data.train["x"].shape[1] // config.shrink
@@ -265,7 +267,7 @@ def centred(
 def classifier(
     module: ResNet | MLP, transform: optax.GradientTransformation, config: Config, data: Photographs
 ) -> Task:
-    """Cross-entropy of centred images; in training they are padded, cropped and flipped by chance.
+    """Cross-entropy of centred images; those of training are flipped by chance, cropped if asked.
 
     Args:
         module: gives a logit for each class.

@@ -1168,8 +1168,9 @@ KOREAN = {
     "seed {}, one start": "시드 {}, 시작 한 번",
     "seed {}, {} starts": "시드 {}, 시작 {}번",
     "one start, unknown digits only": "시작 한 번, 모르는 숫자만",
-    "random forest on these labels": "이 라벨로 배운 랜덤 포레스트",
-    "right among {}": "{}개 가운데 맞음",
+    "{} starts": "시작 {}번",
+    "digits taught": "가르친 숫자 수",
+    "of these right": "그중 맞는 비율",
     "{} clusters": "군집 {}개",
     "logistic": "로지스틱 회귀",
     "representatives, clusters, logistic": "대표 이미지, 군집, 로지스틱 회귀",
@@ -1181,9 +1182,9 @@ KOREAN = {
     "{} digits": "숫자 {}장",
     "random labels, {} neighbour": "무작위 라벨, 이웃 {}개",
     "random labels, graph": "무작위 라벨, 그래프",
-    "A seed starts K-means, and draws the random labels of the curve; rows without a deviation "
-    "do not depend on it.": "시드는 K-평균을 시작하고 곡선의 무작위 라벨을 뽑습니다. 편차가 없는 "
-    "줄은 시드에 달려 있지 않습니다.",
+    "A seed starts K-means and the forest, and draws the random labels of the curve; rows without "
+    "a deviation do not depend on it.": "시드는 K-평균과 랜덤 포레스트를 시작하고 곡선의 무작위 "
+    "라벨을 뽑습니다. 편차가 없는 줄은 시드에 달려 있지 않습니다.",
     "no labels": "라벨 없이",
     "second threshold": "둘째 임계값",
     "marathon": "마라톤",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from jaxdl.errors import UserError
 from jaxdl.runs import summary
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,11 +56,21 @@ def test_a_table_of_records_and_recorded_sections(reference_runs, tmp_path, caps
     command = "python run.py experiments/mnist_autoencoder.py"
     found = [
         recorded(f"{command} --seeds 3", 3, "0.5000 ± 0.0100"),
-        recorded(f"{command} --seeds 4", 4, "0.2600 ± 0.0200"),  # more seeds: this one is taken
+        recorded(f"{command} --seeds 4", 4, "0.260 ± 0.020"),  # more seeds: this one is taken
     ]
     line = reference_runs.table(reference_runs.read_records(file), found).splitlines()[2]
-    assert "0.2765 | 0.2700 ± 0.0200 (3) | 0.2600 ± 0.0200 (4) | -0.0100 (" in line
+    assert "0.2765 | 0.2700 ± 0.0200 (3) | 0.260 ± 0.020 (4) | -0.010 (" in line
     assert "seed 3" in capsys.readouterr().out
+
+
+def test_a_renamed_column_is_no_missing_number(reference_runs):
+    (line,) = [c for c in reference_runs.COMPARISONS if c.net == "stacked_autoencoder"]
+    section = recorded("python run.py experiments/mnist_autoencoder.py", 3, "0.5")
+    assert reference_runs.ours(line, [section]).n == 3
+    with pytest.raises(UserError, match="no column 'loss'"):
+        reference_runs.ours(line._replace(column="loss"), [section])
+    assert reference_runs.ours(line._replace(where={"model": "other"}), [section]) is None
+    assert reference_runs.ours(line._replace(words=()), [section]) is None
 
 
 def test_a_recorded_training_is_not_repeated(reference_runs):

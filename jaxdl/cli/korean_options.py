@@ -127,6 +127,8 @@ LAB_HELP = {
     "그대로 둠.",
     "Part of each label that is spread over all classes.": "라벨에서 모든 클래스로 퍼뜨리는 비율 "
     "(라벨 스무딩).",
+    "Part of each label that is spread over all classes, in validation losses as in training.": ""
+    "라벨에서 모든 클래스로 퍼뜨리는 비율 (라벨 스무딩); 학습 손실과 검증 손실에 모두.",
     "Training images are moved by up to so many pixels each way.": "학습 이미지를 각 방향으로 "
     "옮기는 최대 픽셀 수.",
     "Steps from one averaging of the weights to the next.": "가중치 평균 사이의 단계 수.",
@@ -275,7 +277,6 @@ LAB_HELP = {
     "알아서 찾음.",
     "The label that counts as positive; found out.": "긍정으로 셀 라벨; 없으면 알아서 찾음.",
     "Part of each kind of these texts that is tested on.": "이 글들에서 종류마다 테스트에 쓸 비율.",
-    "Which networks to train.": "학습할 신경망.",
     "How many pairs of neighbouring words, those in most training reviews.": "이웃한 단어 쌍의 "
     "수, 가장 많은 학습 영화평에 나오는 것부터.",
     "So many words at the end of a review count apart, in the models that are named after "
@@ -453,8 +454,8 @@ LAB_HELP = {
     "Squares of so many pixels become one (1: 32x32 as published).": "이 크기의 정사각형 픽셀을 "
     "하나로 줄임 (1: 논문대로 32x32).",
     "Optimiser steps, rounded up to whole epochs.": "최적화 단계 수, 온전한 에포크가 되게 올림.",
-    "Zeros on each side of a training image, which is then cropped to its size at random.": "학습 "
-    "이미지 네 변에 두르는 0의 폭; 두른 뒤 원래 크기로 무작위로 잘라 냄.",
+    "Zeros on each side of a shrunk training image, which is cropped to its size by chance.": ""
+    "줄인 학습 이미지 네 변에 두르는 0의 폭; 두른 뒤 원래 크기로 무작위로 잘라 냄.",
     "Of SGD with momentum 0.9; divided by 10 after a half and three quarters of "
     "the steps.": "모멘텀 0.9인 SGD의 학습률; 단계의 절반과 4분의 3에서 10으로 나눔.",
     "Of all weights, before momentum.": "모멘텀 앞에서 모든 가중치의 감쇠.",

@@ -20,7 +20,12 @@ from jaxdl.report.markdown import SETTINGS, record_section, sections, settings
 
 KEY = "0-summary"  # sorts before every lab
 COLUMNS = ("lab", "what", "reference", "measured", "n", "data", "machine", "figure")
+PLACES = {"command", "table", "column"}
 ENTRY = {"lab", "what", "reference", "command", "column"}
+
+
+class NoSuchRow(UserError):
+    """A recorded section has no row as a line of the summary names it."""
 
 
 @dataclass(frozen=True)
@@ -90,31 +95,62 @@ def line(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> dict[str, st
     Args:
         entry: of the file: "lab", "what", "reference", "command", "column", and, where the first
             row of the first table is not meant, "table" (how its title starts) and "where" (column
-            -> how its cell starts). "missed" says why a goal was missed, by which experiment; see
-            `reasons`.
+            -> how its cell starts). "baselines" stand beside the reference, see `baselines`.
+            "missed" says why a goal was missed, by which experiment; see `reasons`.
         recorded: all sections.
 
     Raises:
-        UserError: a key is missing or unknown, or the section has no such table, row or column.
+        UserError: a key is missing or unknown, or the row has no such column.
+        NoSuchRow: the section has no such table or row.
     """
-    if not ENTRY <= set(entry) <= ENTRY | {"table", "where", "missed"}:
+    if not ENTRY <= set(entry) <= ENTRY | {"table", "where", "missed", "baselines"}:
         raise UserError(f"an entry of the summary needs {sorted(ENTRY)}, it has {sorted(entry)}")
     shown = {key: entry[key] for key in ("lab", "what", "reference")}
-    section = next((r for r in recorded if r.words == words_of(entry["command"])), None)
+    section = _section(entry, recorded)
     if section is None:
         return shown | dict.fromkeys(COLUMNS[3:], "-") | {"measured": "not recorded"}
+    beside = [f"{name} {number}" for name, number in baselines(entry, recorded).items()]
+    shown["reference"] = "; ".join(filter(None, [entry["reference"], *beside]))
+    shown["measured"], shown["n"] = _cell(entry, section), section.seeds
+    return shown | {name: getattr(section, name) for name in ("data", "machine", "figure")}
+
+
+def baselines(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> dict[str, str]:
+    """What the lab's own number is to be compared with: name -> number.
+
+    Each of the entry's "baselines" says what differs from where that number stands: columns of
+    "where", or another "column", "table" or "command".
+
+    Raises:
+        UserError: there is no such row or column.
+    """
+    found = {}
+    for changes in entry.get("baselines", []):
+        places = {key: value for key, value in changes.items() if key in PLACES}
+        where = {key: value for key, value in changes.items() if key not in PLACES}
+        other = entry | places | {"where": entry.get("where", {}) | where}
+        section = _section(other, recorded)
+        name = ", ".join([*where.values(), *filter(None, [places.get("column")])])
+        found[name] = "-" if section is None else _cell(other, section)
+    return found
+
+
+def _section(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> Recorded | None:
+    return next((r for r in recorded if r.words == words_of(entry["command"])), None)
+
+
+def _cell(entry: Mapping[str, Any], section: Recorded) -> str:
+    """The cell that an entry names."""
+    where = entry.get("where", {})
     for title, rows in section.tables.items():
         for row in rows:
-            where = entry.get("where", {}).items()
             if title.startswith(entry.get("table", "")) and all(
-                row.get(column, "").startswith(value) for column, value in where
+                row.get(column, "").startswith(value) for column, value in where.items()
             ):
                 if entry["column"] not in row:
                     raise UserError(f"{title!r} has no column {entry['column']!r}")
-                shown["measured"], shown["n"] = row[entry["column"]], section.seeds
-                names = ("data", "machine", "figure")
-                return shown | {name: getattr(section, name) for name in names}
-    raise UserError(f"no row {entry.get('where')} in {entry['command']!r} for {entry['what']!r}")
+                return row[entry["column"]]
+    raise NoSuchRow(f"no row {where} in {entry['command']!r} for {entry['what']!r}")
 
 
 def reasons(entries: Sequence[Mapping[str, Any]]) -> list[str]:

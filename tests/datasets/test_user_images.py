@@ -140,6 +140,16 @@ def test_shuffled_pictures_keep_their_labels(tmp_path):
     assert red.tolist() == (mixed.train.label == 0).tolist()
 
 
+def test_the_last_pictures_in_colour_are_of_all_classes(tmp_path):
+    """A lab that leaves out a remnant of a batch must not leave out a class."""
+    folder = two_classes(tmp_path / "own")
+    found = user_images.load_or_cifar10(Request(), folder, twin_rows=(10, 10)).images
+    in_order = user_images.load(Request(), folder, 32, True).images
+    assert sorted(found.train.label) == in_order.train.label.tolist()
+    assert found.train.label.tolist() != in_order.train.label.tolist()
+    assert found.provenance == in_order.provenance
+
+
 @pytest.mark.parametrize(
     ("made", "told"),
     [

@@ -1,6 +1,7 @@
 """Lab 010 in both protocols: whose weights are kept, what is counted, which figures there are."""
 
 import json
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -49,15 +50,22 @@ def test_lecture_protocol_takes_the_last_epoch_and_the_test_curve(tmp_path):
     assert not result.notes  # the stored runs are of real photographs
 
 
-def test_stored_runs_are_compared_on_real_photographs_only():
+def test_stored_runs_are_compared_on_real_photographs_and_by_the_lectures_recipe_only():
     real = lab.Photographs({}, {}, {}, "test", (), simulated=False)
     accuracy = np.array([0.78, 0.80])
-    (note,) = lab.stored_run_note("notebook", "lecture", accuracy, real)
+    lecture = lab.Config(protocol="lecture")
+
+    def notes(net, ranges, config=lecture, data=real):
+        return lab.stored_run_note(net, ranges, accuracy, config, data)
+
+    (note,) = notes("notebook", "lecture")
     assert "0.7897" in note
     assert note.endswith("reached.")
-    assert lab.stored_run_note("slide", "lecture", accuracy, real)[0].endswith("missed.")
-    assert not lab.stored_run_note("slide", "deck", accuracy, real)
-    assert not lab.stored_run_note("notebook", "none", accuracy, real._replace(simulated=True))
+    assert notes("slide", "lecture")[0].endswith("missed.")
+    assert not notes("slide", "deck")
+    assert not notes("notebook", "none", data=real._replace(simulated=True))
+    for changed in ({"protocol": "validation"}, {"epochs": 17}, {"views": 2}, {"smoothing": 0.1}):
+        assert not notes("slide", "lecture", replace(lecture, **changed))
 
 
 def test_pictures_are_sorted_into_right_and_wrong(monkeypatch):
