@@ -19,9 +19,10 @@ from jaxdl.errors import UserError
 from jaxdl.report.markdown import SETTINGS, record_section, sections, settings
 
 KEY = "0-summary"  # sorts before every lab
-COLUMNS = ("lab", "what", "reference", "measured", "n", "data", "machine", "figure")
+COLUMNS = ("lab", "what", "reference", "measured", "verdict", "n", "data", "machine", "figure")
 PLACES = {"command", "table", "column"}
 ENTRY = {"lab", "what", "reference", "command", "column"}
+OPTIONAL = {"table", "where", "less_is_better", "baselines", "missed"}
 
 
 class NoSuchRow(UserError):
@@ -95,23 +96,26 @@ def line(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> dict[str, st
     Args:
         entry: of the file: "lab", "what", "reference", "command", "column", and, where the first
             row of the first table is not meant, "table" (how its title starts) and "where" (column
-            -> how its cell starts). "baselines" stand beside the reference, see `baselines`.
-            "missed" says why a goal was missed, by which experiment; see `reasons`.
+            -> how its cell starts). "baselines" stand beside the reference, see `baselines`;
+            "less_is_better" is true of errors. "missed" says why a goal was missed, by which
+            experiment; see `reasons`.
         recorded: all sections.
 
     Raises:
         UserError: a key is missing or unknown, or the row has no such column.
         NoSuchRow: the section has no such table or row.
     """
-    if not ENTRY <= set(entry) <= ENTRY | {"table", "where", "missed", "baselines"}:
+    if not ENTRY <= set(entry) <= ENTRY | OPTIONAL:
         raise UserError(f"an entry of the summary needs {sorted(ENTRY)}, it has {sorted(entry)}")
     shown = {key: entry[key] for key in ("lab", "what", "reference")}
     section = _section(entry, recorded)
     if section is None:
         return shown | dict.fromkeys(COLUMNS[3:], "-") | {"measured": "not recorded"}
-    beside = [f"{name} {number}" for name, number in baselines(entry, recorded).items()]
+    others = baselines(entry, recorded)
+    beside = [f"{name} {number}" for name, number in others.items()]
     shown["reference"] = "; ".join(filter(None, [entry["reference"], *beside]))
     shown["measured"], shown["n"] = _cell(entry, section), section.seeds
+    shown["verdict"] = verdict(entry, shown["measured"], list(others.values()))
     return shown | {name: getattr(section, name) for name in ("data", "machine", "figure")}
 
 
@@ -133,6 +137,50 @@ def baselines(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> dict[st
         name = ", ".join([*where.values(), *filter(None, [places.get("column")])])
         found[name] = "-" if section is None else _cell(other, section)
     return found
+
+
+def verdict(entry: Mapping[str, Any], measured: str, beside: Sequence[str] = ()) -> str:
+    """Whether a number reaches all that it is compared with: "reached", "missed", or "-" for none.
+
+    It is compared with a goal in the entry's "reference", with the lecture's or a book's number,
+    which is one draw, so that within a standard deviation of ours it is reached, and with its
+    baselines.
+
+    Args:
+        entry: see `line`.
+        measured: the number, with its standard deviation where it has one.
+        beside: those of the baselines.
+
+    >>> verdict({"reference": "goal 0.8", "column": "accuracy"}, "0.79 ± 0.02")
+    'missed'
+    >>> verdict({"reference": "0.8 (lecture)", "column": "accuracy"}, "0.79 ± 0.02", ["0.3"])
+    'reached'
+    """
+    reference = entry["reference"]
+    kept = re.match(r"(\d+) of (\d+)", measured)
+    if kept and "(goal)" in reference:  # "all 4 (goal)", "both (goal)"
+        return "reached" if kept[1] == kept[2] else "missed"
+    ours, deviation = _number(measured)
+    sign = -1 if entry.get("less_is_better") else 1
+    others = [_number(cell)[0] for cell in beside if cell != "-"]
+    above = re.search(r"goal: ([\d.]+) above", reference)
+    if above:
+        others = [other + float(above[1]) for other in others]
+    goal = re.search(r"goal (?:for normal rows )?([\d.]+)|at most ([\d.]+) \(goal\)", reference)
+    if goal:
+        others.append(float(goal[1] or goal[2]))
+    stored = re.match(r"([\d.]+)\b[^;]*\((?:lecture|slide|Géron)", reference)
+    if stored:
+        others.append(float(stored[1]) - sign * deviation)
+    if not others:
+        return "-"
+    return "reached" if all(sign * (ours - other) > -1e-9 for other in others) else "missed"
+
+
+def _number(cell: str) -> tuple[float, float]:
+    """The number in a cell, and its standard deviation, 0 where it has none."""
+    mean, _, deviation = cell.replace(",", "").partition(" ± ")
+    return float(re.match(r"-?[\d.]+", mean)[0]), float(deviation or 0)
 
 
 def _section(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> Recorded | None:
@@ -181,7 +229,9 @@ def refresh(document: Path) -> None:
     lines = ["| " + " | ".join(cells) + " |" for cells in table]
     note = (
         "References are the course's stored runs and goals taken from published results, as named; "
-        "numbers are copied from the sections below. Misses stay. Run times are of busy machines."
+        "numbers are copied from the sections below. A line reaches its goal, the stored run (or "
+        "comes within its own standard deviation of it) and the baselines beside it, or it misses, "
+        "with the reason below. Run times are of busy machines."
     )
     body = "\n".join([note, "", *lines, *reasons(entries)])
     record_section(document, KEY, "Summary", body)
