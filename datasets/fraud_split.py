@@ -17,6 +17,7 @@ from datasets.source import DataError
 from jaxdl.scaling import mean_and_spread
 
 COLUMNS = ("hour", *(f"V{i}" for i in range(1, 29)), "log_amount")
+LEAST_NORMAL = len(COLUMNS)  # normal rows to learn from: fewer determine no covariance
 How = Literal["random", "temporal"]
 
 
@@ -119,7 +120,7 @@ def split_three(
     huge values of frauds, which the lab lets into it, shrink the columns that show fraud best.
 
     Raises:
-        DataError: a part without normal rows or without fraud.
+        DataError: a part without normal rows or without fraud, or with too few to learn from.
     """
     train, test = _training_and_test_rows(data, how, test_share)
     fit, valid = splits.split_at_random(train, valid_share)
@@ -127,10 +128,15 @@ def split_three(
         if len(set(data.label[rows].tolist())) < 2:
             problem = f"the {how} split leaves a part of {len(rows)} rows without normal rows or "
             raise DataError(problem + "without fraud: give a file with more rows")
+    normal_rows = fit[data.label[fit] == 0]
+    if len(normal_rows) < LEAST_NORMAL:
+        raise DataError(
+            f"the {how} split leaves {len(normal_rows)} normal rows to learn from: {LEAST_NORMAL} "
+            "are needed, give a file with more"
+        )
     splits.refuse_shared_rows(fit, valid, test)
     x = columns(data)
-    normal = x[fit[data.label[fit] == 0]]
-    scaler = Scaler(*mean_and_spread(normal))
+    scaler = Scaler(*mean_and_spread(x[normal_rows]))
     return Parts(*(_part(data, x, scaler, rows) for rows in (fit, valid, test)), scaler)
 
 

@@ -24,6 +24,7 @@ MAX_LETTERS = 50_000  # of a text
 MAX_ASKED = 1_000  # texts to be judged in one call
 TEXT_SHOWN = 60  # letters of a judged text in a table
 FEWEST = 20  # texts of each kind
+TEST_SHARE = 0.2  # part of each kind of texts that is tested on, unless another is asked for
 TABLES = (".csv", ".tsv", ".gz", ".parquet", ".pq", ".xlsx")
 TEXT_NAMES = (
     "text", "review", "document", "comment", "content", "sentence", "리뷰", "댓글", "내용", "문장",
@@ -57,7 +58,7 @@ def load(
     text: str = "",
     label: str = "",
     positive: str = "",
-    test_share: float = 0.2,
+    test_share: float = TEST_SHARE,
     seed: int = 0,
 ) -> UserReviews:
     """The texts of a table, some of each kind set aside to test on.
@@ -119,7 +120,7 @@ def load_or_imdb(
     text: str = "",
     label: str = "",
     positive: str = "",
-    test_share: float = 0.2,
+    test_share: float = TEST_SHARE,
     seed: int = 0,
 ) -> UserReviews:
     """Texts of a table, or the film reviews of `datasets.imdb` where there is none.
@@ -132,8 +133,17 @@ def load_or_imdb(
 
     Raises:
         DataError: see `load` and `imdb.load`.
+        UserError: no table, but an option that is for one.
     """
     if path is None:
+        given = {
+            "label": label,
+            "positive": positive,
+            "test-share": test_share != TEST_SHARE,
+            "split-seed": seed,
+        }
+        for option in filter(given.get, given):
+            raise UserError(f"--{option} is for a file: give --reviews FILE")
         reviews = imdb.load(request, num_words, twin_rows)
         return UserReviews(reviews, ("negative", "positive"), ())
     return load(

@@ -34,7 +34,14 @@ from jaxtyping import Array, Float
 
 from datasets import fraud
 from datasets.fraud import Transactions
-from datasets.fraud_split import Scaler, TransactionRows, columns, raw_rows, split_in_two
+from datasets.fraud_split import (
+    LEAST_NORMAL,
+    Scaler,
+    TransactionRows,
+    columns,
+    raw_rows,
+    split_in_two,
+)
 from jaxdl import losses, optim
 from jaxdl.anomaly import (
     default_detectors,
@@ -166,18 +173,23 @@ def load_parts(config: Config, run: Run) -> Parts:
     """Load, weight and split.
 
     Raises:
-        UserError: a part has no fraud, so that nothing could be measured.
+        UserError: a part has no fraud, so that nothing could be measured, or too few normal rows.
     """
     data = fraud.load(run.source, config.csv, twin_rows=config.twin_rows)
     run.uses(data.provenance)
-    weights = fraud.prevalence_weights(data.label, config.prevalence)
     train, test, scaler = split_in_two(data, config.split, config.test_share)
     if not test.label.any() or not train.label.any():
         raise UserError(
             f"the {config.split} split leaves a part without any fraud, so nothing can be judged; "
             "experiments/table_anomalies.py learns from a table without labels, too"
         )
-    return Parts(data, train, test, scaler, weights[test.rows])
+    if len(train.normal) < LEAST_NORMAL or not len(test.normal):
+        raise UserError(
+            f"the {config.split} split leaves {len(train.normal)} normal rows to learn from and "
+            f"{len(test.normal)} to test: {LEAST_NORMAL} and 1 are needed, give a file with more"
+        )
+    test_weights = fraud.prevalence_weights(test.label, config.prevalence)
+    return Parts(data, train, test, scaler, test_weights)
 
 
 # ---- model and training --------------------------------------------------------------------------

@@ -112,12 +112,8 @@ def main(config: Config, run: Run) -> Results:
         notes=[
             "Moving thresholds are the default: a fixed one promises something about rows like "
             "those it was fitted on. Mean + 3 sd promises nothing, nor do F1, F2 and least cost.",
-            "Without verdicts a false alarm and a caught fraud look alike. A moving threshold then "
-            "allows for as many frauds a day as the same rate caught earlier. Where a rate is not "
-            "large beside the share of frauds (0.1 % beside 0.17 %), this guess decides: ask for "
-            "verdicts on the alerts.",
-            "The later part of 80/20 is one afternoon and evening: alerts a day are those of its "
-            "hours, by the clock.",
+            guess_in_words(config, data.label),
+            *parts_of_a_day_in_words(trials),
         ],
     )
 
@@ -518,6 +514,38 @@ def summary_table(trials: Sequence[Trial]) -> Table:
             row[f"{trial.score}, {trial.split}"] = kept_of(members, trial.later)
     title = "Promises kept within 20 %, mean of the seeds (lowest .. highest realised / asked)"
     return Table(title, list(families.values()))
+
+
+def guess_in_words(config: Config, label: Int[np.ndarray, " n"]) -> str:
+    """What a moving threshold does without verdicts, and for which rates that decides.
+
+    Args:
+        config: its smallest rate is told of, where it is no larger than the share of frauds.
+        label: of all transactions.
+    """
+    said = (
+        "Without verdicts a false alarm and a caught fraud look alike. A moving threshold then "
+        "allows for as many frauds a day as the same rate caught earlier."
+    )
+    smallest, frauds = min(config.rates), float(label.mean())
+    if smallest <= frauds:
+        said += (
+            " Where a rate is not large beside the share of frauds "
+            f"({100 * smallest:.2g} % beside {100 * frauds:.2g} %), this guess decides: ask for "
+            "verdicts on the alerts."
+        )
+    return said
+
+
+def parts_of_a_day_in_words(trials: Sequence[Trial]) -> list[str]:
+    """For each split whose later part is shorter than a day, what its alerts a day are."""
+    hours = {trial.split: 24 * trial.later.length for trial in trials}
+    return [
+        f"The later part of {split} is {length:.1f} hours long: alerts a day are those of its "
+        "hours, by the clock."
+        for split, length in hours.items()
+        if length < 24
+    ]
 
 
 def kept_of(decisions: Sequence[Decision], later: Part) -> str:

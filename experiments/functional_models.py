@@ -120,7 +120,7 @@ def main(config: Config, run: Run) -> Results:
         ],
         figures={study.name: partial(draw_study, study) for study in STUDIES},
         headline={f"{row['model'][:3]} {row['output']}": row["trained"] for row in outputs},
-        notes=observations(outputs, ablations),
+        notes=observations(outputs, ablations, weights),
     )
 
 
@@ -618,26 +618,42 @@ def draw_study(study: Study) -> Figure:
 
 
 def observations(
-    outputs: Sequence[Mapping[str, Cell]], ablations: Sequence[Mapping[str, Cell]]
+    outputs: Sequence[Mapping[str, Cell]],
+    ablations: Sequence[Mapping[str, Cell]],
+    weights: Sequence[Mapping[str, Cell]],
 ) -> list[str]:
     """Sentences on what the tables hide in a mean: seeds that do not learn, parts not needed.
+
+    Whether a part is needed is judged by the seeds that learn, with it and without it. Where none
+    learns without it, it is.
 
     Args:
         outputs: from `output_rows`.
         ablations: from `ablation_rows`.
+        weights: from `weight_rows` and `signed_series_rows`.
     """
     said = []
     for row in outputs:
-        if row["measure"] == "accuracy" and np.any(row["trained"] < GUESSING):
-            stuck, seeds = np.sum(row["trained"] < GUESSING), len(row["trained"])
-            said.append(
-                f"{row['model']}: {stuck} of {seeds} seeds end at guessing, which is what is left "
-                "when all ReLUs of a narrow layer have died."
-            )
+        if row["measure"] == "accuracy":
+            said += stuck_note(row["model"], row["trained"])
     for row in ablations:
-        if np.mean(row["without"]) > np.mean(row["whole"]) - NEEDED:
+        whole, without = row["whole"], row["without"]
+        if row["measure"] == "accuracy":
+            said += stuck_note(f"{row['model']} without {row['blanked']}", without)
+            whole, without = whole[whole >= GUESSING], without[without >= GUESSING]
+        if len(whole) and len(without) and np.mean(without) > np.mean(whole) - NEEDED:
             said.append(
-                f"{row['model']}: without {row['blanked']} it does no worse; on this task the rest "
-                "of the graph can do that part's work."
+                f"{row['model']}: without {row['blanked']} it does no worse where it learns; on "
+                "this task the rest of the graph can do that part's work."
             )
+    for row in weights:
+        series = row["series"].replace(" .. ", " to ")
+        setting = f"series {series}, {row['its output']}, weight {row['weight of its loss']}"
+        said += stuck_note(f"{TWO_OUTPUTS.graph.title} ({setting})", row["label, accuracy"])
     return said
+
+
+def stuck_note(what: str, accuracy: Float[np.ndarray, " seeds"]) -> list[str]:
+    """A sentence on the seeds whose accuracy is that of guessing, where there are some."""
+    stuck = int(np.sum(accuracy < GUESSING))
+    return [f"{what}: {stuck} of {len(accuracy)} seeds end at guessing."] if stuck else []

@@ -18,9 +18,9 @@ Data: simulated beats of five shapes (`datasets.beats`), or a table of one's own
 windows: its columns of numbers in their order are the points, `--label` names the column that says
 what a row is, `--normal` the value that stands for normal. Rows are standardised one by one.
 
-Protocol: half of the normal beats, drawn, to learn from, a fifth of them to stop by; the other half
-and all others are tested. No label but "normal" is used, and nothing is chosen by the test. AUROC
-and average precision over the tested beats. Expected: docs/results.md.
+Protocol: half of the normal beats, drawn, to learn from, of which the nets set a fifth aside to
+stop by; the other half and all others are tested. No label but "normal" is used, and nothing is
+chosen by the test. AUROC and average precision over the tested beats. Expected: docs/results.md.
 Runtime on two CPU cores: half a minute a seed.
 """
 
@@ -50,6 +50,7 @@ from jaxdl.timeseries import windows
 from jaxdl.training import Fitted, Task, module_functions
 
 Rows = Float[np.ndarray, "rows points"]
+LEAST_POINTS = 4  # of a window: the net halves it twice
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ def main(config: Config, run: Run) -> Results:
     wide = fit_net(config, run, data, "lecture-net", None)
     untrained = fit_net(config, run, data, "lecture-net-untrained", None, epochs=0)
     squeezed = fit_net(config, run, data, "squeezed-net", code)
-    components = min(config.components, points - 1)
+    # with as many components as there are points, or beats to learn from, PCA copies everything
+    most = min(points, len(data.known)) - 1
+    components = min(config.components, most)
     by_code, by_pca = errors(squeezed, data), pca_errors(data, components)
     middle = 16 * padded(data.train).shape[1] // 4
     rows = [
@@ -94,12 +97,14 @@ def main(config: Config, run: Run) -> Results:
         judged(f"lecture's net with a code of {code} numbers", by_code, data),
         judged(f"PCA, {components} components", by_pca, data),
     ]
-    if code != components:
-        rows.append(judged(f"PCA, {code} components", pca_errors(data, code), data))
+    of_code = min(code, most)
+    if of_code != components:
+        rows.append(judged(f"PCA, {of_code} components", pca_errors(data, of_code), data))
     rows += other_detectors(run, data)
 
     tested = f"{len(data.test):,} beats tested, {data.odd.sum():,} of them not normal"
-    title = f"{len(data.train):,} normal beats of {points} points learnt; {tested}"
+    title = f"{len(data.train):,} normal beats of {points} points learnt by the nets, "
+    title += f"{len(data.known):,} by the others; {tested}"
     return Results(
         tables=[Table(title, rows, digits=3), kinds_table(data, by_code, by_pca)],
         figures={
@@ -124,7 +129,7 @@ class Beats(NamedTuple):
     """Windows, each standardised.
 
     Attributes:
-        train, valid: normal ones.
+        train, valid: normal ones; the nets learn from the first and stop by the second.
         test, kind: others, and what each is.
         odd: whether that is another kind than normal.
         normal: the name of the normal kind.
@@ -139,15 +144,23 @@ class Beats(NamedTuple):
     normal: str
     remarks: Sequence[str] = ()
 
+    @property
+    def known(self) -> Rows:
+        """All normal ones that are not tested: what learns without epochs learns from them."""
+        return np.concatenate([self.train, self.valid])
+
 
 def load_beats(config: Config, run: Run) -> Beats:
     """Simulated beats, or the rows of a table of one's own.
 
     Raises:
-        UserError: `--csv` without `--label` and `--normal`; there are too few normal rows, or no
-            others.
+        UserError: `--csv` without `--label` and `--normal`, or these without it; there are too few
+            points, too few normal rows, or no others.
     """
     if config.csv is None:
+        for option in ("label", "normal"):
+            if getattr(config, option):
+                raise UserError(f"--{option} is for a file: give --csv FILE")
         x, number, provenance = beats.simulate(config.beats, seed=0)
         kind, normal, remarks = [beats.KINDS[k] for k in number], beats.KINDS[0], ()
     else:
@@ -157,6 +170,10 @@ def load_beats(config: Config, run: Run) -> Beats:
         x, kind, normal = table.x, table.label, config.normal
         provenance, remarks = table.provenance, table.remarks
     run.uses(provenance)
+    if x.shape[1] < LEAST_POINTS:
+        raise UserError(
+            f"{x.shape[1]} columns of numbers are no window: at least {LEAST_POINTS} are needed"
+        )
     is_normal = np.array([each == normal for each in kind])
     if is_normal.sum() < 20:
         there = ", ".join(sorted(set(kind))[:6])
@@ -239,13 +256,12 @@ def errors(fitted: Fitted, data: Beats) -> Float[np.ndarray, "seeds tested"]:
 
 def pca_errors(data: Beats, components: int) -> Float[np.ndarray, "1 tested"]:
     """Squared error of tested windows copied by the first principal components of normal ones."""
-    known = np.concatenate([data.train, data.valid])
-    return detectors.pca(known, components).score(data.test)[None]
+    return detectors.pca(data.known, components).score(data.test)[None]
 
 
 def other_detectors(run: Run, data: Beats) -> list[dict[str, Any]]:
     """Lines of what needs no net; those that draw are asked once for each seed."""
-    known, seeds = np.concatenate([data.train, data.valid]), [int(seed) for seed in run.seeds]
+    known, seeds = data.known, [int(seed) for seed in run.seeds]
     nearest = detectors.nearest_neighbours(known)
     default = default_detector(known, contamination=0.0)
     forests = [detectors.isolation_forest(known, seed=seed) for seed in seeds]

@@ -16,7 +16,8 @@ one net on (Fashion-)MNIST, 784-512-256-32 and back:
 Protocol: 55,000 training images, the last 5,000 choose the epoch (and PCA's size against noise),
 test images are used once. Labels serve only to judge, and where a number of labels is named. Tables
 of changed images and of maps show the first seed.
-Reference: the deck has no numbers; PCA, pixels, an untrained net and chance stand beside each use.
+Reference: the deck has no numbers. Beside the net stand PCA (in 1 to 4 and 6), a median filter (2),
+pixels (3, 4, 6), an untrained net and chance (3), a net from scratch and linear classifiers (5).
 Expected: docs/results.md. Runtime on one CPU core: about 12 minutes for three seeds.
 """
 
@@ -134,6 +135,7 @@ def main(config: Config, run: Run) -> Results:
     data = mnist.load(run.source, config.data, config.twin_rows)
     run.uses(data.provenance)
     train, held_out, test = labelled_parts(data, config.valid_rows)
+    check_sizes(config, train, test)
     noises = kinds_of_noise(config)
     nets = train_autoencoders(config, run, train, held_out, noises)
 
@@ -190,6 +192,29 @@ def labelled_parts(
     return Labelled(**train), Labelled(**held_out), test
 
 
+def check_sizes(config: Config, train: Labelled, test: Labelled) -> None:
+    """Whether there are images enough for the code, the labels and the maps.
+
+    Raises:
+        UserError: there are not.
+    """
+    most = min(len(train.x), PIXELS)
+    if config.widths[-1] > most:
+        raise UserError(
+            f"--widths ... {config.widths[-1]}: the code stands beside PCA with as many "
+            f"components, and {len(train.x):,} images of {PIXELS} pixels have {most}; give a "
+            "smaller last width"
+        )
+    for count in config.labels:
+        labels_of_a_class(train, count)
+    mapped = len(test.first(config.mapped).x)
+    least = PERPLEXITY + 1 if config.tsne else MAP_NEIGHBOURS + 1
+    if mapped < least:
+        raise UserError(
+            f"{mapped} test images on the maps (--mapped) are too few: at least {least} are needed"
+        )
+
+
 # ---- the nets, and PCA beside them ---------------------------------------------------------------
 
 
@@ -235,8 +260,13 @@ def train_autoencoders(
     untrained = run.fit(
         "untrained", copying, {"x": train.x}, epochs=0, batch_size=config.batch_size
     )
-    pca = fit_pca(unit_range(train.x), min(MOST_COMPONENTS, len(train.x)))
+    pca = fit_pca(unit_range(train.x), most_components(train, config.widths[-1]))
     return Nets(model, plain, denoiser, untrained, pca)
+
+
+def most_components(train: Labelled, code: int) -> int:
+    """How many principal components are looked at: as many as the code has numbers, at least."""
+    return min(max(MOST_COMPONENTS, code), len(train.x), PIXELS)
 
 
 def codes_of(fitted: Fitted, images: Labelled) -> Float[np.ndarray, "seeds rows code"]:
@@ -290,7 +320,7 @@ def compression_table(nets: Nets, train: Labelled, test: Labelled) -> Table:
     error = mean_squared_error(decode(nets.model, nets.plain, codes), x)
     error_stored = mean_squared_error(decode(nets.model, nets.plain, np.stack(stored)), x)
 
-    most = min(MOST_COMPONENTS, x.shape[1])
+    most = most_components(train, size)
     pca_error = pca_errors(unit_range(train.x), unit_range(test.x), most)
     components = project(nets.pca, x, size)
     components_stored = in_bytes(components, project(nets.pca, known.pixels, size))
@@ -343,10 +373,10 @@ def kinds_of_noise(config: Config) -> dict[str, Corruption]:
     """Three kinds of noise by name, with their strengths in it."""
     return {
         f"Gaussian, sd {config.sd:g}": partial(corruptions.gaussian, sd=config.sd),
-        f"salt and pepper, {config.salted:.0%}": partial(
+        f"salt and pepper, {100 * config.salted:g}%": partial(
             corruptions.salt_and_pepper, share=config.salted
         ),
-        f"masking, {config.masked:.0%}": partial(corruptions.masking, share=config.masked),
+        f"masking, {100 * config.masked:g}%": partial(corruptions.masking, share=config.masked),
     }
 
 
@@ -646,12 +676,9 @@ def draw_labelled(train: Labelled, count: int, seeds: Int[np.ndarray, " seeds"])
         "x" [count, seeds, pixels] and "y" [count, seeds].
 
     Raises:
-        UserError: `count` is not a multiple of the number of classes.
+        UserError: see `labels_of_a_class`.
     """
-    classes = np.unique(train.label)
-    each, rest = divmod(count, len(classes))
-    if rest or not each:
-        raise UserError(f"{count} labels do not divide among {len(classes)} classes")
+    classes, each = np.unique(train.label), labels_of_a_class(train, count)
     chosen = []
     for seed in seeds:
         rng = np.random.Generator(np.random.PCG64([int(seed), count]))
@@ -660,6 +687,24 @@ def draw_labelled(train: Labelled, count: int, seeds: Int[np.ndarray, " seeds"])
         chosen.append(np.concatenate(own))
     rows = np.stack(chosen, axis=1)
     return {"x": train.x[rows], "y": train.label[rows].astype(np.int32)}
+
+
+def labels_of_a_class(train: Labelled, count: int) -> int:
+    """How many of so many labels are of the same class.
+
+    Raises:
+        UserError: `count` is not a multiple of the number of classes, or a class has too few.
+    """
+    images = np.unique(train.label, return_counts=True)[1]
+    each, rest = divmod(count, len(images))
+    if rest or not each:
+        raise UserError(f"{count} labels do not divide among {len(images)} classes")
+    if each > images.min():
+        raise UserError(
+            f"--labels {count}: one of the {len(images)} classes has {images.min()} training "
+            f"images; give at most {len(images) * images.min()}"
+        )
+    return each
 
 
 def linear_accuracy(
@@ -784,6 +829,9 @@ def accuracy(classifier: Fitted, test: Labelled) -> Float[np.ndarray, " seeds"]:
 # ---- 6. a map of the codes -----------------------------------------------------------------------
 # PCA or t-SNE lays codes and pixels out in the plane. A good map has neighbours of the same class.
 
+MAP_NEIGHBOURS = 10
+PERPLEXITY = 30  # of t-SNE, which needs more images than that
+
 
 def map_codes(
     nets: Nets, test: Labelled, with_tsne: bool
@@ -798,7 +846,8 @@ def map_codes(
     for name, numbers in (("codes", codes), ("pixels", pixels)):
         maps[f"PCA of {name}"] = SklearnPCA(2, random_state=0).fit_transform(numbers)
         if with_tsne:
-            maps[f"t-SNE of {name}"] = TSNE(2, init="pca", random_state=0).fit_transform(numbers)
+            tsne = TSNE(2, perplexity=PERPLEXITY, init="pca", random_state=0)
+            maps[f"t-SNE of {name}"] = tsne.fit_transform(numbers)
 
     rows = []
     for name, points in {**maps, "all numbers of codes": codes, "all pixels": pixels}.items():
@@ -806,7 +855,9 @@ def map_codes(
             {
                 "map": name,
                 "numbers": points.shape[1],
-                "of 10 neighbours, same class": neighbour_agreement(points, test.label, k=10),
+                f"of {MAP_NEIGHBOURS} neighbours, same class": neighbour_agreement(
+                    points, test.label, k=MAP_NEIGHBOURS
+                ),
             }
         )
     return Table(f"Latent map: {len(pixels):,} test images, first seed", rows), maps

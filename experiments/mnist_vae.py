@@ -20,9 +20,10 @@ independent pixels stand beside it, and a model with 2 dimensions for the pictur
     python run.py experiments/mnist_vae.py --images my_digits
     python run.py --predict RUN picture.png folder_of_pictures
 
-Protocol: 55,000 training images, the last 5,000 choose the epoch by their evidence bound, test
-images are used once: all of them for the evidence bound, the first `bound_rows` for K draws. Pixels
-are made binary in one of three ways (`binary`); bounds compare only within one way.
+Protocol: 55,000 training images, the last 5,000 choose the epoch by the loss with the final weight
+of its KL term (`beta`; 1 makes it the evidence bound). Test images are used once: all of them for
+the evidence bound, the first `bound_rows` for K draws. Pixels are made binary in one of three ways
+(`binary`); bounds compare only within one way.
 Reference: published examples of this size, ways mixed: evidence bound 101 to 107 nats,
 importance-weighted 97 to 100. Goals (static, 20 dimensions): at most 100, and at most 96.
 Expected: docs/results.md.
@@ -48,6 +49,7 @@ from datasets.splits import Rows
 from datasets.user_images import DigitImages
 from jaxdl import losses, optim
 from jaxdl.anomaly.percentiles import percentiles
+from jaxdl.errors import UserError
 from jaxdl.figures.base import Figure
 from jaxdl.figures.curves import curves_over_seeds, loss_curves
 from jaxdl.figures.images import image_rows, mosaic
@@ -71,7 +73,9 @@ from jaxdl.vision.likelihood_bounds import (
 Binarisation = Literal["static", "dynamic", "threshold"]
 BinaryRows = UInt8[np.ndarray, "_ pixels"]
 
-GOALS = {"-ELBO": 100.0, "-IWAE": 96.0}  # nats at most, static MNIST with 20 dimensions
+# nats at most, static MNIST with so many dimensions; -IWAE with at least so many draws
+GOALS = {"-ELBO": 100.0, "-IWAE": 96.0}
+GOAL_LATENT, GOAL_DRAWS = 20, 5000
 USED_VARIANCE = 0.01  # of the posterior mean over images, from which a dimension counts as used
 ELBO_DRAWS = 20  # codes over which the reconstruction term of a test image is averaged
 CHUNK = 25  # codes that an importance-weighted bound takes at once
@@ -92,7 +96,7 @@ class Config:
     beta: float = 1.0
     """Final weight of the KL term."""
     warm_up: int = field(default=5, metadata={"least": 0})
-    """Epochs over which that weight rises from 0; 0: it is there at once."""
+    """Epochs over which that weight rises from 0, fewer than --epochs; 0: it is there at once."""
     epochs: int = 50
     """Passes over the training images."""
     plane_epochs: int = 15
@@ -135,6 +139,7 @@ PRESETS = {
 
 
 def main(config: Config, run: Run) -> Results:
+    check_numbers(config)
     data, valid_rows, remarks = load_images(config, run)
     images = binary_images(config, data, valid_rows)
 
@@ -157,7 +162,7 @@ def main(config: Config, run: Run) -> Results:
     cut = "cut at 128" if config.binarisation == "threshold" else "drawn once"
     title = f"{data.provenance.name}, {config.binarisation} binarisation "
     title += f"({len(images.test):,} test images {cut}), "
-    title += f"{config.latent} dimensions; nats, lower is better"
+    title += f"{config.latent} dimensions, beta {config.beta:g}; nats, lower is better"
     history = {"VAE": trained.history}
     label, classes = data.test.label, data.classes
     return Results(
@@ -173,8 +178,24 @@ def main(config: Config, run: Run) -> Results:
             "latent_map": partial(latent_map, plane, images.test, label, classes),
         },
         headline={"-ELBO": rows[0]["-ELBO"]},
-        notes=[*goal_notes(config, data, rows[0]), *remarks],
+        notes=[*goal_notes(config, data, rows[0], len(few)), *remarks],
     )
+
+
+def check_numbers(config: Config) -> None:
+    """Whether the warm-up ends within the training, and the draws divide into chunks.
+
+    Raises:
+        UserError: they do not.
+    """
+    if config.warm_up >= config.epochs:
+        raise UserError(
+            f"--warm-up {config.warm_up}: no epoch of --epochs {config.epochs} is left with the "
+            "full weight; give a shorter warm-up or more epochs"
+        )
+    for k in config.draws:
+        if k % min(CHUNK, k):
+            raise UserError(f"--draws {k}: give multiples of {CHUNK}, or fewer than {CHUNK}")
 
 
 def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
@@ -420,7 +441,11 @@ def fit(
     patience: int | None = None,
     seeds: Int[np.ndarray, " seeds"] | None = None,
 ) -> Fitted:
-    """A population of a model; with patience the epoch with the best bound on validation images."""
+    """A population of a model; with patience the epoch with the least loss on validation images.
+
+    In evaluation the KL term has its final weight, also while it still warms up in training: the
+    epochs are compared by the loss that is trained once the warm-up has ended.
+    """
     rows, batch_size = len(images.train_once), config.batch_size
     falling = optim.cosine(config.learning_rate, epochs, rows, batch_size)
     warm_up_steps = config.warm_up * steps_per_epoch(rows, batch_size)
@@ -432,7 +457,7 @@ def fit(
         epochs=epochs,
         batch_size=batch_size,
         patience=patience,
-        monitor="valid_bound",
+        monitor="valid_loss",
         seeds=seeds,
     )
 
@@ -522,6 +547,7 @@ def vae_row(
         "reconstruction": of_all["reconstruction"].mean(axis=1),
         "KL": of_all["kl"].mean(axis=1),
         "dimensions used": dimensions_used(fitted, test),
+        "epoch of the weights": fitted.best_epoch,
     }
     first_rows = of_first["kl"].shape[1]
     negative_elbo = of_first["reconstruction"] + of_first["kl"]
@@ -529,8 +555,13 @@ def vae_row(
     for bound, value in of_first.items():
         if bound.startswith("IWAE-"):
             k = int(bound.removeprefix("IWAE-"))
-            row[f"-IWAE, K = {k:,}"] = value.mean(axis=1)
+            row[iwae_column(k, first_rows)] = value.mean(axis=1)
     return row
+
+
+def iwae_column(draws: int, rows: int) -> str:
+    """The heading of the importance-weighted bound of so many draws on the first test images."""
+    return f"-IWAE, K = {draws:,}, first {rows:,}"
 
 
 def posterior_mean(outputs: Pass, batch: Batch) -> Float[Array, "batch latent"]:
@@ -556,18 +587,25 @@ def independent_row(images: BinaryImages, first: int, columns: Sequence[str]) ->
     return row
 
 
-def goal_notes(config: Config, data: Images, row: Mapping[str, Any]) -> list[str]:
-    """Whether the goals are met; they are for published, statically binarised MNIST."""
+def goal_notes(config: Config, data: Images, row: Mapping[str, Any], first: int) -> list[str]:
+    """Whether the goals are met; they are for published, statically binarised MNIST.
+
+    Args:
+        config: of the lab.
+        data: whose origin decides.
+        row: of the trained model in the table.
+        first: test images of the importance-weighted bounds.
+    """
     published = config.data == "mnist" and config.images is None
     if data.provenance.kind == "simulated" or not published:
         return []
-    if config.binarisation != "static" or config.beta != 1.0:
+    if config.binarisation != "static" or config.beta != 1.0 or config.latent != GOAL_LATENT:
         return []
-    tightest = f"-IWAE, K = {config.draws[-1]:,}"
-    return [
-        table.goal_line("-ELBO, nats", row["-ELBO"], GOALS["-ELBO"]),
-        table.goal_line(f"{tightest}, nats", row[tightest], GOALS["-IWAE"]),
-    ]
+    notes = [table.goal_line("-ELBO, nats", row["-ELBO"], GOALS["-ELBO"])]
+    if max(config.draws) >= GOAL_DRAWS:
+        tightest = iwae_column(max(config.draws), first)
+        notes.append(table.goal_line(f"{tightest}, nats", row[tightest], GOALS["-IWAE"]))
+    return notes
 
 
 # ---- what we see ---------------------------------------------------------------------------------
@@ -581,7 +619,9 @@ def bound_by_draws(
     for name, own in found.items():
         by_k = np.stack([own[f"IWAE-{k}"].mean(axis=1) for k in draws])
         lines[name] = (np.array(draws), by_k)
-    return curves_over_seeds(lines, "K", "negative bound in nats", log_x=True)
+    first = next(iter(found.values()))["kl"].shape[1]
+    ylabel = f"negative bound in nats, first {first:,} test images"
+    return curves_over_seeds(lines, "K", ylabel, log_x=True)
 
 
 def decoded(

@@ -59,9 +59,9 @@ class Config:
     hidden: int = 128
     """Width of the non-linear net's other layers."""
     epochs: int = 300
-    """Passes over the 1,400 digits."""
+    """Passes over the rows to train on."""
     batch_size: int = 128
-    """Digits in a step."""
+    """Rows in a step."""
     learning_rate: float = 2e-3
     """Adam's step size."""
     train_rows: int = 1400
@@ -172,7 +172,7 @@ def load_digit_rows(config: Config, run: Run) -> Data:
     """The bundled digits, a row of 64 pixels between 0 and 1 each.
 
     Raises:
-        UserError: see `usable_codes`.
+        UserError: no digit is left to be held out; and see `usable_codes`.
     """
     digits = load_digits()
     digest = arrays_digest({"x": digits.data})
@@ -180,6 +180,11 @@ def load_digit_rows(config: Config, run: Run) -> Data:
     pixels = len(digits.feature_names)
     scale = Scale(np.zeros(pixels), np.full(pixels, GREY_LEVELS))
     x = scale(digits.data).astype(np.float32)
+    if config.train_rows >= len(x):
+        raise UserError(
+            f"--train-rows {config.train_rows}: there are {len(x)} digits, and some must be held "
+            "out"
+        )
     train = x[: config.train_rows]
     codes, remarks = usable_codes(config.codes, train, "the table of digits")
     return Data(

@@ -19,7 +19,9 @@ table. `--learn-from` says what labels are used for:
 
     all       every row of the learning part; labels only judge. The default, the honest one
               where you do not know which rows are anomalies when you start.
-    normal    labels choose the rows: the learning and threshold rows are the normal ones.
+    normal    labels choose the rows: the detector learns from the normal ones. Rules about usual
+              rows (false-alarm rate, mean + so many deviations) are fitted on the normal threshold
+              rows; alerts a day, contamination and cost are fitted on all threshold rows.
     labels    a classifier learns the labels, too; for anomalies like those already known.
 
 The detector is `jaxdl.anomaly.default_detector`, the same for all tables. Beside it stand a small
@@ -33,6 +35,7 @@ Runtime on two CPU cores: half a minute for 6,000 rows. Numbers: docs/results.md
 
 import contextlib
 import json
+import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -178,34 +181,36 @@ def main(config: Config, run: Run) -> Results:
     promises = promise_rows(scored, table, parts)
     shifts = drift_of_columns(features, parts)
     first = limits[decides.name][0]
+    title = f"False-alarm rates, promised and realised; {where}"
     shown = [
         Table(f"Columns; {table.cells.rows:,} rows", features.encoder.schema.rows()),
         decision_table(f"Decisions; {where}", rules, limits, scored, config, table, parts),
         *ranking_tables(f"Ranking; {where}", compared, table, parts),
-        Table(f"False-alarm rates, promised and realised; {where}", promises, digits=4),
+        *([Table(title, promises, digits=4)] if promises else []),
         alerts_table(config, fitted[0], scored.later[0], first, table, parts, features),
         drift_table(shifts),
     ]
-    figures = {
-        "scores": partial(draw_scores, scored, limits, table, parts),
-        "promises": partial(draw_promises, promises),
-        "drift": partial(
-            decisions.bars, shifts, "population stability index", drift.LIMITS, verbatim=True
-        ),
-    }
+    figures = {"scores": partial(draw_scores, scored, limits, table, parts)}
+    if promises:
+        figures["promises"] = partial(draw_promises, promises)
+    figures["drift"] = partial(
+        decisions.bars, shifts, "population stability index", drift.LIMITS, verbatim=True
+    )
     if parts.judged:
         figures["caught"] = partial(draw_caught, compared, table, parts)
     if table.days(parts.later):
         figures["scores_over_time"] = partial(draw_over_time, scored, first, table, parts)
     figures = {name: partial(captioned, draw, CAPTIONS[name]) for name, draw in figures.items()}
     closing = in_short(decides, limits[decides.name], scored, promises, shifts, table, parts)
+    # a classifier learns from the anomalies, too
+    learnt = parts.learning if config.learn_from == "labels" else parts.known
     return Results(
         tables=shown,
         figures=figures,
         headline=headline(limits[decides.name], scored, table, parts),
         notes=[
-            *notes(config, table, parts, decides),
-            f"In short: learnt from {len(parts.known):,} rows by {fitted[0].name}. {closing}",
+            *notes(config, table, parts, rules),
+            f"In short: learnt from {len(learnt):,} rows by {fitted[0].name}. {closing}",
             *better_detector(config, scored, others, table, parts),
         ],
         files={
@@ -274,12 +279,13 @@ def load_table(config: Config, run: Run) -> Loaded:
     Raises:
         UserError: a cell, a column or an option that does not fit, in one line.
     """
-    if config.positive and not config.label and config.csv is not None:
-        raise UserError(f"--positive {config.positive} needs --label: which column holds it?")
-    if config.sheet is not None and config.csv is None:
-        raise UserError(f"--sheet {config.sheet} needs --csv: which workbook has it?")
     if config.csv is None:
+        for option in ("separator", "decimal", "sheet", "label", "positive", "time", "time_unit"):
+            if getattr(config, option):
+                raise UserError(f"--{option.replace('_', '-')} is for a file: give --csv FILE")
         config = replace(config, label="outcome", positive="fraud", time="when")
+    elif config.positive and not config.label:
+        raise UserError(f"--positive {config.positive} needs --label: which column holds it?")
     given = user_table.load(
         run.source,
         config.csv,
@@ -634,6 +640,7 @@ def better_detector(
     reached = {
         name: metrics.average_precision(other.threshold[0], anomaly)
         for name, other in others.items()
+        if name != CHANCE
     }
     hints = []
     for supervised in (False, True):
@@ -649,12 +656,18 @@ def better_detector(
                 f"{best} has an AUPRC of {reached[best]:.2f} against "
                 f"{metrics.average_precision(own, anomaly):.2f}, which is {low:.2f} to {high:.2f} "
                 f"more (95 %). Run again with {option}"
-                + (", a network that can be exported." if supervised else ".")
+                + (
+                    ", a network that can be exported. The figures are those of gradient boosting: "
+                    "how good the network is has not been measured."
+                    if supervised
+                    else "."
+                )
             )
     return hints
 
 
-SUPERVISED = "supervised"
+SUPERVISED = "supervised"  # the beginning of a name
+CHANCE = "random"  # nobody is told to use it
 
 
 def precision_gained(
@@ -745,7 +758,8 @@ def threshold_rules(config: Config, table: Loaded, parts: Parts) -> list[Rule]:
     rate = max(config.false_alarm_rate, 1 / (parts.usual.sum() + 1))
     asked = f"{rate:.2%} of usual rows"
     if rate > config.false_alarm_rate:
-        asked += f" ({config.false_alarm_rate:.2%} needs {1 / config.false_alarm_rate - 1:,.0f})"
+        needed = math.ceil(1 / config.false_alarm_rate) - 1
+        asked += f" ({config.false_alarm_rate:.2%} needs {needed:,})"
     quantile = partial(thresholds.quantile, rate=rate)
     rules["false_alarm_rate"] = Rule("false-alarm rate", asked, quantile, parts.usual)
     sigma = partial(thresholds.k_sigma, k=config.sigma)
@@ -760,6 +774,11 @@ def threshold_rules(config: Config, table: Loaded, parts: Parts) -> list[Rule]:
         rules["cost"] = Rule("cost (uses labels)", asked, least, every)
     if config.decide_by == "auto":
         return list(rules.values())
+    if config.decide_by == "cost" and label is not None and not label.any():
+        raise UserError(
+            f"--decide-by cost: none of the {len(label)} threshold rows is an anomaly, so no cost "
+            "can be weighed: try --split random, or another --decide-by"
+        )
     if config.decide_by not in rules:
         option = "label" if config.decide_by == "cost" else config.decide_by.replace("_", "-")
         raise UserError(f"--decide-by {config.decide_by} needs --{option}")
@@ -838,7 +857,10 @@ PROMISES = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
 
 def promise_rows(scored: Scored, table: Loaded, parts: Parts) -> list[dict[str, Any]]:
-    """Thresholds for falling false-alarm rates, and the rates on the later usual rows."""
+    """Thresholds for falling false-alarm rates, and the rates on the later usual rows.
+
+    None where the threshold rows are too few to promise any of them.
+    """
     usual = np.ones(len(parts.later), bool)
     if table.anomaly is not None:
         usual = ~table.anomaly[parts.later]
@@ -1054,13 +1076,25 @@ def headline(
     return {"share flagged": np.array([limit.label(later).mean() for limit, later in pairs])}
 
 
-def notes(config: Config, table: Loaded, parts: Parts, decides: Rule) -> list[str]:
-    """What the numbers rest on."""
+def notes(config: Config, table: Loaded, parts: Parts, rules: Sequence[Rule]) -> list[str]:
+    """What the numbers rest on.
+
+    Args:
+        config, table, parts: of this lab.
+        rules: the first one decides.
+    """
+    decides = rules[0]
     used = {
         "all": "Labels were not used for learning or thresholds (the cost rule apart).",
         "normal": "Labels chose the rows: the detector and its thresholds saw normal rows only.",
         "labels": "A classifier learnt the labels of the learning part.",
     }
+    saw_all = [rule.name for rule in rules if rule.rows.sum() > parts.usual.sum()]
+    if saw_all:
+        used["normal"] = (
+            "Labels chose the rows: the detector saw normal rows only. So did the thresholds, but "
+            f"for these rules, which saw all threshold rows: {', '.join(saw_all)}."
+        )
     said = [
         f"The exported scorer decides by: {decides.name} ({decides.asked}). Score new rows: "
         "python -m jaxdl.score RUN new.csv --output alerts.csv --only-flagged --keep COLUMN, with "
@@ -1070,10 +1104,10 @@ def notes(config: Config, table: Loaded, parts: Parts, decides: Rule) -> list[st
         said.append("No label: precision, recall and ranking need one (--label, --positive).")
     else:
         said.append(used[config.learn_from])
-        if config.learn_from == "all":
+        if config.learn_from == "all" and table.anomaly[parts.threshold].any():
             said.append(
-                "The threshold rows hold anomalies, too, so there are fewer false alarms than "
-                "promised: the price of using no labels."
+                "The threshold rows hold anomalies, too, so there tend to be fewer false alarms "
+                "than promised: the price of using no labels."
             )
         said += leak_notes(table, parts)
         if not parts.judged:

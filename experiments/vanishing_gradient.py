@@ -13,6 +13,10 @@ Protocol: MNIST, reduced to 24 whitened principal components (fitted on the trai
 that the input has the variance the theory assumes. Plain gradient descent with the norm clipped at
 1; nothing is chosen, so the validation rows (the last training images) are read once and the test
 images not at all. A net "learns" when it names at least half of them; guessing names a tenth.
+Weights are float32 numbers: a step below half their spacing, about 3e-8 of a weight, does not move
+it. A kernel in which no weight moved is told as "not at all". Gradient ratios below 1e-30 are not
+held either, and are left out.
+
 
 Reference: the deck (slides 22-25): the sigmoid's slope is at most 1/4, so early layers hardly move;
 ReLU, careful initial values, batch normalisation and residual nets help. It stores no numbers.
@@ -37,10 +41,12 @@ from datasets import mnist
 from datasets.splits import Rows
 from jaxdl.diagnostics import mean_field, signal_propagation
 from jaxdl.diagnostics.signal_propagation import Propagation
+from jaxdl.errors import UserError
 from jaxdl.figures.base import COLOURS, Figure, subplots
 from jaxdl.models import traced_mlp
 from jaxdl.models.traced_mlp import ACTIVATIONS, INITIALISERS, NORMS, SHORTCUTS, Params, Setting
 from jaxdl.report import Results, Table
+from jaxdl.report.table import Cell
 from jaxdl.runs import Run
 from jaxdl.training import Task
 from jaxdl.training.batch_order import steps_per_epoch
@@ -87,10 +93,11 @@ PRESETS = {
 
 
 def main(config: Config, run: Run) -> Results:
+    check_depths(config)
     train, valid = load_components(config, run)
 
     depths = [explore(config, run, layers, train, valid) for layers in config.depths]
-    shown = next((depth for depth in depths if depth.layers == config.shown), depths[-1])
+    shown = depths[config.depths.index(config.shown)]
 
     steps = config.epochs * steps_per_epoch(len(train["y"]), config.batch_size)
     sizes = f"{len(train['y']):,} training, {len(valid['y']):,} held-out images, {steps} steps"
@@ -117,6 +124,19 @@ def main(config: Config, run: Run) -> Results:
         },
         headline={"learn": np.mean([learns(depth).mean(axis=0) for depth in depths], axis=0)},
     )
+
+
+def check_depths(config: Config) -> None:
+    """Refuse depths that no net of blocks has, and one to show that is not explored.
+
+    Raises:
+        UserError: it is so.
+    """
+    depths = " ".join(map(str, config.depths))
+    if any(layers % 2 for layers in config.depths):
+        raise UserError(f"--depths {depths}: give even numbers, for a block has two layers")
+    if config.shown not in config.depths:
+        raise UserError(f"--shown {config.shown}: give one of --depths {depths}")
 
 
 # ---- the nets ------------------------------------------------------------------------------------
@@ -159,10 +179,21 @@ def settings(nets: Sequence[Net]) -> dict[str, Float[np.ndarray, " nets"]]:
 
 
 def load_components(config: Config, run: Run) -> tuple[Rows, Rows]:
-    """Training and validation rows {"x": whitened principal components, "y": digits}."""
+    """Training and validation rows {"x": whitened principal components, "y": digits}.
+
+    The first rows of the file train, the last are held out.
+
+    Raises:
+        UserError: there are not enough rows for both.
+    """
     data = mnist.load(run.source, "mnist", config.twin_rows)
     run.uses(data.provenance)
     image, label = data.train.image, data.train.label
+    if config.train_rows + config.valid_rows > len(image):
+        raise UserError(
+            f"--train-rows {config.train_rows}, --valid-rows {config.valid_rows}: some rows would "
+            f"be in both, for there are {len(image)}"
+        )
     pixels = image.reshape(len(image), -1).astype(np.float32) / 255
     pca = PCA(config.narrow, whiten=True, svd_solver="full").fit(pixels[: config.train_rows])
     x, y = pca.transform(pixels).astype(np.float32), label.astype(np.int32)
@@ -387,19 +418,31 @@ def plain_rows(depth: Depth) -> list[dict[str, Any]]:
                 "initialiser": NETS[i].initialiser,
                 "chi, theory": float(10 ** (2 * predicted / depth.layers)),
                 "log10 gradient ratio, theory": float(np.round(predicted, 4)),
-                "measured": depth.measured_ratio[i],
-                "after training": first_over_last(depth.end)[i],
-                "log10 of the first kernel's move": log10(depth.moved[i, :, 0]),
-                "of the last one's": log10(depth.moved[i, :, -1]),
+                "measured": ratio_cell(depth.measured_ratio[i]),
+                "after training": ratio_cell(first_over_last(depth.end)[i]),
+                "log10 of the first kernel's move": move_cell(depth.moved[i, :, 0]),
+                "of the last one's": move_cell(depth.moved[i, :, -1]),
                 "validation accuracy": depth.accuracy[i],
             }
         )
     return rows
 
 
-def log10(x: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """log10, also of what has not moved at all."""
-    return np.log10(np.maximum(x, 1e-12))
+def ratio_cell(ratio: Float[np.ndarray, " seeds"]) -> Cell:
+    """A log10 of gradients over the seeds; none where float32 does not hold one of them."""
+    return ratio if (ratio > SMALLEST_LOG).all() else None
+
+
+def move_cell(moved: Float[np.ndarray, " seeds"]) -> Cell:
+    """log10 of a kernel's move over the seeds; in words where float32 does not hold one of them.
+
+    >>> move_cell(np.array([0.01, 0.1])), move_cell(np.zeros(2)), move_cell(np.array([0.0, 0.1]))
+    (array([-2., -1.]), 'not at all', 'not at all with 1 of 2 seeds')
+    """
+    still = int((moved == 0).sum())
+    if not still:
+        return np.log10(moved)
+    return "not at all" if still == len(moved) else f"not at all with {still} of {len(moved)} seeds"
 
 
 def theory_rows(depths: Sequence[Depth]) -> list[dict[str, Any]]:
@@ -523,7 +566,7 @@ def draw_heat_maps(
             place = (number - low) / (high - low)
             dark = abs(place - 0.5) > 0.35 if diverging else place < 0.6
             style = {"ha": "center", "va": "center", "fontsize": 6}
-            text = f"{np.clip(number, -99, 99):.1f}"
+            text = f"< {SMALLEST_LOG}" if number < SMALLEST_LOG else f"{min(number, 99):.1f}"
             axis.text(j, i, text, color="white" if dark else "black", **style)
         axis.set_xticks(range(len(layers)), layers)
         axis.set_yticks(range(len(lines)), [names[i] for i in lines], fontsize=7)
@@ -581,9 +624,9 @@ def draw_theory_against_measurement(depths: Sequence[Depth]) -> Figure:
 
 
 def draw_gradients_by_layer(depth: Depth, initialiser: str = "he") -> Figure:
-    """Weight gradient by layer, before training (solid) and after it (dotted, the whole batch).
+    """Weight gradient of single examples by layer, before training (solid) and after it (dotted).
 
-    The line is the median of single examples, the band holds their middle 80 %.
+    The lines are their medians, the band holds the middle 80 % before training.
     """
     figure, axes = architecture_panels(width=4.2, height=3.2)
     layers = np.arange(1, depth.layers + 1)
@@ -595,13 +638,16 @@ def draw_gradients_by_layer(depth: Depth, initialiser: str = "he") -> Figure:
             low, middle, high = depth.start.example_gradients[i].mean(axis=0).T
             axis.fill_between(layers, low, high, color=colour, alpha=0.15, lw=0)
             axis.plot(layers, middle, color=colour, label=activation)
-            axis.plot(layers, depth.end.weight_gradient[i].mean(axis=0), ":", color=colour)
+            after = depth.end.example_gradients[i].mean(axis=0)[:, 1]
+            axis.plot(layers, after, ":", color=colour)
         axis.set_ylim(max(axis.get_ylim()[0], -16), None)
         axis.grid(alpha=0.3)
     for axis in axes[1]:
         axis.set_xlabel("layer, from the input")
     for axis in axes[:, 0]:
         axis.set_ylabel("log10 of a weight gradient's norm")
+    for line, when in (("-", "before training"), (":", "after training")):
+        axes[0, 0].plot([], [], line, color="0.3", label=f"median of examples, {when}")
     axes[0, 0].legend(fontsize=7)
     return figure
 

@@ -17,11 +17,13 @@ KOREAN = {
     "{} min for each variant and seed": "변형과 시드마다 {}분",
     "bags {} min for {} seeds": "단어 가방 모델 {}분 (시드 {}개)",
     "{} min for {} seeds": "{}분 (시드 {}개)",
+    "{} hours for {} seeds": "{}시간 (시드 {}개)",
     "{} min for {} seeds of both nets": "{}분 (두 모델, 시드 {}개)",
     "some min for {} seeds": "몇 분 (시드 {}개)",
     "{} seeds {} min per protocol": "시드 {}개로 프로토콜당 {}분",
     "bags {} min": "단어 가방 모델 {}분",
     "{} s for {} seed on {} rows": "{}초 (시드 {}개, {}행)",
+    "{} s for {} seeds": "{}초 (시드 {}개)",
     "{} s for {} rows": "{}초 ({}행)",
     # ---- pages ----
     "Contents": "차례",
@@ -125,6 +127,7 @@ KOREAN = {
     "highest validation accuracy": "가장 높은 검증 정확도",
     "lowest test cross-entropy": "가장 낮은 테스트 교차 엔트로피",
     "highest test accuracy": "가장 높은 테스트 정확도",
+    "highest of {} on the test half": "테스트 절반에서 {}개 가운데 가장 높은 값",
     "cross-entropy (train solid, validation dashed)": "교차 엔트로피 (실선 학습, 점선 검증)",
     "cross-entropy (train solid, test dashed)": "교차 엔트로피 (실선 학습, 점선 테스트)",
     "mean squared error": "평균 제곱 오차",
@@ -271,6 +274,8 @@ KOREAN = {
     "worst seed": "가장 나쁜 시드",
     "agreement with the true clusters (adjusted Rand index, no labels used)": "실제 군집과의 일치 "
     "(조정 랜드 지수, 라벨 쓰지 않음)",
+    "number of clusters by four rules, the gap read in two ways; first seed (unsupervised)": "네 "
+    "규칙이 정한 군집 수, 간격 통계량은 두 가지로 읽음; 첫 시드 (비지도)",
     "number of clusters by four rules (unsupervised)": "네 규칙이 정한 군집 수 (비지도)",
     # ---- autoencoders ----
     "autoencoder": "오토인코더",
@@ -668,10 +673,15 @@ KOREAN = {
     "median filter": "중앙값 필터",
     "static binarisation": "고정 이진화",
     "dynamic binarisation": "동적 이진화",
+    "threshold binarisation": "임계값 이진화",
+    "{} test images cut at {}": "테스트 이미지 {}장을 {}에서 나눔",
+    "beta {}": "베타 {}",
     "{} dimensions": "{}차원",
     "nats, lower is better": "nat, 낮을수록 좋음",
     "NAB score of {} series": "시계열 {}개의 NAB 점수",
     "the first {} % of each are for learning": "각각 처음 {} %는 배우는 데 씀",
+    "the first {} % of each, at most {} rows, are for learning": "각각 처음 {} %(많아야 {}행)는 "
+    "배우는 데 씀",
     "Streaming detector, label-free, per series": "실시간 탐지기, 라벨 없이, 시계열별",
     "Streaming detector, other thresholds": "실시간 탐지기, 다른 임계값",
     "Flagged points of the test series": "테스트 시계열의 경보 지점",
@@ -796,6 +806,8 @@ KOREAN = {
     "임계값에도 쓰지 않았습니다(비용 규칙만 예외).",
     "Labels chose the rows: the detector and its thresholds saw normal rows only.": "라벨로 행을 "
     "골랐습니다. 탐지기와 임계값은 정상 행만 보았습니다.",
+    "Labels chose the rows: the detector saw normal rows only.": "라벨로 행을 골랐습니다. "
+    "탐지기는 정상 행만 보았습니다.",
     "A classifier learnt the labels of the learning part.": "분류기가 학습 부분의 라벨을 "
     "배웠습니다.",
     "No label: precision, recall and ranking need one (--label, --positive).": "라벨이 없습니다. "
@@ -803,6 +815,11 @@ KOREAN = {
     "The threshold rows hold anomalies, too, so there are fewer false alarms than promised: the "
     "price of using no labels.": "임계값용 행에도 이상이 섞여 있어 오경보는 약속보다 적습니다. "
     "라벨을 쓰지 않는 대가입니다.",
+    "The threshold rows hold anomalies, too, so there tend to be fewer false alarms than promised: "
+    "the price of using no labels.": "임계값용 행에도 이상이 섞여 있어 오경보는 대체로 약속보다 "
+    "적습니다. 라벨을 쓰지 않는 대가입니다.",
+    "The figures are those of gradient boosting: how good the network is has not been "
+    "measured.": "이 값은 그래디언트 부스팅의 것이며, 신경망이 얼마나 좋은지는 재지 않았습니다.",
     "The later rows hold labels of one kind only: nothing can be judged.": "나중 행의 라벨이 한 "
     "가지뿐이라 평가할 수 없습니다.",
     "The threshold rows are too few to promise a false-alarm rate.": "임계값용 행이 너무 적어 "
@@ -824,6 +841,10 @@ KOREAN = {
     "error and directions": "오차와 방향",
     "goal {} missed": "목표 {}에 못 미침",
     "goal {} reached": "목표 {} 도달",
+    "goal {} for every label and every row": "목표 {} (모든 라벨과 모든 행)",
+    "The encoder's loss asks for no label, but its columns are standardised by normal rows, which "
+    "labels chose, and by more of them than a budget has.": "인코더의 손실에는 라벨이 들어가지 "
+    "않지만, 열은 라벨로 고른 정상 행으로, 그것도 예산보다 많은 행으로 표준화했습니다.",
     "all": "전체",
     "all rows": "모든 행",
     "wide network": "넓은 신경망",
@@ -881,6 +902,9 @@ KOREAN = {
     "The later part of {}/{} is one afternoon and evening: alerts a day are those of its hours, "
     "by the clock.": "{}/{} 분할의 나중 부분은 하루 오후와 저녁입니다. 하루 알림 수는 그 "
     "시간대에서 시계로 환산한 것입니다.",
+    "The later part of {}/{} is {} hours long: alerts a day are those of its hours, by the "
+    "clock.": "{}/{} 분할의 나중 부분은 {}시간입니다. 하루 알림 수는 그 시간대에서 시계로 환산한 "
+    "것입니다.",
     "choose autoencoder": "임계값 고르기, 오토인코더",
     "choose default": "임계값 고르기, 기본 탐지기",
     "false alarms autoencoder": "오경보, 오토인코더",
@@ -892,6 +916,8 @@ KOREAN = {
     "hour": "시각",
     # ---- heart beats ----
     "{} normal beats of {} points learnt": "배운 정상 심박 {}개, 심박마다 {} 지점",
+    "{} normal beats of {} points learnt by the nets, {} by the others": "배운 정상 심박: 신경망 "
+    "{0}개, 나머지 {2}개, 심박마다 {1} 지점",
     "{} beats tested": "테스트한 심박 {}개",
     "{} of them not normal": "그중 정상이 아닌 것 {}개",
     "learnt from normal beats": "정상 심박에서 배운 것",
@@ -991,9 +1017,10 @@ KOREAN = {
     "밝은 그림을 배운 실행이라면, 흰 바탕의 어두운 그림은 반전하세요.",
     "A row far from all clusters is given the nearest one, too: its percentile tells.": "모든 "
     "군집에서 먼 행에도 가장 가까운 군집이 붙습니다. 그런 행은 백분위로 알 수 있습니다.",
-    "A learnt row is among its own neighbours, so that a new one like it stands a little higher "
-    "with kNN and LOF.": "배운 행은 자기 자신도 이웃으로 셉니다. 그래서 kNN과 LOF에서는 비슷한 새 "
-    "행이 조금 더 높게 나옵니다.",
+    "Every row is judged as a new one.": "모든 행을 새 행으로 판정합니다.",
+    "One that was learnt is its own neighbour then: its percentile is too low with kNN, LOF, "
+    "DBSCAN and kernel density.": "배운 행은 이때 자기 자신이 이웃이 되어 kNN, LOF, DBSCAN, "
+    "커널 밀도에서 백분위가 너무 낮게 나옵니다.",
     "Some row is always the oddest: a percentile ranks, it does not say that anything "
     "is wrong.": "가장 이상한 행은 언제나 있습니다. 백분위는 순위일 뿐, 잘못이 있다는 뜻이 "
     "아닙니다.",
@@ -1009,6 +1036,12 @@ KOREAN = {
     "Percentiles are among the {} held-out rows.": "백분위는 따로 둔 {}행 사이의 값입니다.",
     "A word's effect is what the text loses without it; unknown words have none.": "단어의 영향은 "
     "그 단어를 뺐을 때 로짓이 줄어드는 만큼이며, 모르는 단어는 영향이 없습니다.",
+    "The highest accuracy of {} on the validation reviews chose this network.": "검증 영화평의 "
+    "정확도가 {}개 가운데 가장 높아 고른 신경망입니다.",
+    "The highest accuracy of {} on the test reviews chose this network.": "테스트 영화평의 "
+    "정확도가 {}개 가운데 가장 높아 고른 신경망입니다.",
+    "How accurate it is on other reviews is not known.": "다른 영화평에서 얼마나 정확한지는 알 수 "
+    "없습니다.",
     "identifiers": "식별자",
     "do not vary": "변하지 않음",
     "hold nothing": "비어 있음",
@@ -1018,6 +1051,10 @@ KOREAN = {
     "whole series": "전체 시계열",
     # ---- older labs ----
     "without biases": "편향 없이",
+    "no dropout needed: what the best of {} dropouts adds (level {} / {})": "드롭아웃이 필요 없다: "
+    "드롭아웃 {}가지 가운데 가장 좋은 것이 더하는 것 (유의 수준 {} / {})",
+    "t test at the {} level": "유의 수준 {}의 t 검정",
+    "{} ± {} points: hurts": "{} ± {}점: 해로움",
     "no dropout needed: what the best dropout adds": "드롭아웃이 필요 없다: 가장 좋은 드롭아웃이 "
     "더하는 것",
     "larger learning rates: those within a point of the best": "학습률을 크게 해도 된다: 최고와 "
@@ -1038,6 +1075,16 @@ KOREAN = {
     "규칙은 k + 1이 표준오차만큼 낫지 않은 첫 k를 고르므로, 덩어리가 짝을 이루면 일찍 멈춥니다. "
     "가장 높은 값은 덩어리를 찾지만 군집이 없는 곳에서도 봅니다. 붓꽃은 센티미터 그대로이고 "
     "표준화하지 않았습니다.",
+    "sqrt(n / 2) knows only n; elbow and silhouette cannot answer 1, the gap statistic can.": ""
+    "sqrt(n / 2)는 n만 압니다. 팔꿈치와 실루엣은 1이라고 답할 수 없고 간격 통계량은 할 수 "
+    "있습니다.",
+    "Its published rule takes the first k that k + 1 does not beat by a standard error, and so can "
+    "stop early where clusters form groups; its highest value cannot stop early, but can see "
+    "clusters where there are none.": "발표된 규칙은 k + 1이 표준오차만큼 낫지 않은 첫 k를 "
+    "고르므로, 군집이 무리를 이루면 일찍 멈출 수 있습니다. 가장 높은 값은 일찍 멈추지 않지만, "
+    "군집이 없는 곳에서도 볼 수 있습니다.",
+    "The irises are measured in centimetres, not standardised.": "붓꽃은 센티미터 그대로이고 "
+    "표준화하지 않았습니다.",
     "PCA by SVD: the floor of linear ones": "SVD로 구한 PCA: 선형 모델의 하한",
     "linear, lecture's 200 epochs": "선형, 강의의 200에포크",
     "linear, trained to the end": "선형, 끝까지 학습",
@@ -1047,6 +1094,8 @@ KOREAN = {
     "frauds repeated to {}": "사기를 {}까지 되풀이",
     "normals dropped to {}": "사기가 {}가 되도록 정상 빼기",
     "LEAK: frauds repeated before the split": "누출: 나누기 전에 사기를 되풀이",
+    "LEAK: frauds repeated before the split, {} of the test part": "누출: 나누기 전에 사기를 "
+    "되풀이, 테스트 부분의 {}",
     "refused: {} rows stand in more than one part of the split": "거부: {}행이 분할의 여러 "
     "부분에 있음",
     "F1 and AUPRC": "F1과 AUPRC",
@@ -1112,6 +1161,8 @@ KOREAN = {
     "all pixels": "모든 픽셀",
     "{} test images drawn once": "테스트 이미지 {}장을 한 번 뽑음",
     "-ELBO, first {}": "-ELBO, 처음 {}장",
+    "-IWAE, K = {}, first {}": "-IWAE, K = {}, 처음 {}장",
+    "-IWAE, K = {}, first {}, nats": "-IWAE, K = {}, 처음 {}장, nat",
     "independent pixels": "독립인 픽셀",
     "standard": "표준",
     "low FP": "낮은 FP",
@@ -1217,6 +1268,9 @@ KOREAN = {
     "임계값은 {}일의 점수가 모이기 전의 날을 판정하지 않습니다.",
     "chi, theory": "카이, 이론",
     "log{} gradient ratio, theory": "기울기 비의 log{}, 이론",
+    "not at all": "전혀 움직이지 않음",
+    "median of examples": "예시의 중앙값",
+    "before training": "학습 전",
     "log10 of the first kernel's move": "첫 커널이 움직인 크기의 log10",
     "of the last one's": "마지막 커널",
     "too small": "너무 작음",
@@ -1250,6 +1304,8 @@ KOREAN = {
     "normal rows": "정상 행",
     "negative evidence bound in nats": "증거 하한에 음수를 붙인 값 (nat)",
     "negative bound in nats": "하한에 음수를 붙인 값 (nat)",
+    "negative bound in nats, first {} test images": "하한에 음수를 붙인 값 (nat), 처음 테스트 "
+    "이미지 {}장",
     "draws from the prior": "사전 분포에서 뽑은 표본",
     "posterior means": "사후 분포의 평균",
     "dimension {}": "{}차원",
@@ -1305,6 +1361,8 @@ SENTENCES = {
     "Score new rows: {}, with the columns that you know a row by": "새 행 채점: {}, COLUMN에는 "
     "행을 알아볼 수 있는 열을 씁니다",
     "In short: learnt from {} rows by {}.": "요약: {}행을 배웠습니다. 탐지기: {}.",
+    "So did the thresholds, but for these rules, which saw all threshold rows: {}.": "임계값도 "
+    "그렇지만, 다음 규칙은 임계값용 행을 모두 보았습니다: {}.",
     "On {} later rows the rule {} raises {} alerts ({} of the rows, {} a day).": "나중 {}행에서 "
     "규칙 {}의 알림은 {}건입니다(행의 {}, 하루 {}건).",
     "On {} later rows the rule {} raises {} alerts ({} of the rows).": "나중 {}행에서 규칙 {}의 "
@@ -1395,7 +1453,23 @@ SENTENCES = {
     "Decisions of {}; {}; test part {}": "{}의 판정; {}; 테스트 부분 {}",
     "Decisions of {}": "{}의 판정",
     "Highest alerts of {}, explained": "{}의 가장 높은 알림과 그 이유",
+    "Highest alerts of {}, explained (the first row below the header is {})": "{}의 가장 높은 "
+    "알림과 그 이유 (머리글 바로 아래가 {}행)",
     "{=}: all pixels, {}": "{}: 모든 픽셀, {}",
+    "{=}: one pixel in {=}, {}": "{}: 픽셀 {}개마다 하나, {}",
+    "Elbow, silhouette and gap statistic saw {=} of {=} rows, drawn; K-means clusters all of "
+    "them.": (
+        "팔꿈치, 실루엣, 간격 통계량은 {1}행 가운데 뽑은 {0}행만 봤고, K-평균은 모든 행을 나눕니다."
+    ),
+    "{} without {=}: {=} of {=} seeds end at guessing.": "{0}, {1} 없이: 시드 {3}개 가운데 {2}개는 "
+    "찍는 수준에 머뭅니다.",
+    "{} (series {=} to {=}, {}, weight {=}): {=} of {=} seeds end at guessing.": "{0} (시계열 "
+    "{1}~{2}, {3}, 가중치 {4}): 시드 {6}개 가운데 {5}개는 찍는 수준에 머뭅니다.",
+    "{}: {=} of {=} seeds end at guessing.": "{0}: 시드 {2}개 가운데 {1}개는 찍는 수준에 머뭅니다.",
+    "{}: without {=} it does no worse where it learns; on this task the rest of the graph can do "
+    "that part's work.": "{0}: {1} 없이도 학습된 시드에서는 못하지 않습니다. 이 과제에서는 "
+    "그래프의 나머지가 그 부분의 일을 할 수 있습니다.",
+    "not at all with {=} of {=} seeds": "시드 {1}개 가운데 {0}개는 전혀 움직이지 않음",
     "{} with {=} frauds": "{}, 사기 {}건",
     "The forest as a JAX array program gives scikit-learn's scores to {=}.": "JAX 배열 "
     "프로그램으로 쓴 숲의 점수는 scikit-learn과 {}까지 같습니다.",

@@ -323,6 +323,12 @@ MESSAGES = {
     "the {} split leaves a part of {=} rows without normal rows or without fraud: give a file "
     "with more rows": "{0} 분할의 한 부분({1}행)에 정상 행이나 사기가 없습니다. 행이 더 많은 "
     "파일을 주세요",
+    "the {} split leaves {=} normal rows to learn from: {=} are needed, give a file with "
+    "more": "{0} 분할에서 배울 정상 행이 {1}개입니다. {2}개는 있어야 하니 정상 행이 더 많은 "
+    "파일을 주세요",
+    "the {} split leaves {=} normal rows to learn from and {=} to test: {=} and 1 are needed, "
+    "give a file with more": "{0} 분할에서 배울 정상 행이 {1}개, 테스트할 정상 행이 "
+    "{2}개입니다. {3}개와 1개는 있어야 하니 정상 행이 더 많은 파일을 주세요",
     "{=} of {=} rows cannot be held out: one side is empty": "{1}행 가운데 {0}행을 떼어 둘 수 "
     "없습니다: 한쪽이 비게 됩니다",
     "{=} row(s) cannot be split by time: one side is empty": "{}행은 시간으로 나눌 수 없습니다: "
@@ -520,6 +526,8 @@ MESSAGES = {
     "hardly a row has a value in each of {=}; name fewer columns with --value": "{}에 모두 값이 "
     "있는 행이 거의 없습니다. --value로 열을 줄이세요",
     "{=} is for a file: give --series FILE": "{}: 파일에만 씁니다. --series 파일을 주세요",
+    "{=} is for a file: give --csv FILE": "{}: 파일에만 씁니다. --csv 파일을 주세요",
+    "{=} is for a file: give --reviews FILE": "{}: 파일에만 씁니다. --reviews 파일을 주세요",
     "{=} is for a series with a clock: give --series FILE": "{}: 시각이 있는 시계열에만 씁니다. "
     "--series 파일을 주세요",
     "--timezone {=} is not known here: give a name such as Europe/Berlin, Asia/Seoul or UTC": ""
@@ -544,10 +552,46 @@ MESSAGES = {
     "--rates, --alerts-per-day에는 값이 하나씩은 있어야 합니다",
     "--test-shares must lie between 0 and 1, not {=}": "--test-shares는 0과 1 사이여야 합니다 "
     "(지금 {})",
+    "--share {=}: that is less than one anomaly beside {=} rows": "--share {0}: {1}행에 이상이 "
+    "하나도 안 됩니다",
+    "--share {=}: that is {=} anomalies beside {=} benign rows, and there are {=} malignant ones: "
+    "choose a smaller share": "--share {0}: 양성 {2}행에 이상 {1}개가 되는데 악성은 {3}행뿐입니다. "
+    "비율을 줄이세요",
+    "--neighbours {=}: some sets have {=} rows, give less": "--neighbours {0}: 행이 {1}개뿐인 "
+    "데이터가 있으니 줄이세요",
+    "--seeds {=}: a table is judged with one, --seed says which": "--seeds {}: 표는 시드 하나로 "
+    "판정합니다. --seed로 고르세요",
+    "--seeds {=}: this lab runs with one seed, --seed says which": "--seeds {}: 이 실습은 시드 "
+    "하나로 돌립니다. --seed로 고르세요",
+    "--train-rows {=}: there are {=} digits, and some must be held out": "--train-rows {0}: 숫자 "
+    "이미지는 {1}장이고 얼마쯤은 따로 두어야 합니다",
+    "--batch-size {=}: there are {=} images to train on": "--batch-size {0}: 학습 이미지는 "
+    "{1}장입니다",
+    "--dropouts: give 0 first, to compare with, then shares below 1": "--dropouts: 견줄 기준으로 "
+    "0을 먼저, 그다음에 1보다 작은 비율을 쓰세요",
+    "--depths {=}: give even numbers, for a block has two layers": "--depths {}: 블록 하나가 두 "
+    "층이므로 짝수를 쓰세요",
+    "--shown {=}: give one of --depths {=}": "--shown {0}: --depths의 {1} 가운데 하나를 쓰세요",
+    "--train-rows {=}, --valid-rows {=}: some rows would be in both, for there are {=}": ""
+    "--train-rows {0}, --valid-rows {1}: 행이 {2}개라 두 쪽에 겹치는 행이 생깁니다",
     "--ks: between 1 and 256 colours": "--ks: 색은 1개에서 256개까지",
     "the picture has only {=} colours; lower --ks": "사진의 색이 {}개뿐입니다. --ks를 줄이세요",
     "{=} labels do not divide among {=} classes": "라벨 {0}개를 클래스 {1}개에 똑같이 나눌 수 "
     "없습니다",
+    "--labels {=}: one of the {=} classes has {=} training images; give at most {=}": "--labels "
+    "{0}: 클래스 {1}개 가운데 하나의 학습 이미지가 {2}장입니다. {3}까지 쓰세요",
+    "--widths ... {=}: the code stands beside PCA with as many components, and {=} images of {=} "
+    "pixels have {=}; give a smaller last width": "--widths ... {0}: 코드를 성분 수가 같은 PCA와 "
+    "견주는데, {2}픽셀 이미지 {1}장의 성분은 {3}개입니다. 마지막 너비를 줄이세요",
+    "{=} test images on the maps (--mapped) are too few: at least {=} are needed": "지도에 찍을 "
+    "테스트 이미지(--mapped) {0}장은 너무 적습니다. {1}장은 있어야 합니다",
+    "--warm-up {=}: no epoch of --epochs {=} is left with the full weight; give a shorter warm-up "
+    "or more epochs": "--warm-up {0}: --epochs {1} 가운데 전체 가중치로 배우는 에포크가 남지 "
+    "않습니다. --warm-up을 줄이거나 --epochs를 늘리세요",
+    "--draws {=}: give multiples of {=}, or fewer than {=}": "--draws {0}: {1}의 배수나 {2}보다 "
+    "작은 수를 쓰세요",
+    "{=} columns of numbers are no window: at least {=} are needed": "숫자 열 {0}개로는 창이 되지 "
+    "않습니다. {1}개는 있어야 합니다",
     "--only-twins: the data folder holds none of the six; leave it out": "--only-twins: 데이터 "
     "폴더에 여섯 개가 하나도 없습니다. 옵션을 빼세요",
     "--window {=}: give a multiple of 4, at most {=}": "--window {0}: 4의 배수로, {1}까지 쓰세요",
@@ -576,6 +620,10 @@ MESSAGES = {
     "--valid-share {=} and --alarm-rate {=}: use a smaller --window, or a longer series": ""
     "학습과 검증 {0} + {1}행, 테스트 {2}행은 --window {3}, --valid-share {4}, --alarm-rate "
     "{5}에 모자랍니다. --window를 줄이거나 더 긴 시계열을 쓰세요",
+    "{=} + {=} rows to learn and validate and {=} to test are too few for --window {=} and "
+    "--valid-share {=}: use a smaller --window, or a longer series": "학습과 검증 {0} + {1}행, "
+    "테스트 {2}행은 --window {3}, --valid-share {4}에 모자랍니다. --window를 줄이거나 더 긴 "
+    "시계열을 쓰세요",
     "a column of the series to learn from is constant, or its values are out of all range": ""
     "배울 시계열의 한 열이 값이 하나이거나 범위를 벗어났습니다",
     "gaps leave {=} windows of {=} rows to {=}: use a smaller --window": "빈 곳 때문에 {2}에 쓸 "
@@ -604,8 +652,9 @@ MESSAGES = {
     "않습니다. --learn-from labels를 빼세요",
     "--positive {=} needs --label: which column holds it?": "--positive {}에는 --label이 "
     "필요합니다: 어느 열에 있나요?",
-    "--sheet {=} needs --csv: which workbook has it?": "--sheet {}에는 --csv가 필요합니다: 어느 "
-    "엑셀 파일인가요?",
+    "--decide-by cost: none of the {=} threshold rows is an anomaly, so no cost can be weighed: "
+    "try --split random, or another --decide-by": "--decide-by cost: 임계값용 행 {}개에 이상이 "
+    "없어 비용을 견줄 수 없습니다. --split random이나 다른 --decide-by를 쓰세요",
     "{=} rows are too few: at least {=} are split in three": "{0}행은 너무 적습니다. 셋으로 "
     "나누려면 {1}행은 있어야 합니다",
     "{=} needs --label": "{}에는 --label이 필요합니다",

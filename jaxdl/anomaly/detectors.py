@@ -229,7 +229,9 @@ def local_outlier_factor(normal: Rows, neighbours: int = 20) -> Detector:
 SMALLEST_REACH = 1e-7  # of the largest value, below which a distance is rounding
 
 
-def dbscan(normal: Rows, neighbours: int = 10, share: float = 0.05) -> Detector:
+def dbscan(
+    normal: Rows, neighbours: int = 10, share: float = 0.05, *, leave_itself_out: bool = False
+) -> Detector:
     """Distance to the nearest core row of DBSCAN (Ester et al. 1996).
 
     DBSCAN itself only says cluster or noise: a row is noise when this distance exceeds epsilon.
@@ -238,9 +240,11 @@ def dbscan(normal: Rows, neighbours: int = 10, share: float = 0.05) -> Detector:
         normal: training rows; scikit-learn finds the core rows among them.
         neighbours: rows within epsilon, itself included, that make a core row.
         share: epsilon is where this share of the rows have too few neighbours to be core rows.
+        leave_itself_out: of a core row, the distance to the nearest other one; its own is 0. See
+            `nearest_neighbours`.
 
     Raises:
-        ValueError: rows that are not finite.
+        ValueError: rows that are not finite, or a single core row, which has no other.
     """
     from sklearn.cluster import DBSCAN
     from sklearn.neighbors import NearestNeighbors
@@ -251,13 +255,24 @@ def dbscan(normal: Rows, neighbours: int = 10, share: float = 0.05) -> Detector:
     rounding = SMALLEST_REACH * max(1.0, float(np.abs(few).max()))
     epsilon = max(float(np.quantile(reach, 1 - share)), rounding)
     core = DBSCAN(eps=epsilon, min_samples=neighbours).fit(few).components_
-    search = NearestNeighbors(n_neighbors=1).fit(core)
     name, centre = f"DBSCAN, {len(few):,} rows", few.mean(axis=0)
-    return Detector(name, centre, search, _distance_to_nearest, exportable=False)
+    if not leave_itself_out:
+        search = NearestNeighbors(n_neighbors=1).fit(core)
+        return Detector(name, centre, search, _distance_to_nearest, exportable=False)
+    if len(core) < 2:
+        raise ValueError("there is a single core row, which has no other one beside itself")
+    # a tree takes differences, so that a row's distance to itself is 0, not rounding
+    search = NearestNeighbors(n_neighbors=2, algorithm="kd_tree").fit(core)
+    return Detector(name, centre, search, _distance_to_nearest_other, exportable=False)
 
 
 def _distance_to_nearest(search: Any, x: Rows) -> Scores:
     return search.kneighbors(x)[0][:, 0]
+
+
+def _distance_to_nearest_other(search: Any, x: Rows) -> Scores:
+    nearest, second = search.kneighbors(x)[0].T
+    return np.where(nearest == 0, second, nearest)
 
 
 # ---- others --------------------------------------------------------------------------------------

@@ -311,8 +311,8 @@ LAB_HELP = {
     "1e-3.",
     "Training images, the last ones, that it holds out to choose the epoch.": "에포크를 고르려고 "
     "따로 두는 마지막 학습 이미지 수.",
-    "Hidden layers of the wide net; the code has 32 numbers.": "넓은 신경망의 은닉층; 코드는 숫자 "
-    "32개.",
+    "Hidden layers of the wide net; the last is the convolutional net's dense layer, too.": "넓은 "
+    "신경망의 은닉층; 마지막 것은 합성곱 신경망의 밀집층이기도 함.",
     "Of the convolutional net, which cuts the image into 7 x 7 patches.": "이미지를 7 x 7 "
     "조각으로 나누는 합성곱 신경망의 채널 수.",
     "Training images of the simulated twin, where no real files are found.": "실제 파일이 없을 때 "
@@ -345,8 +345,8 @@ LAB_HELP = {
     "How training images are made binary; validation and test images are drawn once.": "학습 "
     "이미지를 이진화하는 방법; 검증과 테스트 이미지는 한 번만 뽑음.",
     "Final weight of the KL term.": "KL 항의 마지막 가중치.",
-    "Epochs over which that weight rises from 0; 0: it is there at once.": "그 가중치가 0에서 "
-    "올라가는 에포크 수; 0: 처음부터 그대로.",
+    "Epochs over which that weight rises from 0, fewer than --epochs; 0: it is there at once.": ""
+    "그 가중치가 0에서 올라가는 에포크 수, --epochs보다 작게; 0: 처음부터 그대로.",
     "Passes of a second model with two dimensions, for the pictures (one seed).": "그림을 위한 "
     "2차원 둘째 모델의 에포크 수 (시드 하나).",
     "K of the importance-weighted bounds: 1 or multiples of 25.": "중요도 가중 하한의 K: 1 또는 "
@@ -429,7 +429,8 @@ LAB_HELP = {
     "쓰는 모의 데이터의 학습 영화평 수.",
     "Its test reviews.": "그 테스트 영화평 수.",
     "Normal points of each shape.": "모양마다 정상 점의 수.",
-    "Share of anomalies among all rows.": "모든 행에서 이상의 비율.",
+    "Share of anomalies among all rows, above 0 and below 1.": "모든 행에서 이상의 비율 (0보다 "
+    "크고 1보다 작게).",
     "Of kNN, LOF and of DBSCAN's core points.": "kNN, LOF, DBSCAN 핵심점의 이웃 수.",
     "One-class SVM: share of training rows that may lie outside.": "단일 클래스 SVM: 밖에 있어도 "
     "되는 학습 행의 비율.",
@@ -438,8 +439,7 @@ LAB_HELP = {
     "a label.": "내 표: 숫자 열을 표준화하여 라벨 없이 판정.",
     "Widths of the code.": "코드의 너비들.",
     "Width of the non-linear net's other layers.": "비선형 신경망의 다른 층의 너비.",
-    "Passes over the 1,400 digits.": "숫자 이미지 1,400장을 도는 횟수 (에포크).",
-    "Digits in a step.": "한 단계의 숫자 이미지 수 (배치 크기).",
+    "Passes over the rows to train on.": "학습 행을 도는 횟수 (에포크).",
     "Digits to train on, the first ones; the others are held out.": "학습할 앞쪽 숫자 이미지 수; "
     "나머지는 따로 둠.",
     "A table of one's own in place of the digits: its columns of numbers.": "숫자 이미지 대신 쓸 "
@@ -529,7 +529,8 @@ LAB_HELP = {
     "날을 몇 주 전까지에서 얻는가.",
     "Causal variant: days over which the level of the season is followed.": "인과 변형: 계절 "
     "수준을 따라가는 날 수.",
-    "Causal variant: days that are only learnt from.": "인과 변형: 배우기만 하는 날 수.",
+    "Causal variant: days that are only learnt from; the first 21 have nothing to expect yet.": ""
+    "인과 변형: 배우기만 하는 날 수. 처음 21일은 아직 기대값이 없음.",
     "Hidden layers; even numbers, for a block has two.": "은닉층 수; 블록 하나가 두 층이므로 짝수.",
     "Units of every second layer, and principal components that go in.": "두 층마다의 유닛 수이자 "
     "들어가는 주성분 수.",

@@ -7,6 +7,8 @@ from jaxtyping import Float, Int
 
 from jaxdl.figures.base import Axes, Figure, subplots
 
+MOST_NAMED = 20  # classes in a legend: more are higher than the figure
+
 
 def latent_maps(
     maps: Mapping[str, Float[np.ndarray, "rows 2"]],
@@ -18,21 +20,30 @@ def latent_maps(
     Args:
         maps: title -> codes, side by side.
         label: class of each row, an index of `classes`.
-        classes: names for the legend.
+        classes: names for the legend; more than `MOST_NAMED` get none.
     """
-    from matplotlib import colormaps
-
-    colours = colormaps["tab10"]
+    colours = class_colours(len(classes))
     figure, axes = subplots(1, len(maps), width=4.2, height=4.0)
     axes = np.atleast_1d(axes)
     for axis, (title, points) in zip(axes, maps.items(), strict=True):
         for k, name in enumerate(classes):
             own = points[label == k]
-            axis.scatter(*own.T, s=4, color=colours(k), label=name, alpha=0.7, lw=0)
+            axis.scatter(*own.T, s=4, color=colours[k], label=name, alpha=0.7, lw=0)
         axis.set(title=title, xticks=[], yticks=[])
-    entries = axes[0].get_legend_handles_labels()
-    figure.legend(*entries, loc="outside right center", markerscale=3, fontsize=8)
+    if len(classes) <= MOST_NAMED:
+        entries = axes[0].get_legend_handles_labels()
+        figure.legend(*entries, loc="outside right center", markerscale=3, fontsize=8)
     return figure
+
+
+def class_colours(classes: int) -> Float[np.ndarray, "classes 4"]:
+    """A colour for each class: up to ten that are easy to tell apart, else steps of a spectrum."""
+    from matplotlib import colormaps
+
+    few = colormaps["tab10"]
+    if classes <= few.N:
+        return few(np.arange(classes))
+    return colormaps["turbo"](np.linspace(0, 1, classes))
 
 
 def principal_plane(

@@ -390,6 +390,25 @@ def test_dbscan_takes_rows_that_are_mostly_equal():
     assert (score[300:] > 1).all()
 
 
+@pytest.mark.parametrize("columns", [2, 30])
+def test_dbscan_of_a_core_row_takes_the_nearest_other_one_where_it_is_left_out(columns):
+    rows = np.random.default_rng(1).normal(size=(200, columns))
+    counted, left_out = detectors.dbscan(rows), detectors.dbscan(rows, leave_itself_out=True)
+    core = counted.score(rows) < 1e-6  # 0 up to rounding
+    assert 150 < core.sum() < 200
+    apart = np.linalg.norm(rows[:, None] - rows, axis=2)
+    np.fill_diagonal(apart, np.inf)
+    np.testing.assert_allclose(left_out.score(rows), apart[:, core].min(axis=1))
+    new = rows + 0.01  # a new row is judged as ever
+    np.testing.assert_allclose(left_out.score(new), counted.score(new), atol=1e-6)
+
+
+def test_a_single_core_row_of_dbscan_has_no_other():
+    rows = np.float64([[0], [1], [50]])
+    with pytest.raises(ValueError, match="single core row"):
+        detectors.dbscan(rows, neighbours=3, share=0.99, leave_itself_out=True)
+
+
 def test_a_row_that_was_learned_is_its_own_neighbour_unless_it_is_left_out():
     rows = np.concatenate([normal[:200], normal[:3]])  # three rows stand twice
     far = NearestNeighbors(n_neighbors=5).fit(rows)

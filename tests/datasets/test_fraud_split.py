@@ -33,6 +33,15 @@ def test_three_parts_share_no_row_and_keep_the_lectures_test_half(data):
         np.testing.assert_array_equal(parts.valid.label, data.label[parts.valid.rows])
 
 
+def test_too_few_normal_rows_to_learn_from_are_refused(data):
+    few = np.concatenate([np.flatnonzero(data.label == 0)[:60], np.flatnonzero(data.label == 1)])
+    small = dataclasses.replace(
+        data, time=data.time[few], v=data.v[few], amount=data.amount[few], label=data.label[few]
+    )
+    with pytest.raises(DataError, match="normal rows to learn from: 30 are needed"):
+        split_three(small, "random")
+
+
 def test_label_free_training_sees_no_fraud_and_validation_sees_all_of_them(data):
     parts = split_three(data, "random")
     part = label_free(parts)

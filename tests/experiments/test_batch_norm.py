@@ -121,6 +121,14 @@ def test_verdicts_and_usable_rates():
     assert lab.verdict(-clear).endswith("hurts")
     assert lab.verdict(np.array([0.02, -0.02, 0.001])).endswith("no difference")
     assert "one seed" in lab.verdict(np.array([0.1]))
+    # 2.9 standard errors of five seeds: enough for one comparison, not for the best of two
+    best = np.array([0.0010, 0.0055, 0.0055, 0.0010, 0.0045])
+    errors = best.mean() / (best.std(ddof=1) / np.sqrt(5))
+    assert 2.776 < errors < 3.495  # t's 97.5 % and 98.75 % quantiles for 4 degrees of freedom
+    assert lab.verdict(best).endswith("helps")
+    assert lab.verdict(best, tried=2).endswith("no difference")
+    # and 2.9 of three seeds are not enough for any
+    assert lab.verdict(best[1:4]).endswith("no difference")
     accuracy = {0.1: np.array([0.90, 0.91]), 0.3: np.array([0.9, 0.9]), 1.0: np.array([0.8, 0.99])}
     assert lab.best_rate(accuracy) == 0.1
     assert lab.usable_rates(accuracy) == [0.1, 0.3, 1.0]
@@ -150,11 +158,29 @@ def test_lab_answers_the_three_claims(quick_run):
     ]  # fmt: skip
     assert len(variants.rows) == 9
     assert len(claims.rows) == 3
-    assert "BN behind, slide" in epochs.columns
+    assert "what the best of 1 dropouts adds" in claims.rows[0]["claim"]
+    assert epochs.columns == ["epoch", *lab.NETS]  # simulated digits are not the slide's
     assert {"loss_by_iteration", "activations", "learning_rates", "slopes"} <= set(results.figures)
 
 
 def test_the_slides_rate_must_be_one_of_the_sweep(tmp_path):
     options = ["--preset", "quick", "--source", "simulated", "--learning-rate", "0.05"]
     with pytest.raises(UserError, match=r"0\.05 is not among"):
+        launch(["experiments/batch_norm.py", "--workdir", str(tmp_path / "run"), *options])
+
+
+def test_the_slide_stands_beside_its_own_digits_rate_and_batch_only():
+    data = lab.Digits({}, {}, {}, "validation", real=True)
+    assert lab.slide_accuracy(lab.Config(), data) == lab.SLIDE
+    assert not lab.slide_accuracy(lab.Config(), data._replace(real=False))
+    assert not lab.slide_accuracy(lab.Config(learning_rate=0.03), data)
+    assert not lab.slide_accuracy(lab.Config(batch_size=500), data)
+    (row,) = lab.epoch_rows({"BN behind": np.ones((1, 2))}, lab.SLIDE)
+    assert row["BN behind, slide"] == "0.905"
+
+
+@pytest.mark.parametrize("dropouts", [("0.2", "0.5"), ("0",), ("0", "1")])
+def test_dropouts_are_compared_with_none(dropouts, tmp_path):
+    options = ["--preset", "quick", "--source", "simulated", "--dropouts", *dropouts]
+    with pytest.raises(UserError, match="--dropouts: give 0 first"):
         launch(["experiments/batch_norm.py", "--workdir", str(tmp_path / "run"), *options])

@@ -1,9 +1,17 @@
 """Lab 160: what stands beside the lecture's net, by what it learnt from."""
 
+import types
+
+import numpy as np
 import pytest
 
+from datasets import fraud
+from datasets.fraud_split import LEAST_NORMAL
+from datasets.source import Request
+from experiments import fraud_ae as lab
 from jaxdl.anomaly import tables
 from jaxdl.cli import launcher
+from jaxdl.errors import UserError
 
 PUBLISHED = {  # average precision on the published file: lecture's split, normal rows
     "PCA, 12 components": 0.242,
@@ -45,6 +53,36 @@ def test_both_nets_decide_by_the_same_rule(quick_run):
     for table in (lecture, recommended):
         alerts = [row["FP"].mean() + row["TP"].mean() for row in table.rows]
         assert alerts == sorted(alerts, reverse=True)
+
+
+def written(path, normal, frauds):
+    """A file of transactions with so many rows of each kind, drawn from the twin."""
+    twin = fraud.simulate(20_000)
+    rows = np.concatenate(
+        [np.flatnonzero(twin["label"] == kind)[:n] for kind, n in ((0, normal), (1, frauds))]
+    )
+    rows = np.random.default_rng(0).permutation(rows)
+    lines = [",".join(fraud.COLUMNS)]
+    for row in rows:
+        cells = [twin["time"][row], *twin["v"][row], twin["amount"][row], twin["label"][row]]
+        lines.append(",".join(map(str, cells)))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(("normal", "frauds"), [(40, 20), (0, 30)])
+def test_a_file_with_hardly_a_normal_row_is_refused(normal, frauds, tmp_path):
+    path = written(tmp_path / "few.csv", normal, frauds)
+    run = types.SimpleNamespace(source=Request(), uses=lambda data: None)
+    with pytest.raises(UserError, match=f"normal rows to learn from and .*: {LEAST_NORMAL} and 1"):
+        lab.load_parts(lab.Config(csv=path), run)
+
+
+def test_a_small_file_is_judged(tmp_path):
+    path = written(tmp_path / "small.csv", 2 * LEAST_NORMAL + 20, 20)
+    words = ["experiments/fraud_ae.py", "--preset", "quick", "--csv", str(path)]
+    (results,) = launcher.launch([*words, "--workdir", str(tmp_path / "run")])
+    assert len(results.tables) == 3
 
 
 @pytest.mark.slow

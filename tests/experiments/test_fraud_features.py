@@ -1,5 +1,7 @@
 """Method 2: features of each kind, networks on each member's own encoder, judging, the lab."""
 
+import types
+
 import jax
 import numpy as np
 import pytest
@@ -203,13 +205,82 @@ def test_a_gain_is_that_of_the_features_chosen_on_held_out_rows_seed_by_seed():
 
 def test_goals_are_said_to_be_reached_or_missed_by_the_choice():
     rows = [row_of("raw", [0.9], [0.88]), row_of("code", [0.8], [0.95])]
-    said = lab.choice_in_words(lab.largest(lab.HELD_OUT, rows), rows, "random")
+    said = lab.choice_in_words(lab.largest(lab.HELD_OUT, rows), rows, lab.GOALS["random", 0.5])
     assert said.startswith(
         "Held-out scores choose SVM, raw: AUPRC 0.980, goal 0.85 reached; F1 0.8"
     )
     assert "F1 SVM, code, 0.950" in said
     low = [row_of("raw", [0.9], [0.6])]
-    assert "goal 0.8 missed" in lab.choice_in_words(low[0], low, "temporal")
+    said = lab.choice_in_words(low[0], low, lab.GOALS["temporal", 0.2])
+    assert "AUPRC 0.700, goal 0.8 missed; F1 0.600. " in said
+    assert "goal" not in lab.choice_in_words(low[0], low, {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "goals"),
+    [
+        ("real", {}, {"AUPRC": 0.85, "F1": 0.87}),
+        ("local mirror", {}, {"AUPRC": 0.85, "F1": 0.87}),
+        ("real", {"split": "temporal", "test_share": 0.2}, {"AUPRC": 0.80}),
+        ("real", {"split": "temporal"}, {}),
+        ("real", {"test_share": 0.2}, {}),
+        ("real", {"prevalence": 0.1}, {}),
+        ("real", {"steps": 150}, {}),
+        ("simulated", {}, {}),
+        ("user file", {}, {}),
+    ],
+)
+def test_goals_are_those_of_the_published_file_and_its_splits(kind, options, goals):
+    data = types.SimpleNamespace(provenance=types.SimpleNamespace(kind=kind))
+    assert lab.goals_of(data, lab.Config(**options)) == goals
+
+
+def test_every_budget_is_drawn_at_its_own_place_and_the_goal_has_a_name():
+    rows = [
+        row_of("raw", [0.9], [0.8], frauds="50"),
+        row_of("code", [0.9], [0.9], frauds="50"),
+        row_of("PCA code", [0.9], [0.7], frauds="50"),  # with all labels only
+        row_of("raw", [0.9], [0.5]),
+        row_of("code", [0.9], [0.4]),
+    ]
+    rows.append(rows[-1] | {"classifier": "KNN"})  # its own panel
+    axis, _ = lab.draw_f1_by_budget(rows, 0.87).axes
+    lines = {line.get_label(): line.get_xydata().tolist() for line in axis.lines}
+    goal = "goal 0.87 for every label and every row"
+    assert list(lines) == ["raw", "code", goal]
+    assert sorted(lines["raw"]) == [[10, 0.5], [50, 0.8]]
+    assert sorted(lines["code"]) == [[10, 0.4], [50, 0.9]]
+    assert goal in [text.get_text() for text in axis.get_legend().get_texts()]
+    axis, _ = lab.draw_f1_by_budget(rows, None).axes
+    assert [line.get_label() for line in axis.lines] == ["raw", "code"]
+
+
+@pytest.mark.parametrize(
+    ("budgets", "asked", "with_all"),
+    [((10, 30), [10, 30], set()), ((1000, 10), [10, 60], {60}), ((60, 90), [60], {60})],
+)
+def test_baselines_are_compared_where_all_labels_are_given(budgets, asked, with_all, monkeypatch):
+    label = np.repeat([0, 1], [200, 60]).astype(np.int32)
+    rows = TransactionRows(np.zeros((260, 2), np.float32), label, np.arange(260))
+    split = lab.Split(rows, rows, 0.1, 0.1)
+    seen = []
+
+    def remember(kind, classifiers, budget, frauds, *rest):
+        seen.append((kind.name, frauds, len(classifiers)))
+        return {}
+
+    monkeypatch.setattr(lab, "cross_fit_all", remember)
+    monkeypatch.setattr(lab, "judge", lambda *given: {})
+    kinds = lab.Kinds(
+        [lab.FeatureKind("raw", lab.raw, {})], [lab.FeatureKind("PCA code", lab.raw, {})], None
+    )
+    run = types.SimpleNamespace(seeds=[0])
+    (chance,) = lab.compare_features(kinds, split, lab.Config(budgets=budgets), run)
+    assert [frauds for name, frauds, _ in seen if name == "raw"] == asked
+    assert {frauds for name, frauds, _ in seen if name == "PCA code"} == with_all
+    more = {frauds for _, frauds, count in seen if count > len(lab.CLASSIFIERS)}
+    assert more == with_all
+    assert chance["frauds"] == str(max(asked))
 
 
 @pytest.mark.parametrize("split", ["random", "temporal"])
@@ -253,3 +324,8 @@ def test_lab_chooses_on_held_out_rows_and_shows_every_classifier_on_raw_columns(
     chosen = max(strongest, key=lambda row: row["AUPRC, held out"].mean())
     assert f"F1 ({chosen['classifier']}, {chosen['features']})" in results.headline
     assert "20,000 rows" in results.tables[2].title  # the whole test half
+    normal = 20_000 - int(results.tables[2].title.split(" frauds")[0].split()[-1])
+    told, labels, *_, choice = results.notes
+    assert f"each of which counts for {normal / 3000:.2f}, which" in told
+    assert "standardised by normal rows" in labels
+    assert "goal" not in choice  # of a simulated twin

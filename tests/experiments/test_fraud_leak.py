@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from datasets import fraud
+from datasets.fraud_split import split_in_two
+from datasets.source import Request
 from experiments import fraud_leak
 from jaxdl.anomaly import tables
 
@@ -48,3 +51,28 @@ def test_detectors_lose_what_the_direction_gave_them(quick_run):
     assert "error along it, frauds" not in rows[tables.ALL_ROWS, fraud_leak.LECTURE]
     made_up = rows[tables.NORMAL_ROWS, "extra trees, made-up frauds"]["AUPRC"].mean()
     assert made_up > 0.5  # a classifier that never saw a fraud
+
+
+def test_no_row_lies_outside_the_figure():
+    train, _, _ = split_in_two(fraud.load(Request("simulated"), twin_rows=20_000), "random")
+    train.x[np.flatnonzero(train.label == 1)[0]] *= 30  # far out
+    axes = fraud_leak.draw_directions(train, 0, normals=300).axes
+    assert len(axes) == 3
+    assert len({(axis.get_xlim(), axis.get_ylim()) for axis in axes}) == 1
+    for axis in axes:
+        for group in axis.collections:
+            x, y = np.asarray(group.get_offsets()).T
+            assert axis.get_xlim()[0] <= x.min() <= x.max() <= axis.get_xlim()[1]
+            assert axis.get_ylim()[0] <= y.min() <= y.max() <= axis.get_ylim()[1]
+
+
+def test_fading_is_drawn_at_the_shares_themselves():
+    removed = (1.0, 0.0, 0.8)
+    rows = [
+        {"cosine with the mean fraud": np.array([share, share]), "AUPRC": np.array([0.1, 0.1])}
+        for share in removed
+    ]
+    (axis,) = fraud_leak.draw_fading(rows, removed).axes
+    cosine, _ = axis.lines
+    assert cosine.get_xydata().tolist() == [[0.0, 0.0], [0.8, 0.8], [1.0, 1.0]]
+    assert axis.xaxis.get_major_formatter()(0.8) == "80%"

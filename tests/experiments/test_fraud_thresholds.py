@@ -166,6 +166,34 @@ def test_options_that_no_table_can_be_made_of_are_refused_at_once(change):
         LAB.check(replace(LAB.Config(), **change))
 
 
+# ---- what is said --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [((0.02, 0.001), "(0.1 % beside 0.25 %), this guess decides"), ((0.02, 0.01), None)],
+)
+def test_rates_beside_the_share_of_frauds_are_those_of_the_data(rates, said):
+    label = (np.arange(400) < 1).astype(np.int32)
+    told = LAB.guess_in_words(LAB.Config(rates=rates), label)
+    assert told.startswith("Without verdicts")
+    assert ("this guess decides" in told) == (said is not None)
+    assert (said or "") in told
+
+
+def test_a_later_part_shorter_than_a_day_is_said_to_be_so():
+    anomaly = np.arange(100) < 1
+    day = part(np.ones(100), anomaly)
+    hours = replace(day, days=day.days / 4)
+    trials = [
+        LAB.Trial(split, score, day, anomaly, later, [])
+        for split, later in (("50/50", day), ("80/20", hours))
+        for score in (LAB.AUTOENCODER, LAB.DEFAULT)
+    ]
+    (told,) = LAB.parts_of_a_day_in_words(trials)
+    assert told.startswith("The later part of 80/20 is 6.0 hours long: alerts a day are ")
+
+
 # ---- the lab -------------------------------------------------------------------------------------
 
 

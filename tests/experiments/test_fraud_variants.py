@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from datasets import fraud
+from datasets.fraud_split import label_free, split_three
+from datasets.source import Request
 from experiments import fraud_variants
 from jaxdl.anomaly import tables
 from jaxdl.cli import launcher
@@ -62,11 +64,20 @@ def test_lab_chooses_on_validation_and_shows_the_weak_baselines(tmp_path):
     assert made.threshold["value"] == decisions[-3].rows[-1]["value"][0]  # of the vote
     table = fraud.simulate(20_000)
     raw = np.column_stack([table["time"], table["v"], table["amount"]])
-    top = [row["row"] for row in alerts.rows]
+    assert alerts.title.endswith(", explained (the first row below the header is 1)")
+    top = np.array([row["row"] for row in alerts.rows]) - 1
     found, flags = made.score(raw[top])
     np.testing.assert_allclose(found, scores, rtol=1e-4)
     assert flags.all()
     assert (table["label"][made.normal_numbers - 1] == 0).all()
+    for row in alerts.rows:
+        assert row["fraud"] == ("yes" if table["label"][row["row"] - 1] else "no")
+        assert row["amount"] == table["amount"][row["row"] - 1]
+    # numbers of rows that were learnt from
+    data = fraud.load(Request("simulated"), twin_rows=20_000)
+    learnt = label_free(split_three(data, "random")).normal_rows
+    nearest = np.array([row["nearest normal row"] for row in alerts.rows]) - 1
+    assert np.isin(nearest, learnt).all()
 
 
 @pytest.mark.parametrize("lab", ["fraud_ae", "fraud_variants"])

@@ -1,6 +1,7 @@
 """Lab 020: graphs as data, an LSTM against NumPy, tasks made for a graph, drawings, the lab."""
 
 import itertools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from datasets import graph_tasks
 from experiments import functional_models
 from experiments.functional_models import STUDIES, Study, Variant
 from jaxdl.figures.graphs import layout, levels_of
+from jaxdl.language import speaking, translate
 from jaxdl.models import layer_graph
 from jaxdl.models.layer_graph import Concatenate, Dense, FunctionalModel, Graph, Node, chain
 from jaxdl.models.lstm import LSTM, lstm_sequence
@@ -264,15 +266,38 @@ def test_quick_preset_has_the_tables_of_all_graphs(quick_run):
 def test_what_a_mean_hides_is_said():
     row = {"model": "A-2", "output": "output", "measure": "accuracy"}
     well, badly = np.array([1.0, 0.98, 0.99]), np.array([1.0, 0.5, 0.51])
-    ablation = {"model": "B-1", "measure": "accuracy", "whole": well}
-    parts = [
-        ablation | {"blanked": "needed", "without": badly},
-        ablation | {"blanked": "spare", "without": well},
-    ]
-    assert functional_models.observations([row | {"trained": well}], parts[:1]) == []
-    stuck, spare = functional_models.observations([row | {"trained": badly}], parts)
-    assert stuck.startswith("A-2: 2 of 3 seeds")
-    assert spare.startswith("B-1: without spare")
+    worse, guessing = np.array([0.7, 0.5, 0.72]), np.array([0.5, 0.51, 0.49])
+    observations = functional_models.observations
+    assert observations([row | {"trained": well}], [], []) == []
+    (stuck,) = observations([row | {"trained": badly}], [], [])
+    assert stuck == "A-2: 2 of 3 seeds end at guessing."
     # a share of variance is no accuracy: nothing to guess
-    number = row | {"measure": "R²", "trained": badly}
-    assert functional_models.observations([number], []) == []
+    assert observations([row | {"measure": "R²", "trained": badly}], [], []) == []
+
+    def parts(whole, without, measure="accuracy"):
+        found = {"whole": whole, "without": without, "blanked": "part", "measure": measure}
+        return observations([], [{"model": "B-1"} | found], [])
+
+    spare = "B-1: without part it does no worse where it learns"
+    assert parts(well, well)[0].startswith(spare)
+    # seeds that never learnt do not make a part look needed
+    stuck, said = parts(well, badly)
+    assert stuck == "B-1 without part: 2 of 3 seeds end at guessing."
+    assert said.startswith(spare)
+    # nor do those of the whole graph make it look spare
+    assert parts(badly, worse) == ["B-1 without part: 1 of 3 seeds end at guessing."]
+    # where nothing learns without it, it is needed
+    assert parts(well, guessing) == ["B-1 without part: 3 of 3 seeds end at guessing."]
+    assert parts(well, worse, "R²") == []
+    assert parts(well, well, "R²")[0].startswith(spare)
+
+    weights = functional_models.weight_row(
+        "0 .. 1", "relu", 1.0, {"label": badly, "sequence": well}
+    )
+    (stuck,) = observations([], [], [weights])
+    assert stuck == (
+        "C-2 two outputs (series 0 to 1, relu, weight 1): 2 of 3 seeds end at guessing."
+    )
+    with speaking("ko"):
+        for note in (stuck, said, parts(well, guessing)[0]):
+            assert re.search("[가-힣]", translate(note)), note

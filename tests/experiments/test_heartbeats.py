@@ -79,6 +79,31 @@ def test_rows_of_ones_own_table(table, tmp_path):
     assert {row["kind"] for row in results.tables[1].rows} == {"k1", "k2", "k3", "k4"}
 
 
+def test_few_beats_are_learnt_with_few_components(tmp_path):
+    """40 beats, of which 10 normal ones are learnt: fewer than PCA and the code ask for."""
+    (results,) = launch([*LAB, "--beats", "40", "--workdir", str(tmp_path / "run")])
+    names = [row["learnt from normal beats"] for row in results.tables[0].rows]
+    (learnt,) = [name for name in names if name.startswith("PCA")]
+    assert learnt == "PCA, 9 components"
+    assert "8 normal beats of 140 points learnt by the nets, 10 by the" in results.tables[0].title
+
+
+@pytest.mark.parametrize("option", ["--label", "--normal"])
+def test_options_for_a_file_need_one(option, tmp_path, capsys):
+    assert main([*LAB, option, "kind", "--workdir", str(tmp_path / "run")]) == 2
+    assert f"{option} is for a file: give --csv FILE" in capsys.readouterr().err
+
+
+def test_a_window_has_more_than_a_few_points(tmp_path, capsys):
+    path = tmp_path / "narrow.csv"
+    numbers = np.random.default_rng(0).normal(size=(60, 2)).round(3)
+    rows = [f"k{i % 2},{a},{b}" for i, (a, b) in enumerate(numbers)]
+    path.write_text("\n".join(["kind,a,b", *rows]), "utf-8")
+    words = ["--csv", str(path), "--label", "kind", "--normal", "k0"]
+    assert main([*LAB, *words, "--workdir", str(tmp_path / "run")]) == 2
+    assert "2 columns of numbers are no window: at least 4 are needed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

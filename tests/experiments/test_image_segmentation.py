@@ -19,6 +19,7 @@ def test_inertia_is_scikit_learns_or_better(quick_run):
     assert len(results.tables) == 4
     for table in results.tables[::2]:
         assert [row["k"] for row in table.rows] == [2, 4, 8]
+        assert "one pixel in 16, K-means" in table.title
         for row in table.rows:
             assert float(row["ratio"]) < 1.01
             pixels = 107 * 160
@@ -72,3 +73,22 @@ def test_bad_pictures_give_one_clear_line(tmp_path, monkeypatch):
         run_lab(tmp_path / "run-ks", "--ks", "0")
     with pytest.raises(UserError, match="1 and 256"):
         run_lab(tmp_path / "run-ks", "--ks", "257")
+    with pytest.raises(UserError, match="--seeds 2: this lab runs with one seed"):
+        run_lab(tmp_path / "run-seeds", "--seeds", "2")
+
+
+def test_title_and_scikit_learn_follow_the_options(monkeypatch):
+    asked = []
+
+    class Noted(lab.KMeans):
+        def __init__(self, n_clusters=8, **options):
+            asked.append(options["tol"])
+            super().__init__(n_clusters, **options)
+
+    monkeypatch.setattr(lab, "KMeans", Noted)
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 12, 3)).astype(np.uint8)
+    for reduce, title in ((1, "all pixels, K-means"), (3, "one pixel in 9, K-means")):
+        config = lab.Config(ks=(2,), starts=1, tolerance=0.01, reduce=reduce)
+        table = lab.quality_table("x", pixels, lab.segment(pixels, config, 0), config, 0)
+        assert title in table.title
+    assert asked == [0.01, 0.01]

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from experiments import imdb_regularization as lab
-from jaxdl.cli.launcher import launch
+from jaxdl.cli.launcher import launch, main
+from jaxdl.errors import UserError
 from jaxdl.models.text import BagMLP
 from jaxdl.text import bag_of_words, sentiment_task
 from jaxdl.text.sentiment_task import Regularisation
@@ -110,10 +111,32 @@ def test_regularisers_hold_the_network_back(quick_run):
     assert zeros["L1, proximal"] > 0.01
 
 
-def test_lecture_protocol_validates_on_the_test_half(tmp_path):
+def test_lecture_protocol_validates_on_the_test_half(tmp_path, capsys):
     options = ["--preset", "quick", "--source", "simulated", "--protocol", "lecture"]
     folder = ["--workdir", str(tmp_path / "run")]
-    table = launch(["experiments/imdb_regularization.py", *options, *folder])[0].tables[0]
+    (results,) = launch(["experiments/imdb_regularization.py", *options, *folder])
+    table = results.tables[0]
     assert [row["method"] for row in table.rows] == ["none", "L2", "dropout"]
     assert "2,000 training, 2,000 test reviews" in table.title
     assert "highest test accuracy" in table.rows[0]
+    # the test half chose among three: no accuracy on rows that nobody has looked at
+    assert list(results.headline) == ["test accuracy, highest of 3 on the test half"]
+    assert main(["--predict", str(tmp_path / "run"), "a good film"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "The highest accuracy of 3 on the test reviews chose this network." in printed
+
+
+@pytest.mark.parametrize(
+    ("option", "given"),
+    [
+        ("--label", "mood"),
+        ("--positive", "good"),
+        ("--test-share", "0.3"),
+        ("--split-seed", "4"),
+    ],
+)
+@pytest.mark.parametrize("lab", ["imdb_regularization", "imdb_sequence"])
+def test_an_option_for_texts_of_ones_own_needs_them(option, given, lab, tmp_path):
+    words = [f"experiments/{lab}.py", "--preset", "quick", "--source", "simulated"]
+    with pytest.raises(UserError, match=f"^{option} is for a file: give --reviews FILE$"):
+        launch([*words, "--workdir", str(tmp_path / "run"), option, given])

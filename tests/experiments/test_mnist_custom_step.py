@@ -8,6 +8,8 @@ import pytest
 from datasets import labelled_images, mnist
 from experiments import mnist_custom_step as lab
 from jaxdl import optim
+from jaxdl.cli.launcher import launch
+from jaxdl.errors import UserError
 from jaxdl.models.cnn import DigitNet
 from jaxdl.training import fit, parameter_count
 
@@ -61,4 +63,39 @@ def test_lab_compares_both_steps_and_beats_the_baselines(quick_run):
     assert accuracy["logistic regression"] > accuracy["untrained net"] + 0.2
     assert [row["parameters"] for row in models.rows] == [2_770_634, 7_850, 2_770_634]
     assert "validation accuracy" in epochs.columns
-    assert epochs.rows[0]["lecture's test accuracy"] == 0.981
+    assert "lecture's test accuracy" not in epochs.columns  # simulated digits are not its own
+
+
+def test_the_lecture_stands_beside_its_own_digits_rate_and_batch_only():
+    assert lab.lecture_accuracy(lab.Config(), real=True) == lab.LECTURE
+    assert not lab.lecture_accuracy(lab.Config(), real=False)
+    assert not lab.lecture_accuracy(lab.Config(batch_size=64), real=True)
+    assert not lab.lecture_accuracy(lab.Config(learning_rate=1e-2), real=True)
+
+
+@pytest.mark.parametrize(
+    ("batch", "check_rows", "count"), [(16, 40, 32), (32, 8, 32), (40, 999, 80)]
+)
+def test_the_steps_are_compared_on_whole_batches_and_the_title_counts_them(
+    batch, check_rows, count, digits, monkeypatch
+):
+    seen = []
+
+    class NoRun:
+        seeds = (0,)
+
+        def fit(self, name, task, rows, **settings):
+            seen.append(len(rows["y"]))
+
+    monkeypatch.setattr(lab, "train_by_hand", lambda config, few, seed, epochs: (None, None))
+    monkeypatch.setattr(lab, "difference_rows", lambda *found: [])
+    config = lab.Config(batch_size=batch, check_rows=check_rows)
+    table = lab.compare_with_engine(config, NoRun(), digits)
+    assert seen == [count]
+    assert table.title.endswith(f"on {count} images")
+
+
+def test_a_batch_larger_than_the_training_set_is_refused(tmp_path):
+    options = ["--preset", "quick", "--source", "simulated", "--batch-size", "2000"]
+    with pytest.raises(UserError, match="--batch-size 2000: there are 1500 images to train on"):
+        launch(["mnist_custom_step", "--workdir", str(tmp_path / "run"), *options])

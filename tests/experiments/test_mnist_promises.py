@@ -6,9 +6,11 @@ import pytest
 
 from experiments import mnist_promises
 from experiments.mnist_promises import Labelled
+from jaxdl.cli import launcher
 from jaxdl.errors import UserError
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.models.layers import identity
+from jaxdl.pca import fit_pca
 from jaxdl.training import fit
 from jaxdl.vision.autoencoder_task import reconstruction_task, squared_error
 
@@ -37,6 +39,45 @@ def test_the_six_uses_are_measured(quick_run):
     assert judged["test images"]["of the class that was meant"] > 0.6
     assert few.rows[0]["net from the encoder"].shape == (1,)
     assert all(0 <= row["of 10 neighbours, same class"] <= 1 for row in maps.rows)
+
+
+@pytest.mark.parametrize(("rows", "code"), [(320, 300), (60, 16)])
+def test_pca_beside_a_wide_code_and_beside_few_images(rows, code):
+    x = np.random.default_rng(0).integers(0, 256, (rows + 20, 784)).astype(np.uint8)
+    train, test = (Labelled(part, np.zeros(len(part), int)) for part in (x[:rows], x[rows:]))
+    model = DenseAutoencoder(784, (code,), code_activation=identity)
+    task = reconstruction_task(model, squared_error, 1e-3)
+    untrained = fit(task, {"x": train.x}, seeds=[0], epochs=0, batch_size=20)
+    pca = fit_pca(train.pixels, mnist_promises.most_components(train, code))
+    nets = mnist_promises.Nets(model, untrained, untrained, untrained, pca)
+    by_method = {r["method"]: r for r in mnist_promises.compression_table(nets, train, test).rows}
+    assert by_method[f"PCA, {code} components"]["numbers"] == code
+    stored = by_method[f"PCA, {code} components, a byte each"]
+    assert stored["MSE"] == pytest.approx(by_method[f"PCA, {code} components"]["MSE"], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--widths", "64", "800"], "--widths ... 800: the code stands beside PCA"),
+        (["--labels", "50", "2000"], "--labels 2000: one of the 10 classes has "),
+        (["--labels", "55"], "55 labels do not divide among 10 classes"),
+        (["--tsne", "--mapped", "30"], "30 test images on the maps (--mapped) are too few"),
+        (["--mapped", "10"], "10 test images on the maps (--mapped) are too few"),
+    ],
+)
+def test_too_few_images_are_said_before_training(tmp_path, words, said, capsys):
+    command = ["experiments/mnist_promises.py", "--preset", "quick", "--source", "simulated"]
+    assert launcher.main([*command, *words, "--workdir", str(tmp_path / "run")]) == 2
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert "epoch" not in printed.out
+
+
+def test_small_shares_of_noise_are_named():
+    config = mnist_promises.Config(salted=0.005, masked=0.5)
+    names = list(mnist_promises.kinds_of_noise(config))
+    assert names[1:] == ["salt and pepper, 0.5%", "masking, 50%"]
 
 
 def test_psnr_in_decibels():

@@ -11,6 +11,8 @@ import pytest
 from datasets import mnist
 from datasets.source import Request
 from experiments import mnist_vae
+from jaxdl import training
+from jaxdl.cli import launcher
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.models.layers import identity
 from jaxdl.models.vae import VAE
@@ -23,7 +25,9 @@ def test_bounds_are_ordered_and_beat_the_baselines(quick_run):
     vae, untrained, independent = results.tables[0].rows
     assert vae["-ELBO"].mean() < independent["-ELBO"] < untrained["-ELBO"].mean()
     np.testing.assert_allclose(vae["reconstruction"] + vae["KL"], vae["-ELBO"], rtol=1e-6)
-    assert (vae["-IWAE, K = 50"] < vae["-ELBO, first 40"]).all()
+    assert (vae["-IWAE, K = 50, first 40"] < vae["-ELBO, first 40"]).all()
+    assert 1 <= vae["epoch of the weights"].item() <= QUICK.epochs
+    assert "4 dimensions, beta 1; nats" in results.tables[0].title
     assert results.notes == []  # goals are for published images
     names = {"samples", "traversals", "latent_plane", "latent_map", "bound_by_draws"}
     assert names <= set(results.figures)
@@ -84,6 +88,57 @@ def test_the_weight_rises_on_a_line_and_stays():
     weights = [float(mnist_vae.kl_weight(jnp.asarray(step), 4, beta=2.0)) for step in range(6)]
     assert weights == [0.5, 1.0, 1.5, 2.0, 2.0, 2.0]
     assert float(mnist_vae.kl_weight(jnp.asarray(0), 0, beta=1.0)) == 1.0
+
+
+def test_the_epoch_is_chosen_by_the_loss_with_its_final_weight():
+    """With a large beta -ELBO is best while the KL term still warms up."""
+    rng = np.random.default_rng(0)
+    x = (rng.random((4, mnist.SIDE**2)) < 0.3)[rng.integers(0, 4, 240)].astype(np.uint8)
+    images = mnist_vae.BinaryImages({"x": x[:200]}, x[:200], {"x": x[200:]}, x[200:])
+    config = replace(QUICK, beta=100.0, warm_up=15, epochs=20, batch_size=10, learning_rate=1e-2)
+
+    def fit(name, *parts, **settings):
+        return training.fit(*parts, **{**settings, "seeds": [0]})
+
+    model = mnist_vae.vae(config, config.latent)
+    fitted = mnist_vae.fit_vae(config, SimpleNamespace(fit=fit), model, images)
+    history = fitted.history
+    loss = history["valid_reconstruction"] + config.beta * history["valid_kl"]
+    assert fitted.best_epoch.tolist() == (1 + loss.argmin(axis=0)).tolist()
+    assert fitted.best_epoch[0] > config.warm_up > history["valid_bound"][:, 0].argmin()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--warm-up", "10"], "--warm-up 10: no epoch of --epochs 10 is left with the full weight"),
+        (["--draws", "1", "30"], "--draws 30: give multiples of 25, or fewer than 25"),
+    ],
+)
+def test_numbers_that_cannot_work_are_one_line(tmp_path, words, said, capsys):
+    command = ["experiments/mnist_vae.py", "--preset", "quick", "--source", "simulated", *words]
+    assert launcher.main([*command, "--workdir", str(tmp_path / "run")]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ["-ELBO, nats", "-IWAE, K = 5,000, first 7, nats"]),
+        ({"draws": (5000, 50)}, ["-ELBO, nats", "-IWAE, K = 5,000, first 7, nats"]),
+        ({"draws": (1, 50)}, ["-ELBO, nats"]),
+        ({"latent": 2}, []),
+        ({"beta": 4.0}, []),
+    ],
+)
+def test_goals_are_for_twenty_dimensions_and_thousands_of_draws(change, said):
+    config = replace(mnist_vae.Config(), **change)
+    row = {"-ELBO": np.array([90.0])}
+    row |= {f"-IWAE, K = {k:,}, first 7": np.array([90.0 - k / 1e3]) for k in config.draws}
+    real = SimpleNamespace(provenance=SimpleNamespace(kind="real"))
+    notes = mnist_vae.goal_notes(config, real, row, first=7)
+    assert [note.split(": ")[0] for note in notes] == said
+    assert all(note.endswith("met.") for note in notes)
 
 
 def test_codes_of_the_latent_plane_and_of_a_walk():

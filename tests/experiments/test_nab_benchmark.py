@@ -17,6 +17,7 @@ def test_quick_preset(quick_run):
     run = quick_run("nab_benchmark")
     results = run.results
     table, per_series, thresholds, held_out, offline = results.tables
+    assert table.title.endswith("the first 15 % of each, at most 750 rows, are for learning")
     rows = {row["detector"]: row for row in table.rows}
     streaming, weak = rows["streaming"], rows["random scores"]
     assert streaming["windows found"].item() >= 7

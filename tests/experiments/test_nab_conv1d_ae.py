@@ -2,6 +2,7 @@
 
 import csv
 import json
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from experiments.nab_conv1d_ae import Config, Detector
 from jaxdl.cli.launcher import launch
 from jaxdl.errors import UserError
 from jaxdl.serving import live, scorer_file
-from jaxdl.timeseries import windows
+from jaxdl.timeseries import incidents, windows
 
 LAB = "experiments/nab_conv1d_ae.py"
 SHORT = ["--preset", "quick", "--source", "simulated", "--batch-size", "512"]
@@ -33,6 +34,7 @@ def test_quick_preset_finds_the_jump(quick_run):
     published = rows["lecture net", "published, MAE"]
     assert published["points found"].item() >= 90
     assert {"flagged_points", "conv1d_arithmetic", "test_errors"} <= set(results.figures)
+    assert "the squared error serves better" in results.notes[0]
     assert (run.folder / "figures" / "flagged_points.png").stat().st_size > 10_000
 
 
@@ -67,6 +69,7 @@ def test_own_series_gives_incidents_and_a_scorer(tmp_path, capsys):
     row = next(r for r in results.tables[0].rows if r["model"].startswith("PCA"))
     assert "points found" not in row  # nobody knows the truth of a user's series
     assert 10 <= row["points flagged"].item() <= 60
+    assert not any("the squared error serves better" in note for note in results.notes)
 
     with (folder / "incidents.csv").open() as file:
         found = list(csv.DictReader(file))
@@ -162,6 +165,24 @@ def test_what_cannot_work_is_said_in_one_line():
     ):
         with pytest.raises(UserError, match=words):
             prepared(train, noise, window=window, valid_share=valid_share, alarm_rate=alarm_rate)
+
+
+def test_alerts_a_week_take_the_place_of_the_quantile():
+    """In the threshold of the table, and in what is asked of the series."""
+    noise = np.random.default_rng(0).normal(size=600)
+    config = Config(window=32, alarm_rate=0.001, alerts_per_week=50.0)
+    nab_conv1d_ae.check_sizes(config, 600, 600)  # 89 validation windows, not 1,000
+    short = Config(window=32, valid_share=0.05, alerts_per_week=50.0)
+    with pytest.raises(UserError, match=r"too few for --window 32 and --valid-share 0\.05: use"):
+        nab_conv1d_ae.check_sizes(short, 600, 600)
+    sound = nab_conv1d_ae.sound_protocol(noise[:, None], config, timedelta(hours=2))
+    valid = np.random.default_rng(1).random(200)
+    alerts = 50 * 200 / (7 * 12)
+    asked = incidents.threshold_for_alerts(valid, incidents.Rule(0.0, calm=8), alerts)
+    assert sound.threshold(noise, valid) == asked
+    few = Config(window=32, alerts_per_week=2.0)
+    higher = nab_conv1d_ae.sound_protocol(noise[:, None], few, timedelta(hours=2))
+    assert higher.threshold(noise, valid) > asked
 
 
 def test_protocols_set_different_windows_aside():

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
+from sklearn.neighbors import KernelDensity
 
 from experiments import outliers as lab
+from jaxdl.cli.launcher import launch
+from jaxdl.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +93,60 @@ def test_every_detector_takes_rows_that_nearly_all_have_twins(columns):
         if name not in ("isolation forest", "one-class SVM"):  # they know no distance that far
             assert detector.score(far)[0] > detector.score(kinds).max(), name
     assert 0.01 < lab.kernel_width(lab.reaches(x, 20)) < 50
+
+
+@pytest.mark.parametrize("columns", [2, 6])
+def test_new_rows_like_the_learnt_ones_stand_in_the_middle_with_every_detector(columns):
+    rng = np.random.default_rng(0)
+    rows, new = rng.normal(size=(400, columns)), rng.normal(size=(400, columns))
+    learnt = lab.learn(rows, lab.Config(), seed=0)
+    for name, found in learnt.percentiles_of(learnt.score(new)).items():
+        assert 35 < np.median(found) < 65, name
+
+
+def test_learnt_and_other_rows_of_a_table_stand_on_the_same_footing():
+    rows = np.random.default_rng(0).normal(size=(600, 3))
+    places = np.random.default_rng(1).choice(600, 300, replace=False)
+    learnt = lab.learn(rows[places], lab.Config(), seed=0)
+    scores = learnt.score_table(rows, places)
+    others = np.setdiff1d(np.arange(600), places)
+    for name, found in learnt.percentiles_of(scores).items():
+        np.testing.assert_array_equal(scores[name][places], learnt.scores[name])
+        assert np.mean(found[places]) == pytest.approx(50), name
+        assert np.median(found[others]) == pytest.approx(50, abs=15), name
+
+
+def test_density_without_itself_is_that_of_a_fit_to_the_others():
+    x = np.concatenate([np.random.default_rng(0).normal(size=(40, 3)), [[60.0, 0, 0]]])
+    without = lab.rarity_among_others(x, 0.7)
+    for i, row in enumerate(x):
+        others = KernelDensity(bandwidth=0.7).fit(np.delete(x, i, axis=0))
+        assert without[i] == pytest.approx(-others.score_samples(row[None])[0])
+    # where the others lie close, it is (n * density - kernel(0)) / (n - 1)
+    every = np.exp(KernelDensity(bandwidth=0.7).fit(x).score_samples(x[:40]))
+    own = (0.7 * np.sqrt(2 * np.pi)) ** -3
+    np.testing.assert_allclose(np.exp(-without[:40]), (41 * every - own) / 40, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--share", "0"], "--share 0: a share lies between 0 and 1"),
+        (["--share", "1"], "--share 1: a share lies between 0 and 1"),
+        (["--share", "0.5"], "357 anomalies beside 357 benign rows, and there are 212 malignant"),
+        (["--share", "0.0001"], "--share 0.0001: that is less than one anomaly beside 178 rows"),
+        (["--neighbours", "178"], "--neighbours 178: some sets have 178 rows, give less"),
+    ],
+)
+def test_shares_and_neighbours_that_the_rows_do_not_have_are_refused(options, told, tmp_path):
+    with pytest.raises(UserError, match=told):
+        launch(["outliers", "--preset", "quick", "--workdir", str(tmp_path / "run"), *options])
+
+
+def test_the_headline_is_fixed_in_advance(quick_run):
+    results = quick_run("outliers").results
+    (name,) = results.headline
+    assert name == "novelty AUPRC, isolation forest"
+    novelty = results.tables[1].rows[1]
+    np.testing.assert_array_equal(results.headline[name], novelty["isolation forest"])
+    assert "5% anomalies" in results.tables[0].title

@@ -112,14 +112,14 @@ def test_resnet(own_pictures, tmp_path):
 
 
 def test_mnist_autoencoder(own_pictures, tmp_path):
-    options = ["--models", "simple-32", "--epochs", "2"]
+    options = ["--models", "stacked-mse", "--better-epochs", "2"]
     results = trained("mnist_autoencoder", own_pictures, tmp_path / "run", *options)
     assert "24 test images; better protocol: 77 to train on, 19 to " in results.tables[0].title
     told_of_pictures(results)
 
 
 def test_mnist_vae(own_pictures, tmp_path):
-    results = trained("mnist_vae", own_pictures, tmp_path / "run", "--epochs", "2")
+    results = trained("mnist_vae", own_pictures, tmp_path / "run", "--epochs", "3")
     assert f"{own_pictures.name}, static binarisation (24 test images" in results.tables[0].title
     told_of_pictures(results)
     assert (tmp_path / "run" / "figures" / "copies.png").is_file()

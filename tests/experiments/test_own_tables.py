@@ -281,6 +281,12 @@ def test_more_voters_than_digits_are_refused(tmp_path):
         launch([*words, "--classifier-neighbours", "1401"])
 
 
+def test_a_table_is_judged_with_one_seed(people, tmp_path):
+    words = ["outliers", "--csv", str(people), "--workdir", str(tmp_path / "run")]
+    with pytest.raises(UserError, match="--seeds 3: a table is judged with one"):
+        launch([*words, "--seeds", "3"])
+
+
 @pytest.mark.parametrize("lone", [0, 8, 60])
 def test_outliers_among_equal_rows(lone, tmp_path):
     """400 rows with 40 twins each and some rows without any; with none all widths are 0."""

@@ -126,6 +126,9 @@ def test_labels_are_not_used_unless_asked(orders, tmp_path):
 def test_labels_help_where_they_are_asked_to(learn_from, orders, tmp_path):
     labelled = ["--label", "outcome", "--positive", "fraud", "--learn-from", learn_from]
     results = launch(orders, tmp_path / "run", *labelled, "--steps", "600")
+    short = next(note for note in results.notes if note.startswith("In short: learnt from "))
+    rows = int(short.split()[4].replace(",", ""))
+    assert rows == 900 if learn_from == "labels" else rows < 900
     (first, *_) = table_of(results, "Ranking").rows
     assert first["AUPRC"].mean() > 0.2
     scorer_file.load(tmp_path / "run")
@@ -206,6 +209,7 @@ def test_a_better_detector_is_told_of_and_the_last_words_say_what_came_of_it(qui
     assert f"{caught} of them are among the {many} anomalies" in short
     assert "Promised false-alarm rates" in short or "promised false-alarm rates were kept" in short
     assert any("Run again with --learn-from labels" in note for note in results.notes)
+    assert any("so there tend to be fewer false alarms" in note for note in results.notes)
 
 
 @pytest.mark.parametrize(
@@ -230,6 +234,39 @@ def test_a_better_detector_is_told_of_and_the_last_words_say_what_came_of_it(qui
 def test_a_mistake_is_one_line(options, message, orders, tmp_path):
     with pytest.raises(UserError, match=message):
         launch(orders, tmp_path / "run", *options)
+
+
+@pytest.mark.parametrize(
+    ("option", "given"),
+    [
+        ("--label", "outcome"),
+        ("--positive", "fraud"),
+        ("--time", "when"),
+        ("--time-unit", "days"),
+        ("--separator", ";"),
+        ("--decimal", ","),
+        ("--sheet", "March"),
+    ],
+)
+def test_an_option_for_a_file_needs_one(option, given, tmp_path):
+    with pytest.raises(UserError, match=f"^{option} is for a file: give --csv FILE$"):
+        launcher.launch([*QUICK, "--workdir", str(tmp_path / "run"), option, given])
+
+
+def test_too_few_threshold_rows_for_any_promise_leave_its_table_and_figure_out(tmp_path):
+    """50 rows, 10 of them anomalies: 8 normal threshold rows do not promise a rate of 0.1."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "small.csv"
+    lines = ["a,b,Class"]
+    for i, (a, b) in enumerate(rng.normal(size=(50, 2))):
+        lines.append(f"{a:.4f},{b:.4f},{int(i % 5 == 0)}")
+    path.write_text("\n".join(lines) + "\n")
+    labelled = ["--label", "Class", "--learn-from", "normal", "--split", "random"]
+    results = launch(path, tmp_path / "run", *labelled, "--steps", "20")
+    assert not any(table.title.startswith("False-alarm") for table in results.tables)
+    assert "promises" not in results.figures
+    assert "scores" in results.figures
+    assert any("too few to promise a false-alarm rate" in note for note in results.notes)
 
 
 def test_few_rows_are_refused(tmp_path):

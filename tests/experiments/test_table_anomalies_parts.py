@@ -10,6 +10,7 @@ from datasets.source import Request
 from experiments import table_anomalies as lab
 from jaxdl.anomaly import metrics
 from jaxdl.anomaly.thresholds import Threshold
+from jaxdl.errors import UserError
 from jaxdl.tables import Column, Schema, drift
 from jaxdl.tables.read import Cells
 from jaxdl.tables.schema import RowTimes
@@ -134,6 +135,47 @@ def test_a_rate_that_too_few_rows_can_promise_is_raised_to_what_they_can():
     limits = fitted_rules(config, table, parts, scored)
     assert limits["false-alarm rate"].parameters["rate"] == 1 / 81
     assert limits["false-alarm rate"].value == scored.threshold[0].max()
+
+
+@pytest.mark.parametrize(("rate", "needed"), [(0.003, "333"), (0.001, "999"), (0.0075, "133")])
+def test_how_many_rows_a_rate_needs_is_how_many_the_rule_takes(rate, needed):
+    config, table, parts, _, _ = by_hand(false_alarm_rate=rate)
+    (rule,) = [r for r in lab.threshold_rules(config, table, parts) if r.name == "false-alarm rate"]
+    assert rule.asked.endswith(f"% needs {needed})")
+    enough = np.arange(float(needed.replace(",", "")))
+    lab.thresholds.quantile(enough, rate, fitted_on="usual", resamples=0)
+    with pytest.raises(ValueError, match="cannot promise"):
+        lab.thresholds.quantile(enough[1:], rate, fitted_on="usual", resamples=0)
+
+
+def test_costs_need_an_anomaly_among_the_threshold_rows():
+    config, table, parts, _ = prepared(decide_by="cost")
+    assert lab.threshold_rules(config, table, parts)[0].name == "cost (uses labels)"
+    table.anomaly[parts.threshold] = False
+    with pytest.raises(UserError, match="cost: none of the 80 threshold rows is an anomaly"):
+        lab.threshold_rules(config, table, parts)
+
+
+def told(**options):
+    """The notes on the table above."""
+    config, table, parts, _ = prepared(**options)
+    return lab.notes(config, table, parts, lab.threshold_rules(config, table, parts))
+
+
+def test_rules_that_saw_all_threshold_rows_are_named():
+    asked = {"contamination": 0.05, "alerts_per_day": 3.0}
+    (said,) = [note for note in told(learn_from="normal", **asked) if "chose the rows" in note]
+    named = said.split("which saw all threshold rows: ")[1]
+    assert named == "alerts a day, contamination, cost (uses labels)."
+    assert not any("saw all threshold rows" in note for note in told(**asked))
+
+
+def test_anomalies_among_the_threshold_rows_are_told_of_where_there_are_any():
+    config, table, parts, _ = prepared()
+    rules = lab.threshold_rules(config, table, parts)
+    assert any("there tend to be fewer" in n for n in lab.notes(config, table, parts, rules))
+    table.anomaly[parts.threshold] = False
+    assert not any("hold anomalies" in n for n in lab.notes(config, table, parts, rules))
 
 
 @pytest.mark.parametrize(("missed", "alert", "flagged"), [(100.0, 5.0, 8), (4.0, 5.0, 0)])
@@ -296,6 +338,13 @@ def test_classifiers_are_recommended_by_their_own_option():
     others = {"supervised: gradient boosting": others["Mahalanobis"]}
     (hint,) = lab.better_detector(config, own, others, table, parts)
     assert "Run again with --learn-from labels" in hint
+    assert hint.endswith("how good the network is has not been measured.")
+
+
+def test_chance_is_never_recommended():
+    config, own, others, table, parts = compared_by_hand(1.0)
+    others = {"random": others["Mahalanobis"]}
+    assert lab.better_detector(config, own, others, table, parts) == []
 
 
 @pytest.mark.parametrize(("anomalies", "interval"), [(9, False), (12, True)])

@@ -1,12 +1,15 @@
 """Lab 060: the lecture's 21 rows to the last digit, and the days that the labels know."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 
 from datasets import nab
 from datasets.source import Request
+from datasets.user_series import UserSeries
 from experiments import taxi_isolation_forest as lab
-from jaxdl.cli.launcher import launch
+from jaxdl.cli.launcher import launch, main
 from jaxdl.errors import UserError
 
 LECTURE = """
@@ -36,7 +39,7 @@ def test_lecture_is_reproduced_and_all_five_windows_are_found(real_data, tmp_pat
     assert ours == theirs
     assert len(ours) == 21
     assert sum(row["second threshold"] == "kept" for row in flagged.rows) == 19
-    by_rule = {(row["rule"], row["score below"]): row for row in sweep.rows}
+    by_rule = {(row["rule"], f"{np.mean(row['score below']):.4f}"): row for row in sweep.rows}
     assert by_rule["no contamination, negative score", "0.0000"]["hours flagged"] == 2339
     assert by_rule["no contamination, fixed score", "-0.1600"]["hours flagged"] == 19
     assert by_rule["contamination 0.004", "-0.1589"]["windows found"] == 4
@@ -109,6 +112,8 @@ def test_flags_are_held_against_windows():
     assert detector.flags.tolist() == [[True, False, True, False], [False, False, True, True]]
     row = lab.against_windows(detector, event)
     assert row["threshold"] == "top 50% of days"
+    few = lab.top_share_detector("name", lab.PAST_ONLY, scores, 0.005)
+    assert few.threshold == "top 0.5% of days"
     assert row["windows found"].tolist() == [1, 1]
     assert row["false days"].tolist() == [1, 1]
 
@@ -120,10 +125,29 @@ def test_contamination_moves_the_threshold_and_not_the_scores():
     assert (few.decision < 0).sum() == 5
     assert (many.decision < 0).sum() == 48
     np.testing.assert_array_equal(few.decision, few.forest.decision_function(few.rows))
-    rows = lab.hour_threshold_sweep(few.score, 0.1, np.full(480, -1))
+    rows = lab.hour_threshold_sweep(few.score[None], 0.1, np.full(480, -1))
     flagged = {row["rule"]: row["hours flagged"] for row in rows}
     assert flagged["contamination 0.01"] == 5
     assert flagged["contamination 0.1"] == 48
+
+
+def test_the_sweep_over_hours_has_a_value_for_each_seed():
+    hours = np.random.default_rng(0).gamma(4.0, size=480)
+    config = lab.Config(trees=20, contamination=0.01)
+    found = lab.lecture_scores(hours, config, seeds=[0, 1, 2])
+    one = lab.lecture_forest(hours, 20, 0.01, seed=1)
+    np.testing.assert_array_equal(found.score[1], one.score)
+    np.testing.assert_array_equal(found.decision[1], one.decision)
+    detector = lab.lecture_detector(found)
+    np.testing.assert_array_equal(detector.scores[1], -one.decision.reshape(-1, 24).min(axis=1))
+    event = np.where(np.arange(480) < 240, 0, -1)
+    by_rule = {row["rule"]: row for row in lab.hour_threshold_sweep(found.score, 0.01, event)}
+    row = by_rule["contamination 0.01"]
+    assert row["hours flagged"].tolist() == [5, 5, 5]
+    assert row["score below"][1] == pytest.approx(one.forest.offset_ + 0.5)
+    (alone,) = lab.hour_threshold_sweep(one.score[None], 0.01, event)[1]["in a window"]
+    assert row["in a window"][1] == alone
+    assert row["windows found"].shape == (3,)
 
 
 def own_hours(tmp_path, weeks=14, columns=("value",)):
@@ -167,6 +191,58 @@ def test_own_series_gives_incidents_of_days(tmp_path):
     assert list(days.values()) == [97, 97 - 42 - 28]  # by the past alone, behind what is learnt
     assert len((folder / "incidents.jsonl").read_text().splitlines()) == len(rows)
     assert launch(["--eval", str(folder)])
+
+
+def own_series(value):
+    """Hourly values from a Monday on, NaN where there is no row, as a lab reads them."""
+    time = np.datetime64("2024-01-01T00", "us") + np.arange(len(value)) * np.timedelta64(1, "h")
+    return UserSeries(
+        name="own",
+        columns=("value",),
+        time=time,
+        tick=np.arange(len(value)),
+        value=value[:, None],
+        step=timedelta(hours=1),
+        provenance=None,
+        remarks=(),
+    )
+
+
+def test_missing_hours_are_not_filled_from_the_future_where_the_past_alone_judges():
+    rng = np.random.default_rng(0)
+    value = 100 + rng.normal(size=16 * 7 * 24)
+    value[60 * 24 : 60 * 24 + 5] = np.nan
+    changed = value.copy()
+    changed[90 * 24 :] *= 3  # later values, of which the whole series' medians know
+    config = lab.Config(causal_trees=10)
+    before, after = (lab.whole_days(own_series(each)) for each in (value, changed))
+    assert np.flatnonzero(~before.judged).tolist() == [60]
+    assert np.isfinite(before.filled).all()
+    assert not np.array_equal(before.filled[60], after.filled[60])
+    scores, others = (lab.causal_forest_scores(x.days, config, [0])[0] for x in (before, after))
+    np.testing.assert_array_equal(scores[:90], others[:90])
+    assert not np.array_equal(scores, others, equal_nan=True)
+    # the day that lacks hours is neither judged nor learnt from, the days behind it are judged
+    assert np.flatnonzero(np.isnan(scores)).tolist() == [*range(42), 60]
+
+
+def test_the_threshold_that_is_drawn_is_the_running_one():
+    value = 100 + np.random.default_rng(0).normal(size=13 * 7 * 24)
+    found = lab.whole_days(own_series(value))
+    scores = np.r_[np.full(42, np.nan), np.random.default_rng(1).random(49)]
+    limits = lab.running_threshold(scores, 2.5, 28)
+    figure = lab.draw_own_days(found, "value", scores, limits, spans=[])
+    (drawn,) = [line for line in figure.axes[1].lines if line.get_label() == "threshold"]
+    known = np.isfinite(limits)
+    np.testing.assert_array_equal(drawn.get_ydata()[known], limits[known])
+    assert np.isnan(drawn.get_ydata()[~known]).all()
+
+
+def test_a_warm_up_without_a_day_to_learn_from_is_refused(tmp_path, capsys):
+    command = ["experiments/taxi_isolation_forest.py", "--preset", "quick", "--source", "simulated"]
+    options = ["--warmup-days", "21", "--workdir", str(tmp_path / "run")]
+    assert main([*command, *options]) == 2
+    assert "--warmup-days 21: must be at least 22" in capsys.readouterr().err
 
 
 def test_own_series_without_a_day_to_judge_is_refused(tmp_path):

@@ -3,9 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from experiments import vanishing_gradient as lab
 from jaxdl import losses
+from jaxdl.cli.launcher import launch
+from jaxdl.errors import UserError
 from jaxdl.models import traced_mlp
 from jaxdl.models.traced_mlp import Setting, setting
 from jaxdl.training import fit
@@ -80,11 +83,51 @@ def test_lab_maps_gradients_and_predicts_them(quick_run):
         predicted = rows[name]["log10 gradient ratio, theory"]
         assert abs(rows[name]["measured"][0] - predicted) < 0.3, name
     assert abs(rows["relu", "he"]["measured"][0]) < 1.5
-    sigmoid = rows["sigmoid", "glorot"]
+    sigmoid = rows["sigmoid", "he"]
     assert sigmoid["log10 of the first kernel's move"][0] < -6
     assert sigmoid["of the last one's"][0] > -3
+    smallest = rows["sigmoid", "too small"]
+    assert smallest["log10 of the first kernel's move"] == "not at all"
     assert all(row["correlation"] > 0.9 for row in theory.rows if row["net"] == "plain")
     assert len(learning.rows) == 6
     assert len(deepest.rows) == 5
     assert len(prediction.rows) == 4
     assert {"functions_and_slopes", "gradients", "accuracy", "activations"} <= set(results.figures)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--depths", "2", "7"], "--depths 2 7: give even numbers"),
+        (["--shown", "6"], "--shown 6: give one of --depths 2 12"),
+        (["--valid-rows", "881"], "--train-rows 320, --valid-rows 881: .* there are 1200"),
+    ],
+)
+def test_depths_and_rows_that_cannot_be_are_refused(options, told, tmp_path):
+    words = ["vanishing_gradient", "--preset", "quick", "--source", "simulated", *options]
+    with pytest.raises(UserError, match=told):
+        launch([*words, "--workdir", str(tmp_path / "run")])
+
+
+def test_cells_tell_what_float32_does_not_hold():
+    assert lab.ratio_cell(np.array([-3.0, -36.0])) is None
+    assert lab.ratio_cell(np.array([-3.0, -4.0])).tolist() == [-3, -4]
+    assert lab.move_cell(np.array([0.1, 0.01])).tolist() == [-1, -2]
+    assert lab.move_cell(np.zeros(3)) == "not at all"
+    assert lab.move_cell(np.array([0.1, 0.0, 0.2])) == "not at all with 1 of 3 seeds"
+
+
+def test_both_lines_of_the_gradients_are_medians_of_examples(quick_run):
+    draw = quick_run("vanishing_gradient").results.figures["gradients_by_layer"]
+    (depth,) = draw.args
+    panel = draw().axes[0]  # plain nets, no normalisation; sigmoid comes first
+    before, after = panel.lines[:2]
+    i = lab.index_of(activation="sigmoid", initialiser="he", norm="none", shortcut="plain")
+    for line, measured in ((before, depth.start), (after, depth.end)):
+        medians = measured.example_gradients[i].mean(axis=0)[:, 1]
+        np.testing.assert_allclose(line.get_ydata(), medians)
+    named = [text.get_text() for text in panel.get_legend().get_texts()]
+    assert named[-2:] == [
+        "median of examples, before training",
+        "median of examples, after training",
+    ]
