@@ -43,6 +43,7 @@ sys.path.insert(0, str(ROOT))  # labs and data sets are not installed
 
 JUDGED_ROWS = 1000  # rows in a step of evaluation
 DRAWN_ROWS = 2500  # images that a process draws at a time
+KEY = "1-references"  # of the table in a document
 
 
 class Data(NamedTuple):
@@ -893,6 +894,18 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     return [record for record in records if record["whole"]]
 
 
+def refuse_lost_lines(old: str, records: Sequence[Mapping[str, Any]], file: Path) -> None:
+    """Keep a table whose nets are not all among the records.
+
+    Raises:
+        UserError: the document's table has a line of a net without a record.
+    """
+    trained = {record["net"] for record in records}
+    lost = {c.net: None for c in COMPARISONS if f"| {c.what} " in old and c.net not in trained}
+    if lost:
+        raise UserError(f"{file} has no record of {', '.join(lost)}: train these first")
+
+
 def publish(options: argparse.Namespace) -> None:
     """Print the table and, if asked, put it into the document."""
     from jaxdl.report.markdown import code, record_section, sections
@@ -906,6 +919,7 @@ def publish(options: argparse.Namespace) -> None:
     shown = table(records, recorded)
     print(shown)
     if options.record:
+        refuse_lost_lines(sections(document).get(KEY, ""), records, options.out)
         commands = dict.fromkeys(code(record["command"]) for record in records)
         machines = dict.fromkeys(record["machine"] for record in records)
         about = (
@@ -915,7 +929,7 @@ def publish(options: argparse.Namespace) -> None:
         )
         text = [about, *commands, f"{'; '.join(machines)}; {time.strftime('%Y-%m-%d')}", shown]
         title = "The references, trained again"
-        record_section(options.record, "1-references", title, "\n\n".join(text))
+        record_section(options.record, KEY, title, "\n\n".join(text))
 
 
 def main() -> int:

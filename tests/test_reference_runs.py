@@ -63,6 +63,15 @@ def test_a_table_of_records_and_recorded_sections(reference_runs, tmp_path, caps
     assert "seed 3" in capsys.readouterr().out
 
 
+def test_a_recorded_line_is_not_lost(reference_runs, tmp_path):
+    (line,) = [c for c in reference_runs.COMPARISONS if c.net == "stacked_autoencoder"]
+    old = f"| {line.what} | 0.2765 |"
+    with pytest.raises(UserError, match="no record of stacked_autoencoder: train these first"):
+        reference_runs.refuse_lost_lines(old, [{"net": "imdb_4"}], tmp_path)
+    reference_runs.refuse_lost_lines(old, [{"net": "stacked_autoencoder"}], tmp_path)
+    reference_runs.refuse_lost_lines("", [{"net": "imdb_4"}], tmp_path)
+
+
 def test_a_renamed_column_is_no_missing_number(reference_runs):
     (line,) = [c for c in reference_runs.COMPARISONS if c.net == "stacked_autoencoder"]
     section = recorded("python run.py experiments/mnist_autoencoder.py", 3, "0.5")
