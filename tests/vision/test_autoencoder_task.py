@@ -46,7 +46,8 @@ def test_bytes_and_numbers_are_the_same_images(grey):
     as_numbers = {"x": grey.astype(np.float32) / 255}
     for values in (encoded, reconstructed, cross_entropy, squared_error):
         of_bytes = blank.predict(values, {"x": grey})
-        np.testing.assert_allclose(of_bytes, blank.predict(values, as_numbers), rtol=1e-5, atol=1e-6)
+        of_numbers = blank.predict(values, as_numbers)
+        np.testing.assert_allclose(of_bytes, of_numbers, rtol=1e-5, atol=1e-6)
     assert of_bytes.shape == (2, 60)
 
 
