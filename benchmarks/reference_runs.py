@@ -552,8 +552,6 @@ def train(names: Sequence[str], seed: int, options: argparse.Namespace) -> list[
     epochs = min(first.epochs, options.epochs or first.epochs)
     began = time.perf_counter()
     put, kind, device = np.asarray, FittedEpochs, "cpu"
-    if backend != "jax" and options.loop == "compiled":
-        raise UserError(f"--loop compiled needs KERAS_BACKEND=jax, not {backend}")
     if backend == "jax":
         import jax
 
@@ -900,8 +898,11 @@ def refuse_lost_lines(old: str, records: Sequence[Mapping[str, Any]], file: Path
     Raises:
         UserError: the document's table has a line of a net without a record.
     """
-    trained = {record["net"] for record in records}
-    lost = {c.net: None for c in COMPARISONS if f"| {c.what} " in old and c.net not in trained}
+    trained, lost = {record["net"] for record in records}, []
+    for comparison in COMPARISONS:
+        in_table = f"| {comparison.what} " in old
+        if in_table and comparison.net not in [*trained, *lost]:
+            lost.append(comparison.net)
     if lost:
         raise UserError(f"{file} has no record of {', '.join(lost)}: train these first")
 
@@ -959,6 +960,8 @@ def main() -> int:
     backend = f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}"
     options.command = f"{backend} python benchmarks/reference_runs.py {shlex.join(words)}"
     try:
+        if options.loop == "compiled" and os.environ["KERAS_BACKEND"] != "jax":
+            raise UserError("--loop compiled needs KERAS_BACKEND=jax")
         if options.table or options.record:
             publish(options)
         else:

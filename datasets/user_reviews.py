@@ -142,8 +142,9 @@ def load_or_imdb(
             "test-share": test_share != TEST_SHARE,
             "split-seed": seed,
         }
-        for option in filter(given.get, given):
-            raise UserError(f"--{option} is for a file: give --reviews FILE")
+        for option, is_given in given.items():
+            if is_given:
+                raise UserError(f"--{option} is for a file: give --reviews FILE")
         reviews = imdb.load(request, num_words, twin_rows)
         return UserReviews(reviews, ("negative", "positive"), ())
     return load(

@@ -17,7 +17,6 @@ Weights are float32 numbers: a step below half their spacing, about 3e-8 of a we
 it. A kernel in which no weight moved is told as "not at all". Gradient ratios below 1e-30 are not
 held either, and are left out.
 
-
 Reference: the deck (slides 22-25): the sigmoid's slope is at most 1/4, so early layers hardly move;
 ReLU, careful initial values, batch normalisation and residual nets help. It stores no numbers.
 Expected: docs/results.md. Runtime: about 2 minutes a seed on one CPU core.

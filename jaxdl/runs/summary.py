@@ -113,7 +113,9 @@ def line(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> dict[str, st
         return shown | dict.fromkeys(COLUMNS[3:], "-") | {"measured": "not recorded"}
     others = baselines(entry, recorded)
     beside = [f"{name} {number}" for name, number in others.items()]
-    shown["reference"] = "; ".join(filter(None, [entry["reference"], *beside]))
+    if entry["reference"]:
+        beside = [entry["reference"], *beside]
+    shown["reference"] = "; ".join(beside)
     shown["measured"], shown["n"] = _cell(entry, section), section.seeds
     shown["verdict"] = verdict(entry, shown["measured"], list(others.values()))
     return shown | {name: getattr(section, name) for name in ("data", "machine", "figure")}
@@ -134,8 +136,10 @@ def baselines(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> dict[st
         where = {key: value for key, value in changes.items() if key not in PLACES}
         other = entry | places | {"where": entry.get("where", {}) | where}
         section = _section(other, recorded)
-        name = ", ".join([*where.values(), *filter(None, [places.get("column")])])
-        found[name] = "-" if section is None else _cell(other, section)
+        named = list(where.values())
+        if "column" in places:
+            named.append(places["column"])
+        found[", ".join(named)] = "-" if section is None else _cell(other, section)
     return found
 
 
