@@ -827,9 +827,9 @@ def ours(comparison: Comparison, recorded: Sequence[Any]) -> Spread | None:
             cell = summary.line(entry, [section])["measured"]
         except summary.NoSuchRow:  # that run left it out
             continue
-        mean, _, deviation = cell.replace(",", "").partition(" ± ")
-        decimals = len(mean.partition(".")[2])
-        return Spread(float(mean), float(deviation or "nan"), int(section.seeds), decimals)
+        mean, deviation = summary.mean_and_deviation(cell)
+        decimals = len(cell.partition(" ± ")[0].partition(".")[2])
+        return Spread(mean, deviation or math.nan, int(section.seeds), decimals)
     return None
 
 

@@ -91,9 +91,10 @@ def split_in_two(
         (train, test, scaler). As in the lab the scaler sees the whole training part.
 
     Raises:
-        DataError: a part would be empty.
+        DataError: a part would be empty, or has too few normal rows.
     """
     first, second = _training_and_test_rows(data, how, test_share)
+    _refuse_few_normal_rows(how, data.label[first], data.label[second])
     x = columns(data)
     scaler = Scaler(*mean_and_spread(x[first]))
     splits.refuse_shared_rows(first, second)
@@ -128,13 +129,9 @@ def split_three(
         if len(set(data.label[rows].tolist())) < 2:
             problem = f"the {how} split leaves a part of {len(rows)} rows without normal rows or "
             raise DataError(problem + "without fraud: give a file with more rows")
-    normal_rows = fit[data.label[fit] == 0]
-    if len(normal_rows) < LEAST_NORMAL:
-        raise DataError(
-            f"the {how} split leaves {len(normal_rows)} normal rows to learn from: {LEAST_NORMAL} "
-            "are needed, give a file with more"
-        )
+    _refuse_few_normal_rows(how, data.label[fit], data.label[test])
     splits.refuse_shared_rows(fit, valid, test)
+    normal_rows = fit[data.label[fit] == 0]
     x = columns(data)
     scaler = Scaler(*mean_and_spread(x[normal_rows]))
     return Parts(*(_part(data, x, scaler, rows) for rows in (fit, valid, test)), scaler)
@@ -216,6 +213,18 @@ def _training_and_test_rows(
     if how == "temporal":
         return splits.split_by_time(data.time, test_share)
     return splits.random_parts(len(data.label), test_share)
+
+
+def _refuse_few_normal_rows(
+    how: How, learnt: Int[np.ndarray, " first"], tested: Int[np.ndarray, " second"]
+) -> None:
+    """Raises DataError unless the labels of both parts have enough normal rows (0)."""
+    to_learn, to_test = int((learnt == 0).sum()), int((tested == 0).sum())
+    if to_learn < LEAST_NORMAL or not to_test:
+        raise DataError(
+            f"the {how} split leaves {to_learn} normal rows to learn from and {to_test} to test: "
+            f"{LEAST_NORMAL} and 1 are needed, give a file with more"
+        )
 
 
 def _part(

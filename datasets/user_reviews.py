@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from datasets import imdb, source, splits
 from datasets.imdb import OFFSET, SPECIAL, UNKNOWN, ReviewRows, Reviews
 from datasets.source import DataError, Provenance, Request
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, refuse_without_file
 from jaxdl.tables.read import Cells, read_table
 
 MAX_ROWS = 500_000
@@ -137,14 +137,12 @@ def load_or_imdb(
     """
     if path is None:
         given = {
-            "label": label,
-            "positive": positive,
-            "test-share": test_share != TEST_SHARE,
-            "split-seed": seed,
+            "label": bool(label),
+            "positive": bool(positive),
+            "test_share": test_share != TEST_SHARE,
+            "split_seed": seed != 0,
         }
-        for option, is_given in given.items():
-            if is_given:
-                raise UserError(f"--{option} is for a file: give --reviews FILE")
+        refuse_without_file("reviews", given)
         reviews = imdb.load(request, num_words, twin_rows)
         return UserReviews(reviews, ("negative", "positive"), ())
     return load(

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float64, Int64, Shaped
 
 from datasets.source import DataError, Provenance, Request
 from datasets.user_table import sum_of
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, refuse_without_file
 from jaxdl.stamps import ALL_FOUND, MICROSECOND, SeriesColumns, ticks_of, typical_step
 from jaxdl.tables.series import SeriesRows, read_rows
 
@@ -267,12 +267,12 @@ class SeriesFile:
         """The series; None where there is no file.
 
         Raises:
-            DataError: see `load`; or an option for the file without the file.
+            DataError: see `load`.
+            UserError: an option for the file without the file.
         """
         if self.series is not None:
             choice = SeriesColumns(self.time, tuple(self.value), self.day_first, self.timezone)
             return load(request, self.series, choice)
-        for option in ("time", "value", "day_first", "timezone"):
-            if getattr(self, option):
-                raise DataError(f"--{option.replace('_', '-')} is for a file: give --series FILE")
+        options = ("time", "value", "day_first", "timezone")
+        refuse_without_file("series", {name: bool(getattr(self, name)) for name in options})
         return None

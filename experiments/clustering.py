@@ -130,8 +130,7 @@ def cluster_own_table(config: Config, run: Run) -> Results:
     Raises:
         UserError: more than one seed; see also `own_table`.
     """
-    if len(run.seeds) > 1:
-        raise UserError(f"--seeds {len(run.seeds)}: a table is judged with one, --seed says which")
+    run.only_seed()  # count_clusters draws with it
     table = own_table(config, run)
     found = cluster_table(table, config)
     answer = count_clusters(found.compared, config, run, rows=len(table.x))

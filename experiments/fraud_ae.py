@@ -35,7 +35,6 @@ from jaxtyping import Array, Float
 from datasets import fraud
 from datasets.fraud import Transactions
 from datasets.fraud_split import (
-    LEAST_NORMAL,
     Scaler,
     TransactionRows,
     columns,
@@ -173,7 +172,7 @@ def load_parts(config: Config, run: Run) -> Parts:
     """Load, weight and split.
 
     Raises:
-        UserError: a part has no fraud, so that nothing could be measured, or too few normal rows.
+        UserError: a part has no fraud, so that nothing could be measured; see also `split_in_two`.
     """
     data = fraud.load(run.source, config.csv, twin_rows=config.twin_rows)
     run.uses(data.provenance)
@@ -182,11 +181,6 @@ def load_parts(config: Config, run: Run) -> Parts:
         raise UserError(
             f"the {config.split} split leaves a part without any fraud, so nothing can be judged; "
             "experiments/table_anomalies.py learns from a table without labels, too"
-        )
-    if len(train.normal) < LEAST_NORMAL or not len(test.normal):
-        raise UserError(
-            f"the {config.split} split leaves {len(train.normal)} normal rows to learn from and "
-            f"{len(test.normal)} to test: {LEAST_NORMAL} and 1 are needed, give a file with more"
         )
     test_weights = fraud.prevalence_weights(test.label, config.prevalence)
     return Parts(data, train, test, scaler, test_weights)

@@ -66,9 +66,7 @@ PRESETS = {"quick": Config(ks=(2, 4, 8), starts=4, reduce=4)}
 def main(config: Config, run: Run) -> Results:
     if max(config.ks) > 256:
         raise UserError("--ks: between 1 and 256 colours")
-    if len(run.seeds) > 1:
-        raise UserError(f"--seeds {len(run.seeds)}: this lab runs with one seed, --seed says which")
-    seed = int(run.seeds[0])
+    seed = run.only_seed()
     tables, figures = [], {}
     for name, pixels in load(config, run).items():
         segmented = segment(pixels, config, seed)

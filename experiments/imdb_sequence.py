@@ -331,9 +331,11 @@ def network_reader(name: Network, config: Config) -> Reader:
     def task(train):
         rate = optim.cosine(peak, config.network_epochs, len(train["y"]), batch_size)
         plain = sentiment_task.sequence_task(module, rate)
-        # in front of a short review there is no word: number `words` is counted by nobody
+        # in front of a short review there is no word: number `words` is counted by nobody,
+        # and each of the others once in a review
         written = np.where(train["x"] == imdb.PADDING, words, train["x"])
-        return with_word_scores(plain, log_count_ratio(written, train["y"], words))
+        once = bag_of_words.distinct_words(written, words)
+        return with_word_scores(plain, log_count_ratio(once, train["y"], words))
 
     return Reader(name, inputs, task, batch_size, config.network_epochs)
 

@@ -66,7 +66,7 @@ from datasets import nab, user_series
 from jaxdl import optim
 from jaxdl.anomaly import detectors, thresholds
 from jaxdl.anomaly.thresholds import Threshold
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, refuse_without_file
 from jaxdl.figures.base import Axes, Figure, subplots
 from jaxdl.figures.curves import loss_curves
 from jaxdl.figures.decisions import histogram
@@ -195,8 +195,8 @@ def load_data(config: Config, run: Run) -> Data:
     """The series to learn from and the series to test; a user's file is cut in half."""
     own = config.load_series(run.source)
     if own is None:
-        if config.alerts_per_week is not None:
-            raise UserError("--alerts-per-week is for a series with a clock: give --series FILE")
+        given = {"alerts_per_week": config.alerts_per_week is not None}
+        refuse_without_file("series", given)
         train = nab.load(run.source, config.train_series)
         test = nab.load(run.source, config.test_series)
         run.uses(train.provenance)

@@ -131,11 +131,10 @@ def judge_own_table(config: Config, run: Run) -> Results:
     Raises:
         UserError: more than one seed; see also `own_table`.
     """
-    if len(run.seeds) > 1:
-        raise UserError(f"--seeds {len(run.seeds)}: a table is judged with one, --seed says which")
+    seed = run.only_seed()
     table = own_table(config, run)
     places = places_to_learn(len(table.x))
-    learnt = learn(table.x[places], config, int(run.seeds[0]))
+    learnt = learn(table.x[places], config, seed)
     scores = learnt.score_table(table.x, places)
     found = learnt.percentiles_of(scores)
     oddness = np.mean(list(found.values()), axis=0)

@@ -65,7 +65,7 @@ from jaxdl.anomaly.detector import Detector, score_members
 from jaxdl.anomaly.leaks import leak_warnings
 from jaxdl.anomaly.metrics import MemberScores
 from jaxdl.anomaly.thresholds import Threshold
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, refuse_without_file
 from jaxdl.figures import decisions
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.models.mlp import MLP
@@ -280,9 +280,8 @@ def load_table(config: Config, run: Run) -> Loaded:
         UserError: a cell, a column or an option that does not fit, in one line.
     """
     if config.csv is None:
-        for option in ("separator", "decimal", "sheet", "label", "positive", "time", "time_unit"):
-            if getattr(config, option):
-                raise UserError(f"--{option.replace('_', '-')} is for a file: give --csv FILE")
+        options = ("separator", "decimal", "sheet", "label", "positive", "time", "time_unit")
+        refuse_without_file("csv", {name: bool(getattr(config, name)) for name in options})
         config = replace(config, label="outcome", positive="fraud", time="when")
     elif config.positive and not config.label:
         raise UserError(f"--positive {config.positive} needs --label: which column holds it?")

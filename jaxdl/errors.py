@@ -1,7 +1,7 @@
 """Errors that a user can cause. The launcher prints them as one line and exits with status 2."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class UserError(Exception):
@@ -32,6 +32,25 @@ class Interrupted(Exception):
 
 class Irreproducible(Exception):
     """An evaluation gave other tables than the run stored: the program or a device is at fault."""
+
+
+def refuse_without_file(file: str, given: Mapping[str, bool]) -> None:
+    """Refuse options that say how a file of one's own is read, where there is no file.
+
+    Args:
+        file: the option that is missing, such as "csv".
+        given: name of an option in the lab's Config -> whether the user gave it.
+
+    Raises:
+        UserError: one of them was given.
+
+    >>> refuse_without_file("csv", {"label": False, "day_first": True})
+    Traceback (most recent call last):
+    jaxdl.errors.UserError: --day-first is for a file: give --csv FILE
+    """
+    for name, is_given in given.items():
+        if is_given:
+            raise UserError(f"--{name.replace('_', '-')} is for a file: give --{file} FILE")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -323,9 +323,6 @@ MESSAGES = {
     "the {} split leaves a part of {=} rows without normal rows or without fraud: give a file "
     "with more rows": "{0} 분할의 한 부분({1}행)에 정상 행이나 사기가 없습니다. 행이 더 많은 "
     "파일을 주세요",
-    "the {} split leaves {=} normal rows to learn from: {=} are needed, give a file with "
-    "more": "{0} 분할에서 배울 정상 행이 {1}개입니다. {2}개는 있어야 하니 정상 행이 더 많은 "
-    "파일을 주세요",
     "the {} split leaves {=} normal rows to learn from and {=} to test: {=} and 1 are needed, "
     "give a file with more": "{0} 분할에서 배울 정상 행이 {1}개, 테스트할 정상 행이 "
     "{2}개입니다. {3}개와 1개는 있어야 하니 정상 행이 더 많은 파일을 주세요",
@@ -525,11 +522,7 @@ MESSAGES = {
     "파일인가요? 하나씩 나누어 주세요",
     "hardly a row has a value in each of {=}; name fewer columns with --value": "{}에 모두 값이 "
     "있는 행이 거의 없습니다. --value로 열을 줄이세요",
-    "{=} is for a file: give --series FILE": "{}: 파일에만 씁니다. --series 파일을 주세요",
-    "{=} is for a file: give --csv FILE": "{}: 파일에만 씁니다. --csv 파일을 주세요",
-    "{=} is for a file: give --reviews FILE": "{}: 파일에만 씁니다. --reviews 파일을 주세요",
-    "{=} is for a series with a clock: give --series FILE": "{}: 시각이 있는 시계열에만 씁니다. "
-    "--series 파일을 주세요",
+    "{=} is for a file: give {=} FILE": "{0}: 파일에만 씁니다. {1} 파일을 주세요",
     "--timezone {=} is not known here: give a name such as Europe/Berlin, Asia/Seoul or UTC": ""
     "--timezone {}: 모르는 이름입니다. Asia/Seoul, Europe/Berlin, UTC처럼 쓰세요",
     # ---- the labs ----
@@ -559,10 +552,8 @@ MESSAGES = {
     "비율을 줄이세요",
     "--neighbours {=}: some sets have {=} rows, give less": "--neighbours {0}: 행이 {1}개뿐인 "
     "데이터가 있으니 줄이세요",
-    "--seeds {=}: a table is judged with one, --seed says which": "--seeds {}: 표는 시드 하나로 "
-    "판정합니다. --seed로 고르세요",
-    "--seeds {=}: this lab runs with one seed, --seed says which": "--seeds {}: 이 실습은 시드 "
-    "하나로 돌립니다. --seed로 고르세요",
+    "--seeds {=}: this is done with one seed, --seed says which": "--seeds {}: 시드 하나로 "
+    "돌립니다. --seed로 고르세요",
     "--train-rows {=}: there are {=} digits, and some must be held out": "--train-rows {0}: 숫자 "
     "이미지는 {1}장이고 얼마쯤은 따로 두어야 합니다",
     "--batch-size {=}: there are {=} images to train on": "--batch-size {0}: 학습 이미지는 "

@@ -86,6 +86,18 @@ class Run:
         """The members' seeds: `--seed`, `--seed` + 1, ... (`--seeds` of them)."""
         return np.arange(self.config["seed"], self.config["seed"] + self.config["seeds"])
 
+    def only_seed(self) -> int:
+        """The seed of what is done once.
+
+        Raises:
+            UserError: several were asked for.
+        """
+        if len(self.seeds) > 1:
+            raise UserError(
+                f"--seeds {len(self.seeds)}: this is done with one seed, --seed says which"
+            )
+        return int(self.seeds[0])
+
     @property
     def evaluating(self) -> bool:
         """Nothing is trained and nothing is written."""

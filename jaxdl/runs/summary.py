@@ -134,7 +134,7 @@ def baselines(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> dict[st
     for changes in entry.get("baselines", []):
         places = {key: value for key, value in changes.items() if key in PLACES}
         where = {key: value for key, value in changes.items() if key not in PLACES}
-        other = entry | places | {"where": entry.get("where", {}) | where}
+        other = {**entry, **places, "where": {**entry.get("where", {}), **where}}
         section = _section(other, recorded)
         named = list(where.values())
         if "column" in places:
@@ -164,9 +164,9 @@ def verdict(entry: Mapping[str, Any], measured: str, beside: Sequence[str] = ())
     kept = re.match(r"(\d+) of (\d+)", measured)
     if kept and "(goal)" in reference:  # "all 4 (goal)", "both (goal)"
         return "reached" if kept[1] == kept[2] else "missed"
-    ours, deviation = _number(measured)
+    ours, deviation = mean_and_deviation(measured)
     sign = -1 if entry.get("less_is_better") else 1
-    others = [_number(cell)[0] for cell in beside if cell != "-"]
+    others = [mean_and_deviation(cell)[0] for cell in beside if cell != "-"]
     above = re.search(r"goal: ([\d.]+) above", reference)
     if above:
         others = [other + float(above[1]) for other in others]
@@ -181,10 +181,14 @@ def verdict(entry: Mapping[str, Any], measured: str, beside: Sequence[str] = ())
     return "reached" if all(sign * (ours - other) > -1e-9 for other in others) else "missed"
 
 
-def _number(cell: str) -> tuple[float, float]:
-    """The number in a cell, and its standard deviation, 0 where it has none."""
+def mean_and_deviation(cell: str) -> tuple[float, float]:
+    """The number in a cell, and its standard deviation, 0 where it has none.
+
+    >>> mean_and_deviation("1,234.5 ± 0.5")
+    (1234.5, 0.5)
+    """
     mean, _, deviation = cell.replace(",", "").partition(" ± ")
-    return float(re.match(r"-?[\d.]+", mean)[0]), float(deviation or 0)
+    return float(re.findall(r"-?[\d.]+", mean)[0]), float(deviation or 0)
 
 
 def _section(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> Recorded | None:

@@ -104,6 +104,25 @@ def sparse_matrix(words: UInt[np.ndarray, "rows widest"], columns: int) -> csr_m
     return csr_matrix((ones, words[real].astype(np.int32), starts), shape=(len(words), columns))
 
 
+def distinct_words(
+    words: UInt[np.ndarray, "rows length"], columns: int
+) -> UInt[np.ndarray, "rows length"]:
+    """Each number of a row once, ascending; `columns` in the places of its repetitions.
+
+    Args:
+        words: numbers of words below `columns`, in order, or `columns` for no word.
+        columns: how many words there are.
+
+    >>> distinct_words(np.array([[3, 1, 3], [0, 2, 1]], np.uint16), columns=5)
+    array([[1, 3, 5],
+           [0, 1, 2]], dtype=uint16)
+    """
+    ordered = np.sort(words, axis=1)
+    repeated = ordered[:, 1:] == ordered[:, :-1]
+    ordered[:, 1:][repeated] = columns
+    return np.sort(ordered, axis=1)
+
+
 def log_count_ratio(
     words: UInt[np.ndarray, "rows widest"], label: Num[np.ndarray, " rows"], columns: int
 ) -> Float[np.ndarray, " columns"]:
@@ -113,8 +132,7 @@ def log_count_ratio(
     fixed weight of the word in a model of these texts. Call it on training texts only.
 
     Args:
-        words: from `multi_hot`; or numbers of words in order, where each counts as often as it is
-            there.
+        words: from `multi_hot` or `distinct_words`.
         label: 0 or 1.
         columns: words that have a ratio; larger numbers stand for nothing.
 

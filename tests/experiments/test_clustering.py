@@ -67,7 +67,7 @@ def test_one_cluster_at_most_is_refused_and_so_are_seeds_for_a_table(table, tmp_
     words = ["clustering", "--preset", "quick", "--workdir", str(tmp_path / "run")]
     with pytest.raises(UserError, match="--most 1: must be at least 2"):
         launch([*words, "--most", "1"])
-    with pytest.raises(UserError, match="--seeds 3: a table is judged with one"):
+    with pytest.raises(UserError, match="--seeds 3: this is done with one seed"):
         launch([*words, "--csv", str(table), "--seeds", "3"])
 
 

@@ -73,7 +73,7 @@ def test_bad_pictures_give_one_clear_line(tmp_path, monkeypatch):
         run_lab(tmp_path / "run-ks", "--ks", "0")
     with pytest.raises(UserError, match="1 and 256"):
         run_lab(tmp_path / "run-ks", "--ks", "257")
-    with pytest.raises(UserError, match="--seeds 2: this lab runs with one seed"):
+    with pytest.raises(UserError, match="--seeds 2: this is done with one seed"):
         run_lab(tmp_path / "run-seeds", "--seeds", "2")
 
 

@@ -283,7 +283,7 @@ def test_more_voters_than_digits_are_refused(tmp_path):
 
 def test_a_table_is_judged_with_one_seed(people, tmp_path):
     words = ["outliers", "--csv", str(people), "--workdir", str(tmp_path / "run")]
-    with pytest.raises(UserError, match="--seeds 3: a table is judged with one"):
+    with pytest.raises(UserError, match="--seeds 3: this is done with one seed"):
         launch([*words, "--seeds", "3"])
 
 
