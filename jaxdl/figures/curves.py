@@ -10,6 +10,7 @@ from jaxtyping import Float, Num
 from jaxdl.figures.base import COLOURS, Axes, Figure, subplots
 
 FEW_POINTS = 30  # up to so many are marked
+FEW_LINES = 6  # up to so many have their legend among them
 
 
 def draw_curve(
@@ -92,6 +93,11 @@ def loss_curves(
             draw_curve(axes, epochs, curve, color=colour, ls=line, label=f"{label} {split}")
     axes.set(xlabel="epoch", ylabel=ylabel, yscale="log" if log else "linear")
     axes.locator_params(axis="x", integer=True)
-    axes.legend()
+    lines, labels = axes.get_legend_handles_labels()
+    if len(lines) <= FEW_LINES:
+        axes.legend()
+    else:
+        figure.set_figwidth(1.5 * figure.get_figwidth())
+        figure.legend(lines, labels, loc="outside right center", fontsize=8)
     axes.grid(alpha=0.3)
     return figure
