@@ -22,6 +22,7 @@ import functools
 import json
 import math
 import os
+import re
 import shlex
 import statistics
 import sys
@@ -363,6 +364,7 @@ REFERENCES = {
     "sigmoid": Reference(flat_digits, lambda: sigmoid_net(False), 5, 2000),
     "sigmoid_batch_norm": Reference(flat_digits, lambda: sigmoid_net(True), 5, 2000),
     "imdb_4": Reference(reviews, lambda: review_net(4), 20, 512),
+    "imdb_4_dropout": Reference(reviews, lambda: review_net(4, dropout=0.5), 20, 512),
     "imdb_8": Reference(reviews, lambda: review_net(8), 20, 512),
     "imdb_64": Reference(reviews, lambda: review_net(64), 20, 512),
     "imdb_8_l2": Reference(reviews, lambda: review_net(8, l2=1e-3), 20, 512),
@@ -549,7 +551,11 @@ def train(names: Sequence[str], seed: int, options: argparse.Namespace) -> list[
     chosen = {name: REFERENCES[name] for name in names}
     first = next(iter(chosen.values()))
     data = Data(*(rows[: options.limit_rows] for rows in first.data()))
-    epochs = min(first.epochs, options.epochs or first.epochs)
+    epochs = {
+        name: min(reference.epochs, options.epochs or reference.epochs)
+        for name, reference in chosen.items()
+    }
+    longest = max(epochs.values())
     began = time.perf_counter()
     put, kind, device = np.asarray, FittedEpochs, "cpu"
     if backend == "jax":
@@ -569,12 +575,12 @@ def train(names: Sequence[str], seed: int, options: argparse.Namespace) -> list[
     with contextlib.ExitStack() as stack:
         drawing = None
         if any(reference.augmented for reference in chosen.values()):
-            drawing = stack.enter_context(Drawing(data.x, seed, epochs, options.workers))
-        for epoch in range(epochs):
+            drawing = stack.enter_context(Drawing(data.x, seed, longest, options.workers))
+        for epoch in range(longest):
             order = epoch_order(seed, epoch, len(data.x))
             drawn = put(drawing.epoch(epoch)) if drawing else None
             for name, reference in chosen.items():
-                if has_stopped(history[name], reference.patience):
+                if epoch >= epochs[name] or has_stopped(history[name], reference.patience):
                     continue
                 trainer, size = trainers[name], reference.batch_size
                 if reference.augmented:
@@ -754,6 +760,7 @@ COMPARISONS = (
     slide_line("sigmoid", "no BN", 0.91),
     slide_line("sigmoid_batch_norm", "BN behind", 0.942),
     imdb_line("none", 4, 0.8657),
+    imdb_line("dropout", 4, 0.8812),
     imdb_line("none", 8, 0.8546),
     imdb_line("none", 64, 0.8563),
     imdb_line("L2", 8, 0.8614),
@@ -791,7 +798,9 @@ class Spread(NamedTuple):
     decimals: int
 
     def __str__(self) -> str:
-        deviation = "" if self.n < 2 else f" ± {self.deviation:.{self.decimals}f}"
+        deviation = ""
+        if not math.isnan(self.deviation):
+            deviation = f" ± {self.deviation:.{self.decimals}f}"
         return f"{self.mean:.{self.decimals}f}{deviation} ({self.n})"
 
 
@@ -815,21 +824,19 @@ def ours(comparison: Comparison, recorded: Sequence[Any]) -> Spread | None:
     fitting = [section for section in recorded if wanted <= set(section.words)]
     for section in sorted(fitting, key=lambda section: -int(section.seeds)):
         entry = {
-            "lab": comparison.net,
             "what": comparison.what,
-            "reference": str(comparison.stored),
             "command": shlex.join(section.words),
             "column": comparison.column,
             "table": comparison.table,
             "where": comparison.where,
         }
         try:
-            cell = summary.line(entry, [section])["measured"]
+            cell = summary.cell(entry, section)
         except summary.NoSuchRow:  # that run left it out
             continue
         mean, deviation = summary.mean_and_deviation(cell)
         decimals = len(cell.partition(" ± ")[0].partition(".")[2])
-        return Spread(mean, deviation or math.nan, int(section.seeds), decimals)
+        return Spread(mean, deviation, int(section.seeds), decimals)
     return None
 
 
@@ -900,7 +907,8 @@ def refuse_lost_lines(old: str, records: Sequence[Mapping[str, Any]], file: Path
     """
     trained, lost = {record["net"] for record in records}, []
     for comparison in COMPARISONS:
-        in_table = f"| {comparison.what} " in old
+        # its name may be the beginning of another line's
+        in_table = re.search(rf"^\| {re.escape(comparison.what)} (\[\d+\] )?\|", old, re.MULTILINE)
         if in_table and comparison.net not in [*trained, *lost]:
             lost.append(comparison.net)
     if lost:

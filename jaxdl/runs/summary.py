@@ -7,10 +7,11 @@ and the column; the number itself is copied from the recorded section, so that n
 Every `--record` brings the summary up to date.
 """
 
+import math
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from jaxdl.report.markdown import SETTINGS, record_section, sections, settings
 
 KEY = "0-summary"  # sorts before every lab
 COLUMNS = ("lab", "what", "reference", "measured", "verdict", "n", "data", "machine", "figure")
-PLACES = {"command", "table", "column"}
-ENTRY = {"lab", "what", "reference", "command", "column"}
-OPTIONAL = {"table", "where", "less_is_better", "baselines", "missed"}
+ENTRY = {"lab", "what", "command", "column"}
+PLACE = {"table", "where"}
+COMPARED = {"goal", "every_seed", "margin", "less_is_better", "stored", "published", "baselines"}
+OPTIONAL = PLACE | COMPARED | {"beside", "missed", "n"}
 
 
 class NoSuchRow(UserError):
@@ -94,11 +96,12 @@ def line(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> dict[str, st
     """One line of the summary.
 
     Args:
-        entry: of the file: "lab", "what", "reference", "command", "column", and, where the first
-            row of the first table is not meant, "table" (how its title starts) and "where" (column
-            -> how its cell starts). "baselines" stand beside the reference, see `baselines`;
-            "less_is_better" is true of errors. "missed" says why a goal was missed, by which
-            experiment; see `reasons`.
+        entry: of the file. "lab", "what", "command", "column", and, where the first row of the
+            first table is not meant, "table" (how its title starts) and "where" (column -> how its
+            cell starts) say where the number stands. With what it is compared, see `verdict`;
+            "beside" is text about others that are no measure of it. "missed" says why it falls
+            short, by which experiment; see `reasons`. "n" is given where it is not the number of
+            seeds of the section.
         recorded: all sections.
 
     Raises:
@@ -107,17 +110,15 @@ def line(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> dict[str, st
     """
     if not ENTRY <= set(entry) <= ENTRY | OPTIONAL:
         raise UserError(f"an entry of the summary needs {sorted(ENTRY)}, it has {sorted(entry)}")
-    shown = {key: entry[key] for key in ("lab", "what", "reference")}
+    shown = {"lab": entry["lab"], "what": entry["what"]}
     section = _section(entry, recorded)
     if section is None:
-        return shown | dict.fromkeys(COLUMNS[3:], "-") | {"measured": "not recorded"}
-    others = baselines(entry, recorded)
-    beside = [f"{name} {number}" for name, number in others.items()]
-    if entry["reference"]:
-        beside = [entry["reference"], *beside]
-    shown["reference"] = "; ".join(beside)
-    shown["measured"], shown["n"] = _cell(entry, section), section.seeds
-    shown["verdict"] = verdict(entry, shown["measured"], list(others.values()))
+        return shown | dict.fromkeys(COLUMNS[2:], "-") | {"measured": "not recorded"}
+    rivals = baselines(entry, recorded)
+    measured = cell(entry, section)
+    shown["reference"] = "; ".join(_references(entry, rivals)) or "-"
+    shown["measured"], shown["n"] = measured, str(entry.get("n", section.seeds))
+    shown["verdict"] = verdict(entry, measured, list(rivals.values()))
     return shown | {name: getattr(section, name) for name in ("data", "machine", "figure")}
 
 
@@ -132,71 +133,107 @@ def baselines(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> dict[st
     """
     found = {}
     for changes in entry.get("baselines", []):
-        places = {key: value for key, value in changes.items() if key in PLACES}
-        where = {key: value for key, value in changes.items() if key not in PLACES}
+        places = {
+            key: value for key, value in changes.items() if key in ("command", "table", "column")
+        }
+        where = {key: value for key, value in changes.items() if key not in places}
         other = {**entry, **places, "where": {**entry.get("where", {}), **where}}
         section = _section(other, recorded)
         named = list(where.values())
         if "column" in places:
             named.append(places["column"])
-        found[", ".join(named)] = "-" if section is None else _cell(other, section)
+        found[", ".join(named)] = "-" if section is None else cell(other, section)
     return found
 
 
-def verdict(entry: Mapping[str, Any], measured: str, beside: Sequence[str] = ()) -> str:
-    """Whether a number reaches all that it is compared with: "reached", "missed", or "-" for none.
+def _references(entry: Mapping[str, Any], rivals: Mapping[str, str]) -> list[str]:
+    """What a number is compared with, in words."""
+    told = []
+    if "goal" in entry:
+        bound = "at most " if entry.get("less_is_better") else ""
+        told.append(f"goal {bound}{entry['goal']}" + " in every seed" * ("every_seed" in entry))
+    if "margin" in entry:
+        told.append(f"goal {entry['margin']} above the baseline")
+    told += [f"{number} ({name})" for name, number in entry.get("stored", {}).items()]
+    told += [f"{name} {number}" for name, number in entry.get("published", {}).items()]
+    told += [entry["beside"]] if "beside" in entry else []
+    return told + [f"{name} {number}" for name, number in rivals.items()]
 
-    It is compared with a goal in the entry's "reference", with the lecture's or a book's number,
-    which is one draw, so that within a standard deviation of ours it is reached, and with its
-    baselines.
+
+def verdict(entry: Mapping[str, Any], measured: str, rivals: Sequence[str] = ()) -> str:
+    """How a number compares: "reached", "level", "missed", or "-" where it is compared with none.
+
+    Numbers are compared as they are printed. All of these count:
+
+    - "goal", a number that is to be reached, with "every_seed" by every seed; "margin", by how much
+      the baselines are to be beaten;
+    - "stored", name -> the number of a run of the course or of a book, which is one draw of the
+      same experiment: reached where ours is worse by less than its own standard deviation;
+    - "published", name -> number of another method, and the baselines: missed where ours is worse
+      by more than its standard deviation, level where they differ by less.
 
     Args:
-        entry: see `line`.
+        entry: see `line`; with "less_is_better" smaller numbers are better.
         measured: the number, with its standard deviation where it has one.
-        beside: those of the baselines.
+        rivals: the baselines' numbers.
 
-    >>> verdict({"reference": "goal 0.8", "column": "accuracy"}, "0.79 ± 0.02")
+    >>> verdict({"goal": "0.8"}, "0.79 ± 0.02")
     'missed'
-    >>> verdict({"reference": "0.8 (lecture)", "column": "accuracy"}, "0.79 ± 0.02", ["0.3"])
+    >>> verdict({"stored": {"lecture": "0.8"}}, "0.79 ± 0.02", ["0.3"])
     'reached'
+    >>> verdict({}, "0.79 ± 0.02", ["0.3", "0.8"])
+    'level'
     """
-    reference = entry["reference"]
-    kept = re.match(r"(\d+) of (\d+)", measured)
-    if kept and "(goal)" in reference:  # "all 4 (goal)", "both (goal)"
-        return "reached" if kept[1] == kept[2] else "missed"
     ours, deviation = mean_and_deviation(measured)
+    deviation = 0 if math.isnan(deviation) else deviation
     sign = -1 if entry.get("less_is_better") else 1
-    others = [mean_and_deviation(cell)[0] for cell in beside if cell != "-"]
-    above = re.search(r"goal: ([\d.]+) above", reference)
-    if above:
-        others = [other + float(above[1]) for other in others]
-    goal = re.search(r"goal (?:for normal rows )?([\d.]+)|at most ([\d.]+) \(goal\)", reference)
-    if goal:
-        others.append(float(goal[1] or goal[2]))
-    stored = re.match(r"([\d.]+)\b[^;]*\((?:lecture|slide|Géron)", reference)
-    if stored:
-        others.append(float(stored[1]) - sign * deviation)
-    if not others:
+
+    def gains(numbers: Iterable[str]) -> list[float]:
+        """How much better ours is; rounded, as 0.3 - 0.2 is not 0.1."""
+        others = [mean_and_deviation(number)[0] for number in numbers]
+        return [round(sign * (ours - other), 9) for other in others if not math.isnan(other)]
+
+    stored, beaten = gains(entry.get("stored", {}).values()), gains(rivals)
+    others = gains(entry.get("published", {}).values()) + beaten
+    reached = [gain >= 0 for gain in gains([entry["goal"]] if "goal" in entry else [])]
+    reached += [deviation == 0] if "every_seed" in entry else []
+    reached += [gain >= float(entry["margin"]) for gain in beaten if "margin" in entry]
+    reached += [gain >= -deviation for gain in [*stored, *others]]
+    if math.isnan(ours) or not reached:
         return "-"
-    return "reached" if all(sign * (ours - other) > -1e-9 for other in others) else "missed"
+    if not all(reached):
+        return "missed"
+    return "level" if any(abs(gain) <= deviation for gain in others) else "reached"
 
 
 def mean_and_deviation(cell: str) -> tuple[float, float]:
-    """The number in a cell, and its standard deviation, 0 where it has none.
+    """The number with which a cell begins, and its standard deviation; nan for what is not there.
 
     >>> mean_and_deviation("1,234.5 ± 0.5")
     (1234.5, 0.5)
+    >>> mean_and_deviation("3 of 4 (0.9 .. 1.3)")
+    (3.0, nan)
     """
     mean, _, deviation = cell.replace(",", "").partition(" ± ")
-    return float(re.findall(r"-?[\d.]+", mean)[0]), float(deviation or 0)
+    return _number(mean), _number(deviation)
+
+
+def _number(text: str) -> float:
+    found = re.match(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", text)
+    return float(found[0]) if found else math.nan
 
 
 def _section(entry: Mapping[str, Any], recorded: Sequence[Recorded]) -> Recorded | None:
     return next((r for r in recorded if r.words == words_of(entry["command"])), None)
 
 
-def _cell(entry: Mapping[str, Any], section: Recorded) -> str:
-    """The cell that an entry names."""
+def cell(entry: Mapping[str, Any], section: Recorded) -> str:
+    """The cell of a section that an entry names, see `line`.
+
+    Raises:
+        UserError: the row has no such column.
+        NoSuchRow: there is no such table or row.
+    """
     where = entry.get("where", {})
     for title, rows in section.tables.items():
         for row in rows:
@@ -236,10 +273,11 @@ def refresh(document: Path) -> None:
     table = [COLUMNS, ["---"] * len(COLUMNS), *cells]
     lines = ["| " + " | ".join(cells) + " |" for cells in table]
     note = (
-        "References are the course's stored runs and goals taken from published results, as named; "
-        "numbers are copied from the sections below. A line reaches its goal, the stored run (or "
-        "comes within its own standard deviation of it) and the baselines beside it, or it misses, "
-        "with the reason below. Run times are of busy machines."
+        "References are goals, runs that the course stored, published results and baselines, as "
+        "named; numbers are copied from the sections below. A line reaches what it is compared "
+        "with or misses it, with the reason below the table; it is level with another method where "
+        "the two differ by less than its standard deviation. A stored run is one draw: what comes "
+        "within a standard deviation of it has reached it. Run times are of busy machines."
     )
     body = "\n".join([note, "", *lines, *reasons(entries)])
     record_section(document, KEY, "Summary", body)

@@ -16,7 +16,7 @@ TOML = """
 [[line]]
 lab = "A"
 what = "accuracy of b"
-reference = "0.5"
+beside = "0.5"
 command = "python run.py experiments/a.py --seeds 3 --csv x/y.csv"
 where = { model = "b" }
 column = "accuracy|all"
@@ -24,7 +24,6 @@ column = "accuracy|all"
 [[line]]
 lab = "B"
 what = "not there"
-reference = "-"
 command = "python run.py experiments/b.py"
 column = "accuracy"
 """
@@ -68,7 +67,7 @@ def test_baselines_stand_beside_the_reference(recorded):
     settings.write_text(TOML.replace('where = { model = "b" }', beside))
     summary.refresh(recorded)
     assert "| A | accuracy of b | 0.5; a 0.250 | 0.750 | reached |" in recorded.read_text()
-    settings.write_text(settings.read_text().replace('reference = "0.5"', 'reference = ""'))
+    settings.write_text(settings.read_text().replace('beside = "0.5"\n', ""))
     summary.refresh(recorded)
     assert "| A | accuracy of b | a 0.250 | 0.750 | reached |" in recorded.read_text()
     settings.write_text(settings.read_text().replace('{ model = "a" }', '{ model = "c" }'))
@@ -90,7 +89,8 @@ def test_what_missed_says_why_below_the_table(recorded):
     [
         ("accuracy|all", "loss", "has no column 'loss'"),
         ('"b" }', '"c" }', "no row {'model': 'c'}"),
-        ('reference = "0.5"\n', "", "needs"),
+        ('lab = "A"\n', "", "needs"),
+        ('beside = "0.5"', 'aside = "0.5"', "needs"),
         ("[[line]]", "[[line", "cannot be read"),
     ],
 )
@@ -157,37 +157,72 @@ def test_every_miss_and_no_hit_says_why():
     for entry in markdown.settings(document)["line"]:
         line = summary.line(entry, recorded)
         assert line["measured"] != "not recorded", entry
-        if line["verdict"] == "-":  # what is no number, or not the same task
-            assert "goal" not in entry["reference"], line
-        else:
-            assert (line["verdict"] == "missed") == ("missed" in entry), line
+        assert (line["verdict"] == "missed") == ("missed" in entry), line
+
+
+GOAL, LECTURE, OTHER = {"goal": "0.80"}, {"stored": {"lecture": "0.72"}}, {"published": {"x": "3"}}
+LESS = {"less_is_better": True}
 
 
 @pytest.mark.parametrize(
-    ("reference", "measured", "less", "expected"),
+    ("compared", "measured", "expected"),
     [
-        ("goal 0.80; 0.7 (book)", "0.8123 ± 0.1", False, "reached"),
-        ("goal 0.80", "0.79 ± 0.1", False, "missed"),
-        ("goal 0.80", "0.81", True, "missed"),
-        ("at most 3 (goal)", "0.1 ± 0.4", True, "reached"),
-        ("all 4 (goal)", "3 of 4 (0.7 .. 1.0)", False, "missed"),
-        ("both (goal)", "2 of 2 (1.0 .. 1.0)", False, "reached"),
-        ("0.72 (lecture)", "0.70 ± 0.01", False, "missed"),
-        ("0.72 (lecture)", "0.70 ± 0.03", False, "reached"),
-        ("0.2 (lecture)", "0.3 ± 0.05", True, "missed"),
-        ("0.72, 0.75 without some (Géron)", "0.7", False, "missed"),
-        ("0.72 (its maker)", "0.7", False, "-"),
+        (GOAL, "0.8123 ± 0.1", "reached"),
+        (GOAL, "0.79 ± 0.1", "missed"),
+        (GOAL | LESS, "0.81", "missed"),
+        ({"goal": "3"} | LESS, "0.1 ± 0.4", "reached"),
+        ({"goal": "4"}, "3 of 4 (0.7 .. 1.0)", "missed"),
+        ({"goal": "2"}, "2 of 2 (1.0 .. 1.0)", "reached"),
+        ({"goal": "5", "every_seed": True}, "5.0 ± 0.0", "reached"),
+        ({"goal": "5", "every_seed": True}, "5.0 ± 0.2", "missed"),
+        (LECTURE, "0.70 ± 0.01", "missed"),
+        (LECTURE, "0.70 ± 0.03", "reached"),
+        (LECTURE | LESS, "0.75 ± 0.01", "missed"),
+        (GOAL | LECTURE, "0.81 ± 0.01", "reached"),
+        ({"goal": "0.6"} | LECTURE, "0.65 ± 0.01", "missed"),
+        ({"stored": {"lecture": "0.72", "book": "0.75"}}, "0.73", "missed"),
+        (OTHER, "3.1 ± 0.05", "reached"),
+        (OTHER, "2.9 ± 0.2", "level"),
+        (OTHER, "3.1 ± 0.2", "level"),
+        (OTHER, "2.9 ± 0.05", "missed"),
+        (OTHER | LESS, "2.9 ± 0.05", "reached"),
+        ({"beside": "0.9"}, "0.7", "-"),
+        (GOAL, "-", "-"),
     ],
 )
-def test_goals_and_stored_runs_are_read_out_of_references(reference, measured, less, expected):
-    entry = {"reference": reference, "column": "x", "less_is_better": less}
-    assert summary.verdict(entry, measured) == expected
+def test_a_number_is_compared_with_what_the_entry_names(compared, measured, expected):
+    assert summary.verdict(compared, measured) == expected
 
 
 def test_baselines_are_to_be_beaten():
-    entry = {"reference": "", "column": "accuracy"}
-    assert summary.verdict(entry, "0.5 ± 0.1", ["0.4", "0.6"]) == "missed"
-    assert summary.verdict(entry, "0.5 ± 0.1", ["0.4", "-"]) == "reached"
-    margin = {"reference": "goal: 0.2 above plain", "column": "accuracy"}
+    assert summary.verdict({}, "0.5 ± 0.1", ["0.4", "0.7"]) == "missed"
+    assert summary.verdict({}, "0.5 ± 0.01", ["0.4", "-"]) == "reached"
+    assert summary.verdict({}, "0.5 ± 0.01", ["0.4", "0.505 ± 0.01"]) == "level"
+    margin = {"margin": "0.2"}
     assert summary.verdict(margin, "0.5", ["0.35 ± 0.01"]) == "missed"
-    assert summary.verdict(margin, "0.5", ["0.25 ± 0.01"]) == "reached"
+    assert summary.verdict(margin, "0.5", ["0.3 ± 0.01"]) == "reached"
+
+
+def test_the_reference_says_what_it_is_compared_with(recorded):
+    entry = {
+        "lab": "A",
+        "what": "b",
+        "command": "python run.py experiments/a.py --seeds 3 --csv x/y.csv",
+        "column": "accuracy|all",
+        "goal": "3",
+        "every_seed": True,
+        "less_is_better": True,
+        "stored": {"lecture": "0.5"},
+        "published": {"book": "0.6"},
+        "beside": "others",
+        "baselines": [{"model": "b"}],
+        "n": 1,
+    }
+    (section,) = map(summary.parse, markdown.sections(recorded).values())
+    line = summary.line(entry, [section])
+    told = "goal at most 3 in every seed; 0.5 (lecture); book 0.6; others; b 0.750"
+    assert line["reference"] == told
+    assert line["n"] == "1"
+    del entry["goal"], entry["every_seed"]
+    line = summary.line(entry | {"margin": "0.2"}, [section])
+    assert line["reference"].startswith("goal 0.2 above the baseline; 0.5")
