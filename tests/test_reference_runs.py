@@ -1,5 +1,6 @@
 """The course's nets trained again in Keras: the table, and the compiled loop against `fit`."""
 
+import argparse
 import importlib
 import json
 import sys
@@ -70,6 +71,11 @@ def test_a_recorded_line_is_not_lost(reference_runs, tmp_path):
         reference_runs.refuse_lost_lines(old, [{"net": "imdb_4"}], tmp_path)
     reference_runs.refuse_lost_lines(old, [{"net": "stacked_autoencoder"}], tmp_path)
     reference_runs.refuse_lost_lines("", [{"net": "imdb_4"}], tmp_path)
+    longer = "| 170, threshold after 13 epochs | 0.1495 |"  # begins like the line of 50 epochs
+    reference_runs.refuse_lost_lines(longer, [{"net": "window_autoencoder_13_epochs"}], tmp_path)
+    with_note = "| 170, threshold [1] | 0.1495 |"
+    with pytest.raises(UserError, match="no record of window_autoencoder: "):
+        reference_runs.refuse_lost_lines(with_note, [{"net": "imdb_4"}], tmp_path)
 
 
 def test_a_renamed_column_is_no_missing_number(reference_runs):
@@ -80,6 +86,18 @@ def test_a_renamed_column_is_no_missing_number(reference_runs):
         reference_runs.ours(line._replace(column="loss"), [section])
     assert reference_runs.ours(line._replace(where={"model": "other"}), [section]) is None
     assert reference_runs.ours(line._replace(words=()), [section]) is None
+
+
+def test_a_number_that_did_not_vary_has_an_interval(reference_runs):
+    (line,) = [c for c in reference_runs.COMPARISONS if c.net == "stacked_autoencoder"]
+    command = "python run.py experiments/mnist_autoencoder.py"
+    constant = reference_runs.ours(line, [recorded(command, 3, "108 ± 0")])
+    assert str(constant) == "108 ± 0 (3)"
+    again = reference_runs.spread([107.0, 108.0, 109.0])
+    assert reference_runs.difference(constant, again)[1] > 0
+    without = reference_runs.ours(line, [recorded(command, 3, "108")])
+    assert str(without) == "108 (3)"
+    assert np.isnan(reference_runs.difference(without, again)[1])
 
 
 def test_a_recorded_training_is_not_repeated(reference_runs):
@@ -103,6 +121,23 @@ def test_no_lower_loss_for_so_long_ends_a_training(reference_runs):
     losses = [{"held_loss": loss} for loss in (3.0, 1.0, 1.0, 2.0)]
     assert [reference_runs.has_stopped(losses[:n], 2) for n in range(5)] == [0, 0, 0, 0, 1]
     assert not reference_runs.has_stopped(losses, None)
+
+
+def test_nets_side_by_side_train_for_their_own_epochs(reference_runs, monkeypatch):
+    pytest.importorskip("keras")
+    rows = np.random.default_rng(0).random((40, 288, 1), np.float32)
+    data = reference_runs.Data(rows, rows, rows[:8], rows[:8])
+    nets = {
+        name: reference_runs.Reference(lambda: data, reference_runs.window_autoencoder, epochs, 20)
+        for name, epochs in (("short", 1), ("long", 3))
+    }
+    monkeypatch.setattr(reference_runs, "REFERENCES", nets)
+    options = argparse.Namespace(limit_rows=None, epochs=None, loop="fit", workers=1, command="")
+    records = reference_runs.train(["short", "long"], 0, options)
+    assert [record["measured"]["epochs"] for record in records] == [1, 3]
+    options.epochs = 2
+    records = reference_runs.train(["long", "short"], 0, options)
+    assert [record["measured"]["epochs"] for record in records] == [2, 1]
 
 
 def test_the_compiled_loop_does_what_fit_does(reference_runs, monkeypatch):
