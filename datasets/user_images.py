@@ -24,7 +24,7 @@ from PIL import Image, ImageOps
 from datasets import cifar10, download, mnist, pictures, source, splits
 from datasets.labelled_images import Arrays, ImageRows, Images, counts, images
 from datasets.source import DataError, Provenance, Request
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, refuse_without
 from jaxdl.hashing import digest
 
 MAX_FILES = 50_000
@@ -32,6 +32,7 @@ MAX_CLASSES = 1_000
 MAX_NAMED = 2_000  # pictures to be judged in one call
 MOST_UNREADABLE = 0.2  # share of the files; from here on something else is wrong
 NAMED = 3  # files of a kind that are named in a line
+TEST_SHARE = 0.2  # part of each class that is tested on, unless another is asked for
 FEWEST_DIGITS = 80  # grey pictures to train on; PCA needs more than it has components
 BRIGHTER_THAN = 0.99  # of the test images: from here on a picture looks inverted
 FEWEST = 10  # pictures of a class to train on and, where they are split by share, to test on
@@ -65,7 +66,7 @@ def load(
     colour: bool,
     *,
     fewest_classes: int = 2,
-    test_share: float = 0.2,
+    test_share: float = TEST_SHARE,
     seed: int = 0,
 ) -> UserImages:
     """The pictures of a folder as squares of `size` pixels.
@@ -149,7 +150,7 @@ def load_or_mnist(
     data: mnist.Name,
     twin_rows: int,
     valid_rows: int,
-    test_share: float = 0.2,
+    test_share: float = TEST_SHARE,
     seed: int = 0,
     fewest: int = FEWEST_DIGITS,
 ) -> DigitImages:
@@ -165,8 +166,10 @@ def load_or_mnist(
 
     Raises:
         DataError: see `load` and `mnist.load`, or too few pictures of one's own.
+        UserError: no folder, but a share or a seed of its split.
     """
     if folder is None:
+        _refuse_without_folder(test_share, seed)
         return DigitImages(mnist.load(request, data, twin_rows), valid_rows, ())
     found = load(
         request,
@@ -190,7 +193,7 @@ def load_or_cifar10(
     folder: Path | None,
     *,
     twin_rows: tuple[int, int],
-    test_share: float = 0.2,
+    test_share: float = TEST_SHARE,
     seed: int = 0,
 ) -> UserImages:
     """Pictures of a folder, in colour and in random order, or CIFAR-10.
@@ -203,11 +206,18 @@ def load_or_cifar10(
 
     Raises:
         DataError: see `load` and `cifar10.load`.
+        UserError: no folder, but a share or a seed of its split.
     """
     if folder is None:
+        _refuse_without_folder(test_share, seed)
         return UserImages(cifar10.load(request, twin_rows), ())
     found = load(request, folder, cifar10.SIZE, colour=True, test_share=test_share, seed=seed)
     return replace(found, images=shuffled(found.images, seed))
+
+
+def _refuse_without_folder(test_share: float, seed: int) -> None:
+    given = {"test_share": test_share != TEST_SHARE, "split_seed": seed != 0}
+    refuse_without("images FOLDER", given)
 
 
 def square(

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from datasets import imdb, source, splits
 from datasets.imdb import OFFSET, SPECIAL, UNKNOWN, ReviewRows, Reviews
 from datasets.source import DataError, Provenance, Request
-from jaxdl.errors import UserError, refuse_without_file
+from jaxdl.errors import UserError, refuse_without
 from jaxdl.tables.read import Cells, read_table
 
 MAX_ROWS = 500_000
@@ -142,7 +142,7 @@ def load_or_imdb(
             "test_share": test_share != TEST_SHARE,
             "split_seed": seed != 0,
         }
-        refuse_without_file("reviews", given)
+        refuse_without("reviews FILE", given)
         reviews = imdb.load(request, num_words, twin_rows)
         return UserReviews(reviews, ("negative", "positive"), ())
     return load(

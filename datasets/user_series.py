@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float64, Int64, Shaped
 
 from datasets.source import DataError, Provenance, Request
 from datasets.user_table import sum_of
-from jaxdl.errors import UserError, refuse_without_file
+from jaxdl.errors import UserError, refuse_without
 from jaxdl.stamps import ALL_FOUND, MICROSECOND, SeriesColumns, ticks_of, typical_step
 from jaxdl.tables.series import SeriesRows, read_rows
 
@@ -274,5 +274,5 @@ class SeriesFile:
             choice = SeriesColumns(self.time, tuple(self.value), self.day_first, self.timezone)
             return load(request, self.series, choice)
         options = ("time", "value", "day_first", "timezone")
-        refuse_without_file("series", {name: bool(getattr(self, name)) for name in options})
+        refuse_without("series FILE", {name: bool(getattr(self, name)) for name in options})
         return None

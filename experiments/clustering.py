@@ -45,9 +45,10 @@ from sklearn.neighbors import NearestNeighbors
 from datasets import number_table, toy
 from datasets.number_table import NumberTable, Scale
 from datasets.source import Provenance
+from jaxdl.anomaly.detectors import subsample
 from jaxdl.anomaly.percentiles import percentiles
 from jaxdl.clustering import choose_k
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, refuse_without
 from jaxdl.figures.base import COLOURS, Figure, subplots
 from jaxdl.figures.points import principal_plane
 from jaxdl.hashing import arrays_digest
@@ -88,6 +89,7 @@ PRESETS = {"quick": Config(references=10, starts=2)}
 def main(config: Config, run: Run) -> Results:
     if config.csv is not None:
         return cluster_own_table(config, run)
+    refuse_without("csv FILE", {"clusters": config.clusters > 0})
     irises = load_irises(run)
     drawings = load_shapes(config, run)
     shapes = drawings[0]
@@ -285,20 +287,13 @@ class Clusters(NamedTuple):
     @property
     def compared(self) -> Float[np.ndarray, "some features"]:
         """The rows, or as many of them as can be compared pair by pair."""
-        return some_of(self.x)
-
-
-def some_of(x: Float[np.ndarray, "n features"]) -> Float[np.ndarray, "some features"]:
-    """At most `MOST_COMPARED` rows, drawn without replacement, always the same ones."""
-    if len(x) <= MOST_COMPARED:
-        return x
-    return x[np.random.default_rng(0).choice(len(x), MOST_COMPARED, replace=False)]
+        return subsample(self.x, MOST_COMPARED, seed=0)
 
 
 def cluster_table(table: NumberTable, config: Config) -> Clusters:
     """K-means on standardised columns, with as many clusters as asked or by the silhouette."""
     scale = number_table.scale_of(table.x)
-    k = config.clusters or best_silhouette(some_of(scale(table.x)), config)
+    k = config.clusters or best_silhouette(subsample(scale(table.x), MOST_COMPARED, seed=0), config)
     return k_means(table.x, scale, k, config)
 
 
@@ -513,7 +508,7 @@ def draw_clusters(
         found: the clusters.
         new: further rows, scaled alike, drawn as stars.
     """
-    shown = some_of(np.column_stack([found.x, found.cluster]))
+    shown = subsample(np.column_stack([found.x, found.cluster]), MOST_COMPARED, seed=0)
     x, cluster = shown[:, :-1], shown[:, -1].astype(int)
     figure, axes, place = principal_plane(found.x, new)
     axes.scatter(*place(x).T, s=6, c=cluster_colours(cluster))

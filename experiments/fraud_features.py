@@ -887,8 +887,8 @@ def draw_f1_by_budget(rows: Sequence[Mapping[str, Cell]], goal: float | None) ->
                 heights = [float(np.mean(row["F1"])) for row in own]
                 axis.plot(labelled, heights, marker="o", color=colour, label=kind)
         if goal is not None:
-            name = f"goal {goal:g} for every label and every row"
-            axis.axhline(goal, color="0.5", ls="--", lw=1, label=name)
+            label = f"goal {goal:g} for every label and every row"
+            axis.axhline(goal, color="0.5", ls="--", lw=1, label=label)
         axis.set(title=name, xlabel="labelled frauds", xscale="log", ylim=(0, 1))
         axis.set_xticks(budgets, map(str, budgets))
     axes[0].set_ylabel("F1 at true prevalence")

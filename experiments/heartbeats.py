@@ -39,7 +39,7 @@ from datasets import beats, number_table
 from jaxdl import optim
 from jaxdl.anomaly import detectors
 from jaxdl.anomaly.default import default_detector
-from jaxdl.errors import UserError, refuse_without_file
+from jaxdl.errors import UserError, refuse_without
 from jaxdl.figures.base import Figure, subplots
 from jaxdl.figures.curves import loss_curves
 from jaxdl.models import window_autoencoder
@@ -159,7 +159,7 @@ def load_beats(config: Config, run: Run) -> Beats:
     """
     if config.csv is None:
         given = {"label": bool(config.label), "normal": bool(config.normal)}
-        refuse_without_file("csv", given)
+        refuse_without("csv FILE", given)
         x, number, provenance = beats.simulate(config.beats, seed=0)
         kind, normal, remarks = [beats.KINDS[k] for k in number], beats.KINDS[0], ()
     else:

@@ -111,7 +111,7 @@ class Config:
     """Its column of labels, words or numbers; found out."""
     positive: str = ""
     """The label that counts as positive; found out."""
-    test_share: float = 0.2
+    test_share: float = user_reviews.TEST_SHARE
     """Part of each kind of these texts that is tested on."""
     split_seed: int = field(default=0, metadata={"least": 0})
     """Seed of that choice."""

@@ -89,7 +89,7 @@ class Config:
     """Training images of the simulated twin, where no real files are found."""
     images: Path | None = None
     """A folder of one's own pictures, a sub-folder for each class, in place of MNIST."""
-    test_share: float = 0.2
+    test_share: float = user_images.TEST_SHARE
     """Part of each class to test on (--images, where there are no folders train and test)."""
     split_seed: int = field(default=0, metadata={"least": 0})
     """Seed of that choice."""

@@ -115,7 +115,7 @@ class Config:
     """Training images of the simulated twin, where no real files are found."""
     images: Path | None = None
     """A folder of one's own pictures, a sub-folder for each class, in place of MNIST."""
-    test_share: float = 0.2
+    test_share: float = user_images.TEST_SHARE
     """Part of each class to test on (--images, where there are no folders train and test)."""
     split_seed: int = field(default=0, metadata={"least": 0})
     """Seed of that choice."""
@@ -448,7 +448,8 @@ def fit(
     """
     rows, batch_size = len(images.train_once), config.batch_size
     falling = optim.cosine(config.learning_rate, epochs, rows, batch_size)
-    warm_up_steps = config.warm_up * steps_per_epoch(rows, batch_size)
+    warm_up = min(config.warm_up, max(epochs - 1, 0))  # the last epoch has the full weight
+    warm_up_steps = warm_up * steps_per_epoch(rows, batch_size)
     return run.fit(
         name,
         vae_task(model, config.beta, warm_up_steps, falling),

@@ -50,7 +50,7 @@ from tqdm import tqdm
 from datasets import nab, user_series
 from datasets.source import Provenance, Request
 from jaxdl import optim
-from jaxdl.errors import UserError, refuse_without_file
+from jaxdl.errors import UserError, refuse_without
 from jaxdl.figures.base import Figure
 from jaxdl.figures.series import flagged_points, incidents_over_time
 from jaxdl.models.layers import convolves
@@ -694,7 +694,7 @@ def refuse_options_of_a_series(config: Config) -> None:
     """Raises UserError where an option makes no sense without --series."""
     options = ("alerts_per_week", "false_alarm_rate", "season_rows")
     given = {name: getattr(config, name) is not None for name in options}
-    refuse_without_file("series", given)
+    refuse_without("series FILE", given)
 
 
 def own_series(config: Config, run: Run, own: user_series.UserSeries) -> Results:

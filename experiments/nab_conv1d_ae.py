@@ -66,7 +66,7 @@ from datasets import nab, user_series
 from jaxdl import optim
 from jaxdl.anomaly import detectors, thresholds
 from jaxdl.anomaly.thresholds import Threshold
-from jaxdl.errors import UserError, refuse_without_file
+from jaxdl.errors import UserError, refuse_without
 from jaxdl.figures.base import Axes, Figure, subplots
 from jaxdl.figures.curves import loss_curves
 from jaxdl.figures.decisions import histogram
@@ -196,7 +196,7 @@ def load_data(config: Config, run: Run) -> Data:
     own = config.load_series(run.source)
     if own is None:
         given = {"alerts_per_week": config.alerts_per_week is not None}
-        refuse_without_file("series", given)
+        refuse_without("series FILE", given)
         train = nab.load(run.source, config.train_series)
         test = nab.load(run.source, config.test_series)
         run.uses(train.provenance)

@@ -133,7 +133,7 @@ def judge_own_table(config: Config, run: Run) -> Results:
     """
     seed = run.only_seed()
     table = own_table(config, run)
-    places = places_to_learn(len(table.x))
+    places = detectors.drawn_places(len(table.x), MOST_LEARNT, seed=0)
     learnt = learn(table.x[places], config, seed)
     scores = learnt.score_table(table.x, places)
     found = learnt.percentiles_of(scores)
@@ -168,7 +168,7 @@ def predict(config: Config, run: Run, inputs: Sequence[str]) -> Results:
     else:
         table = own_table(config, run)
         columns, rows, kind = table.columns, table.x, f"rows of {config.csv.name}"
-    learnt = learn(rows[places_to_learn(len(rows))], config, int(run.seeds[0]))
+    learnt = learn(detectors.subsample(rows, MOST_LEARNT, seed=0), config, int(run.seeds[0]))
 
     new = number_table.named(inputs, columns)
     scores = learnt.score(new.x)
@@ -491,13 +491,6 @@ class Learnt(NamedTuple):
     def percentiles_of(self, scores: Scores) -> Scores:
         """Where scores lie among those of the learnt rows, 0 to 100."""
         return {name: percentiles(own, among=self.scores[name]) for name, own in scores.items()}
-
-
-def places_to_learn(rows: int) -> Int[np.ndarray, " learnt"]:
-    """Which of so many rows are learnt from: at most `MOST_LEARNT`, always the same ones."""
-    if rows <= MOST_LEARNT:
-        return np.arange(rows)
-    return np.random.default_rng(0).choice(rows, MOST_LEARNT, replace=False)
 
 
 def sample_notes(learnt: int, rows: int) -> list[str]:

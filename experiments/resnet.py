@@ -90,7 +90,7 @@ class Config:
     """Training and test images of the simulated twin, where no real file is found."""
     images: Path | None = None
     """A folder of one's own pictures, a sub-folder for each class, in place of CIFAR-10."""
-    test_share: float = 0.2
+    test_share: float = user_images.TEST_SHARE
     """Part of each class to test on (--images, where there are no folders train and test)."""
     split_seed: int = field(default=0, metadata={"least": 0})
     """Seed of that choice."""

@@ -55,7 +55,7 @@ from jaxdl.clustering.label_propagation import (
     spread,
     spreading_matrix,
 )
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, refuse_without
 from jaxdl.figures.base import COLOURS, Figure, subplots
 from jaxdl.figures.images import image_grid
 from jaxdl.hashing import arrays_digest
@@ -106,8 +106,9 @@ PRESETS = {"quick": Config(starts=3, neighbours=(5,), alphas=(0.9,), budgets=(20
 def main(config: Config, run: Run) -> Results:
     if config.csv is not None:
         return label_own_table(config, run)
+    refuse_without("csv FILE", {"label": bool(config.label)})
     x, y = load(run)
-    check_voters(config, config.train)
+    check_sizes(config, len(x))
     seeds = [int(seed) for seed in run.seeds]
     lecture = [lecture_row(known, x, y, config, seeds) for known in config.lecture_known]
 
@@ -146,7 +147,12 @@ def main(config: Config, run: Run) -> Results:
 
 
 def label_own_table(config: Config, run: Run) -> Results:
-    """Spread the few labels of a table of one's own to all of its rows."""
+    """Spread the few labels of a table of one's own to all of its rows.
+
+    Raises:
+        UserError: more than one seed; see also `own_table` and `teach_table`.
+    """
+    run.only_seed()  # K-means is started with it
     table = own_table(config, run)
     taught = teach_table(table, config)
     known = np.array([cell != "" for cell in table.label])
@@ -239,6 +245,25 @@ def own_table(config: Config, run: Run) -> NumberTable:
     return table
 
 
+def check_sizes(config: Config, digits: int) -> None:
+    """Refuse numbers of digits that there are not.
+
+    Raises:
+        UserError: no digit is left to be held out, more are to be known than there are to learn
+            from, or see `check_voters`.
+    """
+    if config.train >= digits:
+        raise UserError(
+            f"--train {config.train}: there are {digits} digits, and some must be held out"
+        )
+    most_known = max(config.known, *config.budgets)
+    if most_known > config.train:
+        raise UserError(f"--known, --budgets: {most_known} labels of {config.train} rows (--train)")
+    if max(config.lecture_known) > digits:
+        raise UserError(f"--lecture-known {max(config.lecture_known)}: there are {digits} digits")
+    check_voters(config, config.train)
+
+
 def check_voters(config: Config, labelled: int) -> None:
     """Refuse more voting neighbours than rows that can have a label."""
     voters = config.classifier_neighbours
@@ -312,7 +337,7 @@ def near_centre(means: KMeans, x: Digits, farthest: float) -> Bool[np.ndarray, "
     Args:
         means: fitted to `x`.
         x: all rows.
-        farthest: share of each cluster that is left out; of a small cluster at least one row.
+        farthest: share of each cluster that is left out; of a small one, of two rows or more, one.
     """
     distance = means.transform(x).min(axis=1)
     near = np.ones(len(x), bool)

@@ -65,7 +65,7 @@ from jaxdl.anomaly.detector import Detector, score_members
 from jaxdl.anomaly.leaks import leak_warnings
 from jaxdl.anomaly.metrics import MemberScores
 from jaxdl.anomaly.thresholds import Threshold
-from jaxdl.errors import UserError, refuse_without_file
+from jaxdl.errors import UserError, refuse_without
 from jaxdl.figures import decisions
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.models.mlp import MLP
@@ -281,7 +281,7 @@ def load_table(config: Config, run: Run) -> Loaded:
     """
     if config.csv is None:
         options = ("separator", "decimal", "sheet", "label", "positive", "time", "time_unit")
-        refuse_without_file("csv", {name: bool(getattr(config, name)) for name in options})
+        refuse_without("csv FILE", {name: bool(getattr(config, name)) for name in options})
         config = replace(config, label="outcome", positive="fraud", time="when")
     elif config.positive and not config.label:
         raise UserError(f"--positive {config.positive} needs --label: which column holds it?")
@@ -858,7 +858,7 @@ PROMISES = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 def promise_rows(scored: Scored, table: Loaded, parts: Parts) -> list[dict[str, Any]]:
     """Thresholds for falling false-alarm rates, and the rates on the later usual rows.
 
-    None where the threshold rows are too few to promise any of them.
+    Empty where the threshold rows are too few to promise any of them.
     """
     usual = np.ones(len(parts.later), bool)
     if table.anomaly is not None:

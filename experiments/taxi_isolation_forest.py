@@ -53,7 +53,7 @@ from jaxdl.anomaly.isolation_forest import from_sklearn, isolation_score
 from jaxdl.anomaly.metrics import average_precision
 from jaxdl.errors import UserError
 from jaxdl.figures.base import Figure, subplots
-from jaxdl.figures.series import ORANGE, RED
+from jaxdl.figures.series import ORANGE, RED, incidents_over_time
 from jaxdl.report import Results, Table
 from jaxdl.report.table import Cell
 from jaxdl.runs import Run
@@ -555,7 +555,14 @@ def own_days(config: Config, run: Run, own: user_series.UserSeries) -> Results:
         (np.datetime64(str(row["start"])[:-1]), np.datetime64(str(row["end"])[:-1])) for row in rows
     ]
     limits = running_threshold(causal_scores[0], config.mad_factor, config.mad_days)
-    draw = partial(draw_own_days, found, own.columns[0], causal.scores[0], limits, spans)
+    draw = partial(
+        incidents_over_time,
+        found.dates + np.timedelta64(12, "h"),
+        {f"{own.columns[0]}, mean of the day": found.days.mean(axis=1)},
+        causal.scores[0],
+        np.where(np.isfinite(limits), limits, np.nan),  # +inf: there is none yet
+        spans,
+    )
     return Results(
         tables=tables,
         figures={"incidents": draw},
@@ -804,38 +811,6 @@ def draw_hour_scores(score: Float[np.ndarray, " hours"]) -> Figure:
     for cut in (-0.16, 0.0):
         axis.axvline(cut, color=RED, ls="--")
     axis.set(xlabel="decision function, no contamination (lower is worse)", ylabel="hours")
-    return figure
-
-
-def draw_own_days(
-    found: OwnDays,
-    column: str,
-    scores: Float[np.ndarray, " days"],
-    limits: Float[np.ndarray, " days"],
-    spans: Sequence[tuple[np.datetime64, np.datetime64]],
-) -> Figure:
-    """The days of one's own series and their scores by the past alone, incidents shaded.
-
-    Args:
-        found: the days.
-        column: name of the values.
-        scores: of the days; NaN where one is not judged.
-        limits: the running threshold; +inf where there is none yet.
-        spans: (first, last) time of each incident.
-    """
-    noon = found.dates + np.timedelta64(12, "h")
-    figure, axes = subplots(2, 1, width=9.0, height=2.4)
-    axes[0].plot(noon, found.days.mean(axis=1), color="0.4", lw=0.7)
-    axes[0].set_title(f"{column}, mean of the day")
-    axes[1].plot(noon, scores, color="0.4", lw=0.7)
-    known = np.where(np.isfinite(limits), limits, np.nan)
-    axes[1].plot(noon, known, color="black", ls="--", lw=1, label="threshold")
-    axes[1].set(title="score", xlabel="time (UTC)")
-    axes[1].legend(loc="upper left", fontsize=8)
-    for axis in axes:
-        axis.set_xlim(noon[0], noon[-1])
-        for first, last in spans:
-            axis.axvspan(first, last, color=RED, alpha=0.3, lw=1)
     return figure
 
 

@@ -80,8 +80,8 @@ class Config:
     """Images in a step; divides `train_rows`."""
     learning_rate: float = 0.1
     """Step size."""
-    shown: int = 12
-    """The depth whose nets the tables and figures show one by one."""
+    shown: int = 0
+    """The depth whose nets the tables and figures show one by one; 0: the middle one."""
     twin_rows: int = 6000
     """Training images of the simulated twin, where no real file is found."""
 
@@ -96,7 +96,7 @@ def main(config: Config, run: Run) -> Results:
     train, valid = load_components(config, run)
 
     depths = [explore(config, run, layers, train, valid) for layers in config.depths]
-    shown = depths[config.depths.index(config.shown)]
+    shown = depths[config.depths.index(shown_depth(config))]
 
     steps = config.epochs * steps_per_epoch(len(train["y"]), config.batch_size)
     sizes = f"{len(train['y']):,} training, {len(valid['y']):,} held-out images, {steps} steps"
@@ -134,8 +134,13 @@ def check_depths(config: Config) -> None:
     depths = " ".join(map(str, config.depths))
     if any(layers % 2 for layers in config.depths):
         raise UserError(f"--depths {depths}: give even numbers, for a block has two layers")
-    if config.shown not in config.depths:
+    if config.shown and config.shown not in config.depths:
         raise UserError(f"--shown {config.shown}: give one of --depths {depths}")
+
+
+def shown_depth(config: Config) -> int:
+    """The depth asked for, else the middle one."""
+    return config.shown or sorted(config.depths)[len(config.depths) // 2]
 
 
 # ---- the nets ------------------------------------------------------------------------------------

@@ -34,23 +34,23 @@ class Irreproducible(Exception):
     """An evaluation gave other tables than the run stored: the program or a device is at fault."""
 
 
-def refuse_without_file(file: str, given: Mapping[str, bool]) -> None:
-    """Refuse options that say how a file of one's own is read, where there is no file.
+def refuse_without(source: str, given: Mapping[str, bool]) -> None:
+    """Refuse options that are for data of one's own, where there are none.
 
     Args:
-        file: the option that is missing, such as "csv".
+        source: the option that is missing, with its value, such as "csv FILE".
         given: name of an option in the lab's Config -> whether the user gave it.
 
     Raises:
         UserError: one of them was given.
 
-    >>> refuse_without_file("csv", {"label": False, "day_first": True})
+    >>> refuse_without("csv FILE", {"label": False, "day_first": True})
     Traceback (most recent call last):
-    jaxdl.errors.UserError: --day-first is for a file: give --csv FILE
+    jaxdl.errors.UserError: --day-first is for data of your own: give --csv FILE
     """
     for name, is_given in given.items():
         if is_given:
-            raise UserError(f"--{name.replace('_', '-')} is for a file: give --{file} FILE")
+            raise UserError(f"--{name.replace('_', '-')} is for data of your own: give --{source}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -276,7 +276,6 @@ KOREAN = {
     "(조정 랜드 지수, 라벨 쓰지 않음)",
     "number of clusters by four rules, the gap read in two ways; first seed (unsupervised)": "네 "
     "규칙이 정한 군집 수, 간격 통계량은 두 가지로 읽음; 첫 시드 (비지도)",
-    "number of clusters by four rules (unsupervised)": "네 규칙이 정한 군집 수 (비지도)",
     # ---- autoencoders ----
     "autoencoder": "오토인코더",
     "linear autoencoder": "선형 오토인코더",
@@ -1067,14 +1066,6 @@ KOREAN = {
     "protocol validation": "검증 방식",
     "notebook": "노트북",
     "slide": "슬라이드",
-    "sqrt(n / 2) knows only n; elbow and silhouette cannot answer 1, the gap statistic can. Its "
-    "published rule takes the first k that k + 1 does not beat by a standard error, and so stops "
-    "early where the blobs pair up; its highest value finds them, but also sees clusters where "
-    "there are none. The irises are measured in centimetres, not standardised.": "sqrt(n / 2)는 "
-    "n만 압니다. 팔꿈치와 실루엣은 1이라고 답할 수 없고 간격 통계량은 할 수 있습니다. 발표된 "
-    "규칙은 k + 1이 표준오차만큼 낫지 않은 첫 k를 고르므로, 덩어리가 짝을 이루면 일찍 멈춥니다. "
-    "가장 높은 값은 덩어리를 찾지만 군집이 없는 곳에서도 봅니다. 붓꽃은 센티미터 그대로이고 "
-    "표준화하지 않았습니다.",
     "sqrt(n / 2) knows only n; elbow and silhouette cannot answer 1, the gap statistic can.": ""
     "sqrt(n / 2)는 n만 압니다. 팔꿈치와 실루엣은 1이라고 답할 수 없고 간격 통계량은 할 수 "
     "있습니다.",
@@ -1303,7 +1294,6 @@ KOREAN = {
     "AUPRC, 이상 {}: 데이터 속 이상치 또는 새로운 것",
     "normal rows": "정상 행",
     "negative evidence bound in nats": "증거 하한에 음수를 붙인 값 (nat)",
-    "negative bound in nats": "하한에 음수를 붙인 값 (nat)",
     "negative bound in nats, first {} test images": "하한에 음수를 붙인 값 (nat), 처음 테스트 "
     "이미지 {}장",
     "draws from the prior": "사전 분포에서 뽑은 표본",

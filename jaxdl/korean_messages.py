@@ -522,7 +522,7 @@ MESSAGES = {
     "파일인가요? 하나씩 나누어 주세요",
     "hardly a row has a value in each of {=}; name fewer columns with --value": "{}에 모두 값이 "
     "있는 행이 거의 없습니다. --value로 열을 줄이세요",
-    "{=} is for a file: give {=} FILE": "{0}: 파일에만 씁니다. {1} 파일을 주세요",
+    "{=} is for data of your own: give {=}": "{0}: 자기 데이터에만 씁니다. {1}도 주세요",
     "--timezone {=} is not known here: give a name such as Europe/Berlin, Asia/Seoul or UTC": ""
     "--timezone {}: 모르는 이름입니다. Asia/Seoul, Europe/Berlin, UTC처럼 쓰세요",
     # ---- the labs ----
@@ -554,8 +554,11 @@ MESSAGES = {
     "데이터가 있으니 줄이세요",
     "--seeds {=}: this is done with one seed, --seed says which": "--seeds {}: 시드 하나로 "
     "돌립니다. --seed로 고르세요",
-    "--train-rows {=}: there are {=} digits, and some must be held out": "--train-rows {0}: 숫자 "
-    "이미지는 {1}장이고 얼마쯤은 따로 두어야 합니다",
+    "{=}: there are {=} digits, and some must be held out": "{0}: 숫자 이미지는 {1}장이고 얼마쯤은 "
+    "따로 두어야 합니다",
+    "--known, --budgets: {=} labels of {=} rows (--train)": "--known, --budgets: {1}행(--train)에 "
+    "라벨 {0}개는 많습니다",
+    "--lecture-known {=}: there are {=} digits": "--lecture-known {0}: 숫자 이미지는 {1}장입니다",
     "--batch-size {=}: there are {=} images to train on": "--batch-size {0}: 학습 이미지는 "
     "{1}장입니다",
     "--dropouts: give 0 first, to compare with, then shares below 1": "--dropouts: 견줄 기준으로 "

@@ -47,11 +47,20 @@ from jaxdl.training.task import forward
 RowFunction = Callable[[Any, Mapping[str, Array]], Array]
 
 
+def drawn_places(rows: int, most: int, seed: int) -> Int[np.ndarray, " few"]:
+    """At most so many of the numbers below `rows`, drawn without replacement; all in order if few.
+
+    >>> drawn_places(3, 5, seed=0)
+    array([0, 1, 2])
+    """
+    if rows <= most:
+        return np.arange(rows)
+    return np.random.default_rng(seed).choice(rows, most, replace=False)
+
+
 def subsample(rows: Rows, size: int, seed: int) -> Float[np.ndarray, "few features"]:
     """At most `size` of the rows, drawn without replacement: for methods that look at all pairs."""
-    if len(rows) <= size:
-        return rows
-    return rows[np.random.default_rng(seed).choice(len(rows), size, replace=False)]
+    return rows[drawn_places(len(rows), size, seed)]
 
 
 def _float32(rows: Rows) -> Float[np.ndarray, "n features"]:

@@ -542,8 +542,8 @@ LAB_HELP = {
     "100단계씩.",
     "Images in a step; divides `train_rows`.": "한 단계의 이미지 수; `train_rows`의 약수.",
     "Step size.": "학습률.",
-    "The depth whose nets the tables and figures show one by one.": "표와 그림이 신경망을 하나씩 "
-    "보여 줄 깊이.",
+    "The depth whose nets the tables and figures show one by one; 0: the middle one.": "표와 "
+    "그림이 신경망을 하나씩 보여 줄 깊이; 0: 가운데 깊이.",
     "Simulated beats.": "모의 심박 수.",
     "Principal components of the linear baseline.": "선형 기준선의 주성분 수.",
     "Most epochs of training.": "학습 에포크의 최댓값.",

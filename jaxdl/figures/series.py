@@ -52,7 +52,7 @@ def incidents_over_time(
     time: Shaped[np.ndarray, " n"],
     values: Mapping[str, Float[np.ndarray, " n"]],
     scores: Float[np.ndarray, " n"],
-    threshold: float,
+    threshold: float | Float[np.ndarray, " n"],
     spans: Sequence[tuple[np.datetime64, np.datetime64]],
 ) -> Figure:
     """Values and score against time, one panel each, incidents shaded.
@@ -61,7 +61,7 @@ def incidents_over_time(
         time: datetime64 of the rows.
         values: name -> a column; at most `MOST_PANELS` are drawn.
         scores: of the rows; NaN where a row has none.
-        threshold: of the score.
+        threshold: of the score; NaN where a row has none.
         spans: (first, last) time of each incident.
     """
     shown = dict(list(values.items())[:MOST_PANELS])
@@ -71,7 +71,8 @@ def incidents_over_time(
         for first, last in spans:
             axis.axvspan(first, last, color=RED, alpha=0.3, lw=1)
         axis.set(title=name)
-    axes[-1].axhline(threshold, color="black", ls="--", lw=1, label="threshold")
+    level = np.broadcast_to(threshold, time.shape)
+    axes[-1].plot(time, level, color="black", ls="--", lw=1, label="threshold")
     axes[-1].legend(loc="upper left", fontsize=8)
     axes[-1].set_xlabel("time (UTC)")
     return figure

@@ -146,7 +146,8 @@ def test_the_last_pictures_in_colour_are_of_all_classes(tmp_path):
     found = user_images.load_or_cifar10(Request(), folder, twin_rows=(10, 10)).images
     in_order = user_images.load(Request(), folder, 32, True).images
     assert sorted(found.train.label) == in_order.train.label.tolist()
-    assert found.train.label.tolist() != in_order.train.label.tolist()
+    assert set(found.train.label[-6:]) == {0, 1}
+    assert set(in_order.train.label[-6:]) == {1}
     assert found.provenance == in_order.provenance
 
 

@@ -244,7 +244,9 @@ def test_every_budget_is_drawn_at_its_own_place_and_the_goal_has_a_name():
         row_of("code", [0.9], [0.4]),
     ]
     rows.append(rows[-1] | {"classifier": "KNN"})  # its own panel
-    axis, _ = lab.draw_f1_by_budget(rows, 0.87).axes
+    axes = lab.draw_f1_by_budget(rows, 0.87).axes
+    assert [axis.get_title() for axis in axes] == [rows[0]["classifier"], "KNN"]
+    axis = axes[0]
     lines = {line.get_label(): line.get_xydata().tolist() for line in axis.lines}
     goal = "goal 0.87 for every label and every row"
     assert list(lines) == ["raw", "code", goal]

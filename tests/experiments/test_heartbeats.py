@@ -91,7 +91,7 @@ def test_few_beats_are_learnt_with_few_components(tmp_path):
 @pytest.mark.parametrize("option", ["--label", "--normal"])
 def test_options_for_a_file_need_one(option, tmp_path, capsys):
     assert main([*LAB, option, "kind", "--workdir", str(tmp_path / "run")]) == 2
-    assert f"{option} is for a file: give --csv FILE" in capsys.readouterr().err
+    assert f"{option} is for data of your own: give --csv FILE" in capsys.readouterr().err
 
 
 def test_a_window_has_more_than_a_few_points(tmp_path, capsys):

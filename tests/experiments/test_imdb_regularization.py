@@ -138,5 +138,5 @@ def test_lecture_protocol_validates_on_the_test_half(tmp_path, capsys):
 @pytest.mark.parametrize("lab", ["imdb_regularization", "imdb_sequence"])
 def test_an_option_for_texts_of_ones_own_needs_them(option, given, lab, tmp_path):
     words = [f"experiments/{lab}.py", "--preset", "quick", "--source", "simulated"]
-    with pytest.raises(UserError, match=f"^{option} is for a file: give --reviews FILE$"):
+    with pytest.raises(UserError, match=f"^{option} is for data of your own: give --reviews FILE$"):
         launch([*words, "--workdir", str(tmp_path / "run"), option, given])

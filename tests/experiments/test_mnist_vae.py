@@ -108,6 +108,23 @@ def test_the_epoch_is_chosen_by_the_loss_with_its_final_weight():
     assert fitted.best_epoch[0] > config.warm_up > history["valid_bound"][:, 0].argmin()
 
 
+@pytest.mark.parametrize(("epochs", "weights"), [(1, [1.0, 1.0]), (3, [0.25, 1.0])])
+def test_a_short_fit_ends_its_warm_up_before_its_last_epoch(epochs, weights):
+    rows = np.zeros((20, mnist.SIDE**2), np.uint8)
+    images = mnist_vae.BinaryImages({"x": rows}, rows, {"x": rows}, rows)
+    config, tasks = replace(QUICK, beta=1.0, warm_up=5, batch_size=10), []
+    run = SimpleNamespace(fit=lambda name, task, *parts, **settings: tasks.append(task))
+    mnist_vae.fit(config, run, "plane", mnist_vae.vae(config, 2), images, epochs)
+    batch = {"x": jnp.asarray(rows[:10])}
+    variables = tasks[0].init(jax.random.key(0), batch)
+    seen = []
+    for step in (0, (epochs - 1) * 2):  # the first, and the first of the last epoch
+        variables["warm_up"]["step"] = jnp.int32(step)
+        outputs, _ = tasks[0].apply(variables, batch, jax.random.key(1), True, {})
+        seen.append(float(outputs.kl_weight))
+    assert seen == weights
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

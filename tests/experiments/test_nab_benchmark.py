@@ -120,9 +120,11 @@ def test_own_series_refuses_in_one_line(tmp_path, options, words):
 
 def test_options_of_a_series_without_one_are_refused(tmp_path):
     for option in ("--alerts-per-week", "--season-rows"):
-        with pytest.raises(UserError, match=f"{option} is for a file: give --series FILE"):
+        with pytest.raises(
+            UserError, match=f"{option} is for data of your own: give --series FILE"
+        ):
             launch(["nab_benchmark", option, "3", "--workdir", str(tmp_path / "r")])
-    with pytest.raises(UserError, match="--time is for a file"):
+    with pytest.raises(UserError, match="--time is for data of your own"):
         launch(["nab_benchmark", "--time", "t", "--workdir", str(tmp_path / "r")])
 
 

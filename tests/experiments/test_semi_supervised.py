@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from experiments import semi_supervised as lab
+from jaxdl.cli.launcher import launch
+from jaxdl.errors import UserError
 
 
 def test_lecture_with_170_and_50_known_labels(quick_run):
@@ -36,3 +38,18 @@ def test_majority_rule_of_the_lecture():
     clusters = np.array([0, 0, 0, 1, 1, 2])
     labels = lab.majority_labels(clusters, np.array([0, 1, 2, 3]), np.array([7, 7, 5, 1]), 3)
     np.testing.assert_array_equal(labels, [7, 7, 5, 1, 1, -1])
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--train", "1797"], "--train 1797: there are 1797 digits, and some must be held out"),
+        (["--known", "500", "--train", "400"], "--known, --budgets: 500 labels of 400 rows"),
+        (["--lecture-known", "1798"], "--lecture-known 1798: there are 1797 digits"),
+        (["--classifier-neighbours", "1500"], "--classifier-neighbours 1500: only 1400 rows"),
+    ],
+)
+def test_more_digits_than_there_are_are_refused(options, told, tmp_path):
+    words = ["semi_supervised", "--preset", "quick", *options]
+    with pytest.raises(UserError, match=told):
+        launch([*words, "--workdir", str(tmp_path / "run")])

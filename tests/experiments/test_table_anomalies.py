@@ -249,7 +249,7 @@ def test_a_mistake_is_one_line(options, message, orders, tmp_path):
     ],
 )
 def test_an_option_for_a_file_needs_one(option, given, tmp_path):
-    with pytest.raises(UserError, match=f"^{option} is for a file: give --csv FILE$"):
+    with pytest.raises(UserError, match=f"^{option} is for data of your own: give --csv FILE$"):
         launcher.launch([*QUICK, "--workdir", str(tmp_path / "run"), option, given])
 
 

@@ -226,16 +226,25 @@ def test_missing_hours_are_not_filled_from_the_future_where_the_past_alone_judge
     assert np.flatnonzero(np.isnan(scores)).tolist() == [*range(42), 60]
 
 
-def test_the_threshold_that_is_drawn_is_the_running_one():
-    value = 100 + np.random.default_rng(0).normal(size=13 * 7 * 24)
-    found = lab.whole_days(own_series(value))
-    scores = np.r_[np.full(42, np.nan), np.random.default_rng(1).random(49)]
-    limits = lab.running_threshold(scores, 2.5, 28)
-    figure = lab.draw_own_days(found, "value", scores, limits, spans=[])
-    (drawn,) = [line for line in figure.axes[1].lines if line.get_label() == "threshold"]
+def test_the_threshold_that_is_drawn_is_the_running_one(tmp_path, monkeypatch):
+    scored, score = [], lab.causal_forest_scores
+
+    def remember(*parts):
+        scored.append(score(*parts))
+        return scored[-1]
+
+    monkeypatch.setattr(lab, "causal_forest_scores", remember)
+    monkeypatch.setattr("jaxdl.cli.launcher.load_lab", lambda path: lab)
+    argv = ["taxi_isolation_forest", "--series", str(own_hours(tmp_path)), "--preset", "quick"]
+    (results,) = launch([*argv, "--workdir", str(tmp_path / "run")])
+    judged, drawn = (line.get_ydata() for line in results.figures["incidents"]().axes[1].lines)
+    config = lab.PRESETS["quick"]
+    limits = lab.running_threshold(scored[0][0], config.mad_factor, config.mad_days)
     known = np.isfinite(limits)
-    np.testing.assert_array_equal(drawn.get_ydata()[known], limits[known])
-    assert np.isnan(drawn.get_ydata()[~known]).all()
+    assert known.any()
+    np.testing.assert_array_equal(drawn[known], limits[known])
+    assert np.isnan(drawn[~known]).all()
+    assert np.isnan(judged[~known]).all()
 
 
 def test_a_warm_up_without_a_day_to_learn_from_is_refused(tmp_path, capsys):

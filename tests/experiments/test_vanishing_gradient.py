@@ -109,6 +109,13 @@ def test_depths_and_rows_that_cannot_be_are_refused(options, told, tmp_path):
         launch([*words, "--workdir", str(tmp_path / "run")])
 
 
+@pytest.mark.parametrize(
+    ("depths", "asked", "shown"), [((6, 2), 0, 6), ((50, 2, 12, 24, 6), 0, 12), ((2, 6), 2, 2)]
+)
+def test_the_middle_depth_is_shown_where_none_is_asked_for(depths, asked, shown):
+    assert lab.shown_depth(lab.Config(depths=depths, shown=asked)) == shown
+
+
 def test_cells_tell_what_float32_does_not_hold():
     assert lab.ratio_cell(np.array([-3.0, -36.0])) is None
     assert lab.ratio_cell(np.array([-3.0, -4.0])).tolist() == [-3, -4]
