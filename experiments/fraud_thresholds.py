@@ -2,9 +2,9 @@
 
 A threshold rule promises something about rows to come: a false-alarm rate, a share of the rows, so
 many alerts a day. Every rule is fitted on the earlier part of two days of card transactions and
-held against the later part. Fixed thresholds break their promise, because the later hours are not
-like the earlier ones; one that moves with the stream (`jaxdl.anomaly.adaptive`) keeps it, so that
-is what we use by default.
+held against the later part. Most fixed thresholds break their promise, because the later hours are
+not like the earlier ones. One that moves with the stream (`jaxdl.anomaly.adaptive`) keeps it where
+it is told which of its alerts were frauds, or where alerts are many beside the frauds.
 
     python run.py experiments/fraud_thresholds.py --seeds 10
     python run.py experiments/fraud_thresholds.py --csv transactions.csv --seeds 10

@@ -2,10 +2,9 @@
 
 A network that is large enough learns 25,000 film reviews by heart: its training error goes to 0
 while the error on other reviews rises. Four things hold it back, each in its own way: L2 makes all
-weights small, L1 makes many of them nothing, dropout lets no unit rely on another one, and early
+weights small, L1 makes some of them nothing, dropout lets no unit rely on another one, and early
 stopping ends the training in time. The usual gradient of L1 never reaches an exact zero; as a
-proximal step (a soft threshold behind Adam's step) it does, and what survives is a list of words
-that one can read.
+proximal step (a soft threshold behind Adam's step) it does.
 
     python run.py experiments/imdb_regularization.py --seeds 10
     python run.py experiments/imdb_regularization.py --protocol lecture --seeds 10

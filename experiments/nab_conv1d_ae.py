@@ -21,8 +21,8 @@ Two protocols do this, the published one and a sound one without its leaks. They
     a point needs  all its windows but the last           all its windows
     patience       5 epochs                               10 epochs
 
-The notebooks look for the windows of a point one place off, so they leave its last window out and
-find 107 of 108 points.
+The notebooks look for the windows of a point one place off, so they leave its last window out; the
+stored run found 107 of 108 points.
 Both nets (the lecture's, and the one of the Keras example it comes from) go through both. Weak
 baselines: the nets untrained, and a PCA of the windows. The net is trained on the squared error,
 and with it a window that holds one bad point stands out enough to find the ends of the block; with
