@@ -94,8 +94,8 @@ def figure_line(path: Path, lab: str, command: str, folder: Path) -> list[str]:
     """Copy one figure of a run beside the document; the line of Markdown that shows it, or none.
 
     Args:
-        path: the document. `[figures]` in the summary.toml beside it names each lab's figure;
-            for others the first is taken.
+        path: the document. `[figures]` in the summary.toml beside it names each lab's figure, or
+            several, of which the first that was drawn is taken; for others the first of all.
         lab, command: of the run; the figure is kept as figures/LAB-HASH.png.
         folder: the run's figures.
     """
@@ -105,10 +105,13 @@ def figure_line(path: Path, lab: str, command: str, folder: Path) -> list[str]:
     if not found:
         return []
     wanted = (settings(path) or {}).get("figures", {})
-    name = wanted.get(lab, next(iter(found)))
-    if name not in found:
+    named = wanted.get(lab, list(found))
+    names = [named] if isinstance(named, str) else named
+    name = next((name for name in names if name in found), None)
+    if name is None:
+        asked = " or ".join(map(repr, names))
         beside = path.with_name(SETTINGS)
-        raise UserError(f"{beside} wants {lab}'s figure {name!r}; it drew {', '.join(found)}")
+        raise UserError(f"{beside} wants {lab}'s figure {asked}; it drew {', '.join(found)}")
     kept, picture = path.with_name("figures") / f"{_key(lab, command)}.png", io.BytesIO()
     with Image.open(found[name]) as image:  # 64 colours: a third of the bytes
         image.convert("RGB").quantize(64).save(picture, "png", optimize=True)

@@ -130,6 +130,10 @@ def test_a_finished_run_puts_its_figure_into_its_section(recorded, tmp_path, cap
     section = summary.parse(markdown.sections(recorded)[key])
     assert section.figure == f"[two](figures/{key}.png)"
 
+    (tmp_path / "summary.toml").write_text('[figures]\na = ["three", "one"]\n' + TOML)
+    assert record.main([str(recorded), str(run)]) == 0
+    assert f"![one](figures/{key}.png)" in recorded.read_text()
+
     (tmp_path / "summary.toml").write_text('[figures]\na = "three"\n' + TOML)
     assert record.main([str(recorded), str(run)]) == 2
     assert "'three'; it drew one, two" in capsys.readouterr().err
