@@ -72,12 +72,14 @@ def record_run(path: Path, run: Run, results: Results) -> None:
     command = repeatable(run.command)
     cores = f"{machine['cpu_count']} core{'s' * (machine['cpu_count'] != 1)}"
     devices = ", ".join(sorted(set(machine["devices"])))
+    took = f"{run.timing['run_seconds']:.0f} s"
+    if "cpu_seconds" in run.timing:  # other work on the machine does not change it much
+        took += f", {run.timing['cpu_seconds']:.0f} s of CPU"
     lines: Sequence[str] = [
         *map(escaped, run.data_lines),
         code(command),
         f"n = {run.config['seeds']} seeds; {machine['platform']} ({devices}, "
-        f"{cores}), jax {machine['versions']['jax']}; "
-        f"{run.timing['run_seconds']:.0f} s; {time.strftime('%Y-%m-%d')}",
+        f"{cores}), jax {machine['versions']['jax']}; {took}; {time.strftime('%Y-%m-%d')}",
         *[table.markdown() for table in results.tables],
         *map(escaped, results.notes),
         *figure_line(path, run.lab, command, run.folder.path / "figures"),

@@ -1,6 +1,7 @@
 """A run: what a lab is handed beside its Config - seeds, data records, and the door to training."""
 
 import dataclasses
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,7 +61,8 @@ class Run:
         tensorboard: the curves are also written as TensorBoard events.
         stop: where a request to stop arrives.
         data, data_lines: records and first lines of the data used so far.
-        timing: fit -> seconds of compilation, of training and in all; "run_seconds" of the run.
+        timing: fit -> seconds of compilation, of training and in all; "run_seconds" of the run by
+            the clock, and "cpu_seconds" that processors worked for it.
     """
 
     folder: RunFolder
@@ -76,7 +78,7 @@ class Run:
     timing: dict[str, Any] = field(default_factory=dict, init=False)
 
     def __post_init__(self):
-        self._began = time.monotonic()
+        self._began, self._cpu_began = time.monotonic(), _cpu_seconds()
         self._fits: list[str] = []  # names, in the order in which the lab asks for them
 
     # ---- what a lab uses ------------------------------------------------------------------
@@ -235,7 +237,9 @@ class Run:
         if not self.folder.writes:
             return
         self._keep_first_timing()
-        self.timing.setdefault("run_seconds", time.monotonic() - self._began)
+        if "run_seconds" not in self.timing:
+            self.timing["run_seconds"] = time.monotonic() - self._began
+            self.timing["cpu_seconds"] = _cpu_seconds() - self._cpu_began
         record = self.record(results)
         pictures = draw_figures(results.figures)
         names = ("lab", "command", "data", "simulated", "n_seeds")
@@ -278,3 +282,8 @@ class Run:
             except UserError:  # damaged: it is about to be written again
                 return
             self.timing = {**stored["timing"], **self.timing}
+
+
+def _cpu_seconds() -> float:
+    """What processors have worked for this process and for its children that have ended."""
+    return sum(os.times()[:4])

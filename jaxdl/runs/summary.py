@@ -59,16 +59,17 @@ def words_of(command: str) -> tuple[str, ...]:
 def parse(body: str) -> Recorded | None:
     """A section as `jaxdl.runs.record.record_run` wrote it; None where it has no command line."""
     command = re.search(r"^`(python run\.py .+)`$", body, re.MULTILINE)
-    made = re.search(r"^n = (\d+) seeds; (.+?), jax [^;]+; (\d+) s; ", body, re.MULTILINE)
+    made = re.search(r"^n = (\d+) seeds; (.+?), jax [^;]+; ([^;]+); ", body, re.MULTILINE)
     if command is None or made is None:
         return None
+    took = re.sub(r"\d+", lambda number: f"{int(number[0]):,}", made[3])
     kinds = dict.fromkeys(re.findall(r"^data: .+?, ([a-zA-Z ]+) \(", body, re.MULTILINE))
     figure = re.search(r"^!\[(.+)\]\((.+)\)$", body, re.MULTILINE)
     return Recorded(
         words=words_of(command[1]),
         data=", ".join(kinds),
         seeds=made[1],
-        machine=f"{made[2]}; {int(made[3]):,} s",
+        machine=f"{made[2]}; {took}",
         tables=dict(_tables(body)),
         figure=f"[{figure[1]}]({figure[2]})" if figure else "-",
     )
@@ -277,7 +278,8 @@ def refresh(document: Path) -> None:
         "named; numbers are copied from the sections below. A line reaches what it is compared "
         "with or misses it, with the reason below the table; it is level with another method where "
         "the two differ by less than its standard deviation. A stored run is one draw: what comes "
-        "within a standard deviation of it has reached it. Run times are of busy machines."
+        "within a standard deviation of it has reached it. Run times by the clock are of busy "
+        "machines; seconds of CPU are what processors worked."
     )
     body = "\n".join([note, "", *lines, *reasons(entries)])
     record_section(document, KEY, "Summary", body)

@@ -118,6 +118,7 @@ def test_other_damaged_records_are_written_again(tmp_path, name, content):
     record = json.loads((path / "results.json").read_text())
     assert record["tables"] == [{"title": "t", "rows": [{"a": 1}]}]
     assert record["timing"]["run_seconds"] > 0
+    assert record["timing"]["cpu_seconds"] > 0
 
 
 def test_a_repeated_run_keeps_what_the_first_one_took(tmp_path):

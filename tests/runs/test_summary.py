@@ -61,6 +61,13 @@ def test_numbers_are_copied_and_gaps_are_named(recorded):
     assert recorded.read_text() == text
 
 
+def test_seconds_of_a_processor_stand_beside_those_of_the_clock(recorded):
+    text = recorded.read_text()
+    recorded.write_text(text.replace("; 1234 s; ", "; 1234 s, 1001 s of CPU; "))
+    summary.refresh(recorded)
+    assert "| cpu (cpu, 2 cores); 1,234 s, 1,001 s of CPU |" in recorded.read_text()
+
+
 def test_baselines_stand_beside_the_reference(recorded):
     settings = recorded.with_name("summary.toml")
     beside = 'baselines = [{ model = "a" }]\nwhere = { model = "b" }'
