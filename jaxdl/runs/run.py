@@ -286,4 +286,4 @@ class Run:
 
 def _cpu_seconds() -> float:
     """What processors have worked for this process and for its children that have ended."""
-    return sum(os.times()[:4])
+    return time.process_time() + sum(os.times()[2:4])
