@@ -60,7 +60,7 @@ def drawn_places(rows: int, most: int, seed: int) -> Int[np.ndarray, " few"]:
 
 def subsample(rows: Rows, size: int, seed: int) -> Float[np.ndarray, "few features"]:
     """At most `size` of the rows, drawn without replacement: for methods that look at all pairs."""
-    return rows[drawn_places(len(rows), size, seed)]
+    return rows if len(rows) <= size else rows[drawn_places(len(rows), size, seed)]
 
 
 def _float32(rows: Rows) -> Float[np.ndarray, "n features"]:

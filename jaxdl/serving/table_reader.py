@@ -39,6 +39,7 @@ PARQUET_ROWS = 65_536
 SHEET_ROWS = 8_192
 FEW_LINES = 64  # read with care at once: starting the quick way would take longer
 SHOWN = 40  # characters of a cell in a message
+NUMPY_BLANKS = b"\x1c\x1d\x1e\x1f"  # around a number, for NumPy; not for `float`
 
 
 class Problem(NamedTuple):
@@ -209,7 +210,7 @@ class NumberTable:
 
     @staticmethod
     def _with_numpy(data: bytes, layout: Layout) -> np.ndarray | None:
-        if layout.kept or not data.isascii():
+        if layout.kept or not data.isascii() or any(octet in data for octet in NUMPY_BLANKS):
             return None
         text = io.StringIO(data.decode("ascii").replace("\r\n", "\n"))
         try:

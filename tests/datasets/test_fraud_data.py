@@ -173,6 +173,8 @@ HEADER = ",".join(COLUMNS)
         (edited(3, "V4", '"1'), "row 3: "),
         (text_of(table()).encode("utf-16"), "row 1: byte 0xff"),
         (edited(3, "V4", "1\0"), "row 3: byte 0x00"),
+        (edited(3, "V4", "1\x1c"), "row 3: byte 0x1c"),
+        (edited(3, "V4", "\x1f1"), "row 3: byte 0x1f"),
         (edited(3, "V4", "１"), "row 3: byte 0xef"),
         (edited(3, "V4", "1\xa0").encode("latin-1"), "row 3: byte 0xa0"),
         (edited(3, "V4", "1" * 5000), "row 3: has more than 4,096 bytes"),

@@ -187,6 +187,22 @@ def test_blocks_of_any_size_give_the_same_lines(made, tmp_path):
         ]
 
 
+@pytest.mark.parametrize("with_pyarrow", [True, False])
+def test_a_control_character_is_no_blank(made, tmp_path, monkeypatch, with_pyarrow):
+    """NumPy reads past it; a table read in one go says what one read cell by cell says."""
+    _, raw, _ = made
+    if not with_pyarrow:
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+    rows = raw[: 2 * table_reader.FEW_LINES]
+    lines = write_csv(tmp_path / "t.csv", rows).read_bytes().splitlines(keepends=True)
+    lines[100] = lines[100].rstrip(b"\n") + b"\x1c\n"
+    stream = io.BytesIO(b"".join(lines))
+    (chunk,) = table_reader.read_csv(stream.read, table_reader.NumberTable(NAMES))
+    (place,) = chunk.problems
+    assert place == 99
+    assert "is not a number" in str(chunk.problems[place])
+
+
 def test_standard_input_is_answered_line_by_line(made, tmp_path):
     folder, raw, scorer = made
     lines = write_csv(tmp_path / "t.csv", raw[:3]).read_bytes().splitlines(keepends=True)
