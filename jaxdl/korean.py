@@ -811,9 +811,6 @@ KOREAN = {
     "배웠습니다.",
     "No label: precision, recall and ranking need one (--label, --positive).": "라벨이 없습니다. "
     "정밀도, 재현율, 순위에는 라벨이 있어야 합니다(--label, --positive).",
-    "The threshold rows hold anomalies, too, so there are fewer false alarms than promised: the "
-    "price of using no labels.": "임계값용 행에도 이상이 섞여 있어 오경보는 약속보다 적습니다. "
-    "라벨을 쓰지 않는 대가입니다.",
     "The threshold rows hold anomalies, too, so there tend to be fewer false alarms than promised: "
     "the price of using no labels.": "임계값용 행에도 이상이 섞여 있어 오경보는 대체로 약속보다 "
     "적습니다. 라벨을 쓰지 않는 대가입니다.",
@@ -898,9 +895,6 @@ KOREAN = {
     "Where a rate is not large beside the share of frauds ({} % beside {} %), this guess "
     "decides: ask for verdicts on the alerts.": "요구한 비율이 사기 비율에 비해 크지 않으면({} "
     "%와 {} %) 이 추측이 결과를 좌우하므로, 알림의 판정 결과를 받아 쓰세요.",
-    "The later part of {}/{} is one afternoon and evening: alerts a day are those of its hours, "
-    "by the clock.": "{}/{} 분할의 나중 부분은 하루 오후와 저녁입니다. 하루 알림 수는 그 "
-    "시간대에서 시계로 환산한 것입니다.",
     "The later part of {}/{} is {} hours long: alerts a day are those of its hours, by the "
     "clock.": "{}/{} 분할의 나중 부분은 {}시간입니다. 하루 알림 수는 그 시간대에서 시계로 환산한 "
     "것입니다.",
