@@ -1048,8 +1048,6 @@ KOREAN = {
     "드롭아웃 {}가지 가운데 가장 좋은 것이 더하는 것 (유의 수준 {} / {})",
     "t test at the {} level": "유의 수준 {}의 t 검정",
     "{} ± {} points: hurts": "{} ± {}점: 해로움",
-    "no dropout needed: what the best dropout adds": "드롭아웃이 필요 없다: 가장 좋은 드롭아웃이 "
-    "더하는 것",
     "larger learning rates: those within a point of the best": "학습률을 크게 해도 된다: 최고와 "
     "1점 안쪽인 학습률",
     "no bias needed: what leaving biases out adds": "편향이 필요 없다: 편향을 뺄 때 더해지는 것",
