@@ -23,7 +23,7 @@ them); the test images are read once.
 
 Reference: test errors of the paper (He et al. 2015, table 6): ResNet-20 8.75 %, -32 7.51 %,
 -56 6.97 %, -110 6.43 %; its plain nets get worse from 20 layers on. Expected: docs/results.md.
-Runtime: 25 minutes a seed on one CPU core.
+Runtime: 14 minutes for one seed on two idle CPU cores.
 """
 
 from collections.abc import Mapping, Sequence
