@@ -152,12 +152,14 @@ def _references(entry: Mapping[str, Any], rivals: Mapping[str, str]) -> list[str
     told = []
     if "goal" in entry:
         bound = "at most " if entry.get("less_is_better") else ""
-        told.append(f"goal {bound}{entry['goal']}" + " in every seed" * ("every_seed" in entry))
+        seeds = " in every seed" if entry.get("every_seed") else ""
+        told.append(f"goal {bound}{entry['goal']}{seeds}")
     if "margin" in entry:
         told.append(f"goal {entry['margin']} above the baseline")
     told += [f"{number} ({name})" for name, number in entry.get("stored", {}).items()]
     told += [f"{name} {number}" for name, number in entry.get("published", {}).items()]
-    told += [entry["beside"]] if "beside" in entry else []
+    if "beside" in entry:
+        told.append(entry["beside"])
     return told + [f"{name} {number}" for name, number in rivals.items()]
 
 
@@ -189,25 +191,37 @@ def verdict(entry: Mapping[str, Any], measured: str, rivals: Sequence[str] = ())
     deviation = 0 if math.isnan(deviation) else deviation
     sign = -1 if entry.get("less_is_better") else 1
 
-    def gains(numbers: Iterable[str]) -> list[float]:
+    def gain_over(number: str) -> float:
         """How much better ours is; rounded, as 0.3 - 0.2 is not 0.1."""
-        others = [mean_and_deviation(number)[0] for number in numbers]
-        return [round(sign * (ours - other), 9) for other in others if not math.isnan(other)]
+        return round(sign * (ours - mean_and_deviation(number)[0]), 9)
 
-    stored, beaten = gains(entry.get("stored", {}).values()), gains(rivals)
-    others = gains(entry.get("published", {}).values()) + beaten
-    reached = [gain >= 0 for gain in gains([entry["goal"]] if "goal" in entry else [])]
-    reached += [deviation == 0] if "every_seed" in entry else []
-    reached += [gain >= float(entry["margin"]) for gain in beaten if "margin" in entry]
-    reached += [gain >= -deviation for gain in [*stored, *others]]
+    def gains_over(numbers: Iterable[str]) -> list[float]:
+        """The same for those that are numbers: a baseline may not be recorded."""
+        return [gain for gain in map(gain_over, numbers) if not math.isnan(gain)]
+
+    over_stored = gains_over(entry.get("stored", {}).values())
+    over_published = gains_over(entry.get("published", {}).values())
+    over_baselines = gains_over(rivals)
+    over_others = [*over_published, *over_baselines]
+
+    reached = [gain >= -deviation for gain in [*over_stored, *over_others]]
+    if "goal" in entry:
+        reached.append(gain_over(entry["goal"]) >= 0)
+    if entry.get("every_seed"):
+        reached.append(deviation == 0)
+    if "margin" in entry:
+        reached += [gain >= float(entry["margin"]) for gain in over_baselines]
+
     if math.isnan(ours) or not reached:
         return "-"
     if not all(reached):
         return "missed"
-    return "level" if any(abs(gain) <= deviation for gain in others) else "reached"
+    if any(abs(gain) <= deviation for gain in over_others):
+        return "level"
+    return "reached"
 
 
-def mean_and_deviation(cell: str) -> tuple[float, float]:
+def mean_and_deviation(printed: str) -> tuple[float, float]:
     """The number with which a cell begins, and its standard deviation; nan for what is not there.
 
     >>> mean_and_deviation("1,234.5 ± 0.5")
@@ -215,7 +229,7 @@ def mean_and_deviation(cell: str) -> tuple[float, float]:
     >>> mean_and_deviation("3 of 4 (0.9 .. 1.3)")
     (3.0, nan)
     """
-    mean, _, deviation = cell.replace(",", "").partition(" ± ")
+    mean, _, deviation = printed.replace(",", "").partition(" ± ")
     return _number(mean), _number(deviation)
 
 
