@@ -101,6 +101,19 @@ def split_in_two(
     return _part(data, x, scaler, first), _part(data, x, scaler, second), scaler
 
 
+def refuse_parts_without_fraud(how: How, *parts: TransactionRows) -> None:
+    """For labs that judge by the frauds of every part.
+
+    Raises:
+        DataError: a part has none, so that nothing could be measured.
+    """
+    if not all(part.label.any() for part in parts):
+        raise DataError(
+            f"the {how} split leaves a part without any fraud, so nothing can be judged; "
+            "experiments/table_anomalies.py learns from a table without labels, too"
+        )
+
+
 class Parts(NamedTuple):
     """A split with a validation part; `scaler` made the columns of all three."""
 

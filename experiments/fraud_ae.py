@@ -39,6 +39,7 @@ from datasets.fraud_split import (
     TransactionRows,
     columns,
     raw_rows,
+    refuse_parts_without_fraud,
     split_in_two,
 )
 from jaxdl import losses, optim
@@ -55,7 +56,6 @@ from jaxdl.anomaly.detector import Detector, Rows, score_members
 from jaxdl.anomaly.leaks import leak_warnings
 from jaxdl.anomaly.metrics import MemberScores, Scores
 from jaxdl.anomaly.thresholds import Threshold
-from jaxdl.errors import UserError
 from jaxdl.figures.curves import loss_curves
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.report import Results
@@ -172,16 +172,12 @@ def load_parts(config: Config, run: Run) -> Parts:
     """Load, weight and split.
 
     Raises:
-        UserError: a part has no fraud, so that nothing could be measured; see also `split_in_two`.
+        DataError: see `split_in_two` and `refuse_parts_without_fraud`.
     """
     data = fraud.load(run.source, config.csv, twin_rows=config.twin_rows)
     run.uses(data.provenance)
     train, test, scaler = split_in_two(data, config.split, config.test_share)
-    if not test.label.any() or not train.label.any():
-        raise UserError(
-            f"the {config.split} split leaves a part without any fraud, so nothing can be judged; "
-            "experiments/table_anomalies.py learns from a table without labels, too"
-        )
+    refuse_parts_without_fraud(config.split, train, test)
     test_weights = fraud.prevalence_weights(test.label, config.prevalence)
     return Parts(data, train, test, scaler, test_weights)
 

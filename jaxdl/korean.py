@@ -551,6 +551,13 @@ KOREAN = {
     "PCA code": "PCA 코드",
     "vote of the first four": "앞 네 개의 투표",
     "Classifiers on an encoder's features": "인코더 특징 위의 분류기",
+    "The lecture's protocol, every row taught": "강의의 방식, 모든 행을 가르침",
+    "frauds missed": "놓친 사기",
+    "{}, mean of the seeds": "{}, 시드 평균",
+    "No row is held out: which line is the largest only the test part knows, and by it nobody may "
+    "choose. The other protocol chooses on held-out rows.": "따로 둔 행이 없어 어느 줄이 "
+    "가장 큰지는 테스트 부분만 알며, 그것으로는 아무도 고르면 안 됩니다. "
+    "다른 프로토콜은 따로 둔 행으로 고릅니다.",
     "test {} frauds": "테스트 사기 {}건",
     "{} normal rows": "정상 {}행",
     "prevalence {}": "실제 비율 {}",
@@ -1191,12 +1198,11 @@ KOREAN = {
     "novelty": "새로운 것",
     "Where they fail (see the drawn boundaries): Mahalanobis knows one ellipse, PCA one line; "
     "the forest and a wide kernel fill the hole of a ring; one length for all points makes the "
-    "edge of a wide blob suspect, which LOF avoids; uniform anomalies inside a blob cannot be "
-    "found by anyone. Every detector loses when anomalies are among the rows it learns from.": ""
+    "edge of a wide blob suspect; uniform anomalies inside a blob cannot be found by anyone. Every "
+    "detector loses when anomalies are among the rows it learns from.": ""
     "실패하는 곳(그린 경계를 보세요): 마할라노비스는 타원 하나, PCA는 직선 하나만 압니다. 숲과 "
     "넓은 커널은 고리의 구멍을 메웁니다. 모든 점에 길이 하나를 쓰면 넓은 덩어리의 가장자리가 "
-    "의심스러워지는데, LOF는 이를 피합니다. 덩어리 안에 고르게 흩어진 이상은 아무도 찾지 "
-    "못합니다. 배우는 행에 이상이 섞이면 모든 탐지기가 나빠집니다.",
+    "의심스러워집니다. 덩어리 안에 고르게 흩어진 이상은 아무도 찾지 못합니다. 배우는 행에 이상이 섞이면 모든 탐지기가 나빠집니다.",
     "non-linear, {}-{}-code": "비선형, {}-{}-코드",
     "non-linear, 64-128-code": "비선형, 64-128-코드",
     "seed {}, one start": "시드 {}, 시작 한 번",

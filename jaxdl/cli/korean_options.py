@@ -186,6 +186,14 @@ LAB_HELP = {
     "학습할 정상 행의 최대 수.",
     "Normal rows that they are tested on, at most; fewer are faster and make "
     "precision coarse.": "그 테스트에 쓸 정상 행의 최대 수; 적으면 빠르지만 정밀도가 거칠어짐.",
+    "validation: thresholds and choices by held-out rows; lecture: every row taught, none held "
+    "out, and of the options below only those of data, widths and epochs count.": "validation: "
+    "임계값과 선택을 따로 둔 행으로; lecture: 따로 두지 않고 모든 행을 가르치며, "
+    "아래 옵션 가운데 데이터, 폭, 에포크만 쓰임.",
+    'Passes of the autoencoder over the training rows (protocol "lecture").': "오토인코더의 에포크 "
+    '수 (프로토콜 "lecture").',
+    'Passes of the small network, batch 1024 (protocol "lecture").': "작은 신경망의 에포크 수, "
+    '배치 1024 (프로토콜 "lecture").',
     "Extremely randomised trees of each member.": "모델마다 엑스트라 트리의 나무 수.",
     "Optimiser steps of the wider network, in whole epochs; batch 1024.": "넓은 신경망의 최적화 "
     "단계 수 (온전한 에포크 단위); 배치 1024.",

@@ -1,5 +1,6 @@
 """Method 2: features of each kind, networks on each member's own encoder, judging, the lab."""
 
+import re
 import types
 
 import jax
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from sklearn.metrics import average_precision_score, confusion_matrix, f1_score, roc_auc_score
 from sklearn.svm import SVC
 
 from datasets import fraud
@@ -18,7 +20,9 @@ from experiments import fraud_features as lab
 from jaxdl import optim
 from jaxdl.anomaly.cross_fitting import cross_fit, draw_budget, f1_threshold
 from jaxdl.anomaly.reconstruction import squared_error
+from jaxdl.cli.launcher import launch
 from jaxdl.errors import UserError
+from jaxdl.language import speaking, translate
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.pca import fit_pca
 from jaxdl.training import Task, fit, module_functions
@@ -113,7 +117,11 @@ def test_each_member_starts_from_its_seeds_encoder_and_only_tuning_changes_it(en
         kind = code_kind(weights, tuned)
         batch = lab.network_batch(x, budget)
         fitted = fit(
-            lab.network(kind, budget), batch, seeds=np.arange(4), epochs=epochs, batch_size=32
+            lab.network(kind, lab.owners(budget)),
+            batch,
+            seeds=np.arange(4),
+            epochs=epochs,
+            batch_size=32,
         )
         features = lab.member_features(kind, budget, fitted.variables["params"].get("change"))
         moved = max(float(np.abs(features(m, x) - codes[m]).max()) for m in range(4))
@@ -126,7 +134,7 @@ def test_rows_that_a_member_is_not_taught_change_nothing(encoders):
     batch = lab.network_batch(x, budget)
     assert batch["keep"].shape == (103, 4)
     np.testing.assert_array_equal(batch["keep"][:, 2], budget.taught(1, 0))
-    task = lab.network(lab.FeatureKind("raw", lab.raw, {}), budget)
+    task = lab.network(lab.FeatureKind("raw", lab.raw, {}), lab.owners(budget))
     held_out, found = budget.held_out(1, 0), []
     for changed in (0.0, 100.0):
         other = {**batch, "x": x + changed * held_out[:, None].astype(np.float32)}
@@ -305,6 +313,81 @@ def test_too_few_labels_are_refused():
     for budgets, folds in (((3, 100), 4), ((10, 100), 7)):
         with pytest.raises(UserError, match="labelled frauds do not fill"):
             lab.refuse_too_few_labels(label, lab.Config(budgets=budgets, folds=folds))
+
+
+def test_above_half_is_where_a_classifier_says_fraud():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 3))
+    label = (x[:, 0] + 0.3 * rng.normal(size=400) > 1).astype(np.int32)
+    for classifier in (lab.CLASSIFIERS["SVM"], lab.CLASSIFIERS["KNN, k = 3"]):
+        taught = clone(classifier).fit(x[:300], label[:300])
+        scores = lab.above_half(taught, x[300:])
+        said = taught.predict(x[300:])
+        np.testing.assert_array_equal(scores > 0, said == 1)
+        counts = lab.counts_above_half(np.stack([scores, -scores]), label[300:], np.ones(100))
+        tn, fp, fn, tp = confusion_matrix(label[300:], said).ravel()
+        assert 0 < tp < 100
+        assert (counts.tn[0], counts.fp[0], counts.fn[0], counts.tp[0]) == (tn, fp, fn, tp)
+        np.testing.assert_allclose(counts.f_beta()[0], f1_score(label[300:], said))
+
+
+def test_by_the_lectures_protocol_every_row_is_taught(encoders, monkeypatch):
+    x, weights = encoders
+    taught = []
+    monkeypatch.setattr(
+        lab.KNeighborsClassifier,
+        "fit",
+        lambda self, x, label: taught.append((x, label)) or DummyClassifier().fit(x, label),
+    )
+    monkeypatch.setattr(lab, "above_half", lambda classifier, x: x[:, 0])
+    fitted = types.SimpleNamespace(predict=lambda output, batch: np.zeros((2, len(batch["x"]))))
+    batches = {}
+
+    def remember(name, task, batch, **length):
+        batches[name] = batch
+        return fitted
+
+    run = types.SimpleNamespace(seeds=[5, 6], fit=remember)
+    label = np.arange(103) % 2
+    train = TransactionRows(x, label, np.arange(103))
+    found = lab.lecture_scores(code_kind(weights, False), train, x[:7], lab.Config(), run)
+    assert batches["network-code"]["keep"].shape == (103, 2)
+    assert batches["network-code"]["keep"].all()
+    assert len(taught) == 2  # an encoder of its own for each seed
+    for seed, (features, of_rows) in enumerate(taught):
+        own = jax.tree.map(lambda leaf, seed=seed: leaf[seed], weights)
+        code = MODEL.apply({"params": own}, x, method="encode")
+        np.testing.assert_allclose(features, code, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(of_rows, label)
+        np.testing.assert_allclose(found["KNN, k = 3"][seed], code[:7, 0], rtol=1e-5, atol=1e-6)
+    raw = lab.FeatureKind("raw", lab.raw, {})
+    lab.lecture_scores(raw, train, x[:7], lab.Config(), run)
+    assert len(taught) == 3  # no seed draws the raw columns
+
+
+def test_the_lectures_protocol_compares_its_classifiers_on_code_and_raw_columns(tmp_path):
+    options = ["--preset", "quick", "--source", "simulated", "--protocol", "lecture"]
+    folder = ["--workdir", str(tmp_path / "run")]
+    (results,) = launch(["experiments/fraud_features.py", *options, *folder])
+    (table,) = results.tables
+    assert "every row taught; random 50/50 split; test part 20,000" in table.title
+    rows = {(row["features"], row["classifier"]): row for row in table.rows}
+    assert len(rows) == 4 * 3
+    neighbours = rows["raw", "KNN, k = 3"]
+    assert neighbours["F1"].mean() > 0.6
+    missed = 1 - neighbours["recall"]
+    frauds = int(table.title.split(" frauds")[0].split()[-1])
+    np.testing.assert_allclose(neighbours["frauds missed"], missed * frauds)
+    assert list(results.headline) == [
+        "F1 (DNN, code)", "F1 (SVM, code)", "F1 (KNN, k = 3, code)"
+    ]  # fmt: skip
+    panels = results.figures["confusion"]().axes
+    shown = [text.get_text() for text in panels[2].texts]
+    assert shown[2] == f"{rows['code', 'KNN, k = 3']['frauds missed'].mean():.0f}"
+    with speaking("ko"):
+        told = [translate(text) for text in (table.title, *table.columns, *results.notes)]
+        told += [translate(axis.get_title()) for axis in panels]
+    assert not {text for text in told if re.search("[a-z]{3,}", text)}
 
 
 def test_lab_chooses_on_held_out_rows_and_shows_every_classifier_on_raw_columns(quick_run):
