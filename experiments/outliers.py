@@ -119,7 +119,8 @@ def main(config: Config, run: Run) -> Results:
             "Where they fail (see the drawn boundaries): Mahalanobis knows one ellipse, PCA one "
             "line; the forest and a wide kernel fill the hole of a ring; one length for all points "
             "makes the edge of a wide blob suspect; uniform anomalies inside a blob cannot be "
-            "found by anyone. Every detector loses when anomalies are among the rows it learns from.",
+            "found by anyone. Every detector loses when anomalies are among the rows it learns "
+            "from.",
         ],
     )
 
