@@ -470,6 +470,7 @@ KOREAN = {
     "training loss": "학습 손실",
     "Adam's learning rate": "Adam의 학습률",
     "validation accuracy by epoch": "에포크별 검증 정확도",
+    "test accuracy by epoch": "에포크별 테스트 정확도",
     "validation accuracy after {} epochs": "{}에포크 뒤 검증 정확도",
     "before": "전",
     "after batch normalisation": "배치 정규화 후",

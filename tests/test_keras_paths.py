@@ -1,0 +1,148 @@
+"""From Keras's own weights and in the same order of rows, our nets take the path of Keras's nets.
+
+What is left between a recorded number and its reference is then what the seeds draw.
+"""
+
+import dataclasses
+import importlib
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import batch_norm, cifar_cnn, fraud_ae, mnist_custom_step
+from jaxdl.models.autoencoder import DenseAutoencoder
+from jaxdl.models.text import BagMLP
+from jaxdl.text import bag_of_words
+from jaxdl.text.sentiment_task import Regularisation, methods_times_seeds, sentiment_task
+from jaxdl.training import fit
+from jaxdl.training.batch_order import epoch_order
+from jaxdl.vision.autoencoder_task import cross_entropy, reconstruction_task
+
+ROOT = Path(__file__).resolve().parents[1]
+SEED, EPOCHS, BATCH = 3, 4, 32
+SLIDE_RATE = 0.01  # by the slide's 0.1 the last bits of a sum decide where the path goes
+TAUGHT, HELD = 150, 40  # rows; the last batch is a short one
+
+
+@pytest.fixture
+def references(monkeypatch):
+    pytest.importorskip("keras")
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    yield importlib.import_module("reference_runs").REFERENCES
+    sys.modules.pop("reference_runs")
+
+
+def pictures(*shape):
+    """Random images as bytes and their classes: for ours, and for Keras."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (TAUGHT + HELD, *shape), dtype=np.uint8)
+    return x, rng.integers(0, 10, len(x)), x.astype(np.float32) / 255
+
+
+def photographs():
+    config = cifar_cnn.Config(protocol="lecture")
+    net, data = cifar_cnn.NETS["notebook"](), SimpleNamespace(train={"y": np.zeros(TAUGHT)})
+    layers = ["Conv_0", "Conv_1", "Conv_2", "Dense_0", "Dense_1"]
+    x, y, scaled = pictures(32, 32, 3)
+    return cifar_cnn.classifier(net, config, data), layers, {"x": x, "y": y}, scaled, y
+
+
+def digits():
+    config, net = mnist_custom_step.Config(), mnist_custom_step.DigitNet()
+    _, y, scaled = pictures(28, 28, 1)
+    layers = ["conv", "hidden", "output"]
+    return mnist_custom_step.classifier(net, config), layers, {"x": scaled, "y": y}, scaled, y
+
+
+def slide(name):
+    _, y, scaled = pictures(784)
+    norms = ["norms_0", "norms_1"] if name == "BN behind" else [None, None]
+    layers = ["hidden_0", norms[0], "hidden_1", norms[1], "output"]
+    task = batch_norm.classifier(batch_norm.NETS[name], learning_rate=SLIDE_RATE)
+    return task, [layer for layer in layers if layer], {"x": scaled, "y": y}, scaled, y
+
+
+def reviews(method):
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(5, 60, TAUGHT + HELD)
+    tokens = rng.integers(0, 10_000, lengths.sum())
+    starts = np.append(0, np.cumsum(lengths))
+    y = rng.integers(0, 2, len(lengths))
+    hyper, _ = methods_times_seeds({"one": method}, [SEED])
+    task = sentiment_task(BagMLP(10_000, (8, 8)), hyper, learning_rate=1e-3)
+    data = bag_of_words.examples(tokens, starts, y, 10_000)
+    x = bag_of_words.sparse_matrix(data["x"], 10_000).astype(np.uint8).toarray()
+    return task, ["hidden_0", "hidden_1", "output"], data, x, y[:, None]
+
+
+def clothes():
+    _, _, scaled = pictures(784)
+    net = DenseAutoencoder(784, (128, 64, 32))
+    layers = [f"{half}_{i}" for half in ("encoder", "decoder") for i in range(3)]
+    return reconstruction_task(net, cross_entropy, 1e-3), layers, {"x": scaled}, scaled, scaled
+
+
+def transactions():
+    x = np.random.default_rng(0).normal(size=(TAUGHT + HELD, 30)).astype(np.float32)
+    task = fraud_ae.autoencoder_task(fraud_ae.Config(), 30, (12,))
+    return task, ["encoder_0", "decoder_0"], {"x": x}, x, x
+
+
+NETS = {  # name of the reference -> our task, its layers in order, rows for ours, rows for Keras
+    "cifar_notebook": photographs,
+    "custom_step": digits,
+    "sigmoid": lambda: slide("no BN"),
+    "sigmoid_batch_norm": lambda: slide("BN behind"),
+    "imdb_8": lambda: reviews(Regularisation()),
+    "imdb_8_l2": lambda: reviews(Regularisation(l2=1e-3)),
+    "stacked_autoencoder": clothes,
+    "fraud_autoencoder": transactions,
+}
+
+
+def from_keras(layers, weights):
+    """Keras's list of weights as our variables."""
+    weights = iter(weights)
+    params, statistics = {}, {}
+    for layer in layers:
+        norm = layer.startswith("norms")
+        names = ("scale", "bias") if norm else ("kernel", "bias")
+        params[layer] = {name: jnp.asarray(next(weights)) for name in names}
+        if norm:
+            statistics[layer] = {name: jnp.asarray(next(weights)) for name in ("mean", "var")}
+    assert next(weights, None) is None
+    return {"params": params} | ({"batch_stats": statistics} if statistics else {})
+
+
+@pytest.mark.parametrize("name", list(NETS))
+def test_from_the_same_weights_the_losses_are_keras_s(name, references):
+    import keras
+
+    task, layers, data, x, y = NETS[name]()
+    keras.utils.set_random_seed(SEED)
+    model = references[name].build()
+    if name.startswith("sigmoid"):
+        model.optimizer.learning_rate = SLIDE_RATE
+    first = from_keras(layers, model.get_weights())
+    ours = fit(
+        dataclasses.replace(task, init=lambda key, batch: first),
+        {column: rows[:TAUGHT] for column, rows in data.items()},
+        {column: rows[TAUGHT:] for column, rows in data.items()},
+        seeds=[SEED],
+        epochs=EPOCHS,
+        batch_size=BATCH,
+    )
+    losses = []
+    for epoch in range(EPOCHS):
+        order = epoch_order(SEED, epoch, TAUGHT, BATCH).ravel()[:TAUGHT]
+        for start in range(0, TAUGHT, BATCH):
+            rows = order[start : start + BATCH]
+            model.train_on_batch(x[rows], y[rows])
+        held = model.evaluate(x[TAUGHT:], y[TAUGHT:], verbose=0, return_dict=True)
+        losses.append(held.get("cross_entropy", held["loss"]))  # without penalties
+    assert len(set(np.round(losses, 4))) > 1
+    np.testing.assert_allclose(ours.history["valid_loss"][:, 0], losses, rtol=1e-3)
