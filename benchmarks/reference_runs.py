@@ -933,7 +933,9 @@ def publish(options: argparse.Namespace) -> None:
         about = (
             "A stored run is one draw. Here the course's nets are trained again in Keras by its "
             "own protocol, a seed each, beside the numbers recorded below. Intervals are Welch's; "
-            "one that holds 0 does not show a difference."
+            "one that holds 0 does not show a difference. From Keras's own weights, with the rows "
+            "in the same order, ours takes Keras's path, where nothing is dropped out and nothing "
+            "is augmented (tests/test_keras_paths.py): what is left are the draws of the seeds."
         )
         text = [about, *commands, f"{'; '.join(machines)}; {time.strftime('%Y-%m-%d')}", shown]
         title = "The references, trained again"
