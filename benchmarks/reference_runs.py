@@ -736,7 +736,7 @@ def window_line(measure: str, column: str, stored: float, epochs: int | None = N
 def slide_line(net: str, column: str, stored: float) -> Comparison:
     words, table = ("experiments/batch_norm.py", "--protocol lecture"), "Adam 0.1, test accuracy"
     what = f"batch normalisation, {column}: test accuracy after 5 epochs"
-    remark = "Adam's epsilon is 1e-7 in ours, 1e-8 in PyTorch, which the slide was made with"
+    remark = "Adam's epsilon is 1e-7 in ours, 1e-8 in the reference, as in PyTorch"
     where = {"epoch": "5"}
     return Comparison(net, "held_accuracy", what, stored, words, table, where, column, remark)
 
@@ -934,8 +934,8 @@ def publish(options: argparse.Namespace) -> None:
             "A stored run is one draw. Here the course's nets are trained again in Keras by its "
             "own protocol, a seed each, beside the numbers recorded below. Intervals are Welch's; "
             "one that holds 0 does not show a difference. From Keras's own weights, with the rows "
-            "in the same order, ours takes Keras's path, where nothing is dropped out and nothing "
-            "is augmented (tests/test_keras_paths.py): what is left are the draws of the seeds."
+            "in the same order, eight of these nets of ours take Keras's path "
+            "(tests/test_keras_paths.py)."
         )
         text = [about, *commands, f"{'; '.join(machines)}; {time.strftime('%Y-%m-%d')}", shown]
         title = "The references, trained again"

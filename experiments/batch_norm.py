@@ -147,8 +147,8 @@ def main(config: Config, run: Run) -> Results:
     }
     figures = {
         "loss_by_iteration": partial(draw_loss_by_iteration, by_step),
-        "accuracy_by_epoch": partial(draw_accuracy_by_epoch, by_epoch, slide),
-        "learning_rates": partial(draw_learning_rates, accuracies),
+        "accuracy_by_epoch": partial(draw_accuracy_by_epoch, by_epoch, slide, held_out),
+        "learning_rates": partial(draw_learning_rates, accuracies, held_out),
         "activations": partial(draw_sigmoid_inputs, inputs),
         "slopes": draw_standardised_slopes,
     }
@@ -526,22 +526,23 @@ def draw_loss_by_iteration(losses: Mapping[str, Float[np.ndarray, "seeds steps"]
 def draw_accuracy_by_epoch(
     accuracies: Mapping[str, Float[np.ndarray, "epochs seeds"]],
     slide: Mapping[str, Sequence[float]],
+    held_out: str,
 ) -> Figure:
-    """Validation accuracy after each epoch; dotted: read off the slide."""
+    """Accuracy on the held-out images after each epoch; dotted: read off the slide."""
     epochs = np.arange(1, len(next(iter(accuracies.values()))) + 1)
     curves = {net: (epochs, values) for net, values in accuracies.items()}
     known = min(len(epochs), 5)
     dotted = {net: (epochs[:known], np.array(values[:known])) for net, values in slide.items()}
-    return curves_over_seeds(curves, "epoch", "validation accuracy", references=dotted)
+    return curves_over_seeds(curves, "epoch", f"{held_out} accuracy", references=dotted)
 
 
-def draw_learning_rates(accuracies: Mapping[str, Mapping[float, BySeed]]) -> Figure:
-    """Validation accuracy after the last epoch against the learning rate."""
+def draw_learning_rates(accuracies: Mapping[str, Mapping[float, BySeed]], held_out: str) -> Figure:
+    """Accuracy on the held-out images after the last epoch against the learning rate."""
     curves = {
         net: (np.array(list(by_rate)), np.stack(list(by_rate.values())))
         for net, by_rate in accuracies.items()
     }
-    return curves_over_seeds(curves, "Adam's learning rate", "validation accuracy", log_x=True)
+    return curves_over_seeds(curves, "Adam's learning rate", f"{held_out} accuracy", log_x=True)
 
 
 def draw_sigmoid_inputs(

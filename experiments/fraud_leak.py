@@ -31,7 +31,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from datasets import fraud
-from datasets.fraud_split import How, TransactionRows, split_in_two
+from datasets.fraud_split import (
+    How,
+    TransactionRows,
+    refuse_parts_without_fraud,
+    split_in_two,
+)
 from jaxdl import optim
 from jaxdl.anomaly import default_detectors, detectors, metrics, reconstruction, tables
 from jaxdl.anomaly.detector import Rows, score_members
@@ -76,6 +81,7 @@ def main(config: Config, run: Run) -> Results:
     kept_rows, fading_rows, rankings, figures = [], [], [], {}
     for split, test_share in SPLITS.items():
         train, test, _ = split_in_two(data, split, test_share)
+        refuse_parts_without_fraud(split, train, test)
         held = tables.tested_on(split, test.label, None, test_share)
 
         # 1. the direction of least variance, of all rows, without the frauds, without random rows

@@ -81,15 +81,17 @@ class Config:
     sizes: tuple[int, ...] = (4, 8, 64)
     """Units of both hidden layers; older editions of the lab: 4 16 512."""
     l1: float = 1e-4
-    """Strength of L1: factor of sum|w| over the hidden kernels."""
+    """Strength of L1: factor of sum|w| over the hidden kernels (protocol "validation")."""
     l2: float = 1e-3
     """Strength of L2: factor of sum(w ** 2)."""
     proximal: float = 0.2
-    """Strength of L1 as a soft threshold after Adam's step; not on the scale of `l1`."""
+    """Strength of L1 as a soft threshold after Adam's step; not on the scale of `l1` (protocol
+    "validation")."""
     dropout: float = 0.5
     """Share of the hidden units dropped."""
     patience: int = 3
-    """Epochs without a lower validation cross-entropy before early stopping stops."""
+    """Epochs without a lower validation cross-entropy before early stopping stops (protocol
+    "validation")."""
     epochs: int = 20
     """Passes over the training reviews."""
     batch_size: int = 512

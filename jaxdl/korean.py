@@ -472,10 +472,12 @@ KOREAN = {
     "validation accuracy by epoch": "에포크별 검증 정확도",
     "test accuracy by epoch": "에포크별 테스트 정확도",
     "validation accuracy after {} epochs": "{}에포크 뒤 검증 정확도",
+    "test accuracy after {} epochs": "{}에포크 뒤 테스트 정확도",
     "before": "전",
     "after batch normalisation": "배치 정규화 후",
     "mean slope {}": "평균 도함수 {}",
     "Best rate by validation accuracy": "검증 정확도로 고른 학습률",
+    "Best rate by test accuracy": "테스트 정확도로 고른 학습률",
     "Variants at the best rate": "가장 좋은 학습률에서의 변형",
     "Largest change of a logit, in training, when all hidden biases grow by {}": "모든 은닉 편향을 "
     "{}만큼 늘렸을 때 로짓의 가장 큰 변화 (학습 중)",
@@ -552,12 +554,11 @@ KOREAN = {
     "PCA code": "PCA 코드",
     "vote of the first four": "앞 네 개의 투표",
     "Classifiers on an encoder's features": "인코더 특징 위의 분류기",
-    "The lecture's protocol, every row taught": "강의의 방식, 모든 행을 가르침",
+    "The lecture's protocol, every row taught": "강의 방식, 모든 행으로 학습",
     "frauds missed": "놓친 사기",
-    "{}, mean of the seeds": "{}, 시드 평균",
     "No row is held out: which line is the largest only the test part knows, and by it nobody may "
-    "choose. The other protocol chooses on held-out rows.": "따로 둔 행이 없어 어느 줄이 "
-    "가장 큰지는 테스트 부분만 알며, 그것으로는 아무도 고르면 안 됩니다. "
+    "choose. The other protocol chooses on held-out rows.": "따로 둔 행이 없습니다. 어느 줄이 가장 "
+    "좋은지는 테스트 부분을 봐야만 알 수 있는데, 그것을 보고 골라서는 안 됩니다. "
     "다른 프로토콜은 따로 둔 행으로 고릅니다.",
     "test {} frauds": "테스트 사기 {}건",
     "{} normal rows": "정상 {}행",

@@ -318,8 +318,6 @@ MESSAGES = {
     "is {=}, not 0 or 1": "{}입니다 (0이나 1이어야 함)",
     "has {=} fields between tabs, not {=}": "탭으로 나눈 칸이 {0}개입니다 ({1}개여야 함)",
     "has {=} letters, more than {=}": "{0}글자입니다 ({1}글자까지)",
-    "a part of the {} split has {=} rows, none of them fraud: give a file with more rows": "{0} "
-    "분할의 한 부분({1}행)에 사기가 없습니다. 행이 더 많은 파일을 주세요",
     "the {} split leaves a part of {=} rows without normal rows or without fraud: give a file "
     "with more rows": "{0} 분할의 한 부분({1}행)에 정상 행이나 사기가 없습니다. 행이 더 많은 "
     "파일을 주세요",

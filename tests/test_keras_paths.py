@@ -1,6 +1,6 @@
 """From Keras's own weights and in the same order of rows, our nets take the path of Keras's nets.
 
-What is left between a recorded number and its reference is then what the seeds draw.
+They want Keras, which the extra `peers` installs.
 """
 
 import dataclasses
@@ -24,7 +24,8 @@ from jaxdl.vision.autoencoder_task import cross_entropy, reconstruction_task
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED, EPOCHS, BATCH = 3, 4, 32
-SLIDE_RATE = 0.01  # by the slide's 0.1 the last bits of a sum decide where the path goes
+CALM_RATE = 0.01  # by the slide's 0.1 the last bits of a sum decide where the path goes
+NEAR = 0.003  # of what the loss moves by
 TAUGHT, HELD = 150, 40  # rows; the last batch is a short one
 
 
@@ -37,10 +38,11 @@ def references(monkeypatch):
 
 
 def pictures(*shape):
-    """Random images as bytes and their classes: for ours, and for Keras."""
+    """Noisy pictures of ten patterns as bytes, which pattern it is, and the pixels in 0..1."""
     rng = np.random.default_rng(0)
-    x = rng.integers(0, 256, (TAUGHT + HELD, *shape), dtype=np.uint8)
-    return x, rng.integers(0, 10, len(x)), x.astype(np.float32) / 255
+    patterns, y = rng.random((10, *shape)), rng.integers(0, 10, TAUGHT + HELD)
+    x = np.uint8(255 * (0.7 * patterns[y] + 0.3 * rng.random((len(y), *shape))))
+    return x, y, x.astype(np.float32) / 255
 
 
 def photographs():
@@ -62,16 +64,16 @@ def slide(name):
     _, y, scaled = pictures(784)
     norms = ["norms_0", "norms_1"] if name == "BN behind" else [None, None]
     layers = ["hidden_0", norms[0], "hidden_1", norms[1], "output"]
-    task = batch_norm.classifier(batch_norm.NETS[name], learning_rate=SLIDE_RATE)
+    task = batch_norm.classifier(batch_norm.NETS[name], learning_rate=CALM_RATE)
     return task, [layer for layer in layers if layer], {"x": scaled, "y": y}, scaled, y
 
 
 def reviews(method):
     rng = np.random.default_rng(0)
     lengths = rng.integers(5, 60, TAUGHT + HELD)
-    tokens = rng.integers(0, 10_000, lengths.sum())
-    starts = np.append(0, np.cumsum(lengths))
     y = rng.integers(0, 2, len(lengths))
+    tokens = rng.integers(0, 200, lengths.sum()) + 100 * np.repeat(y, lengths)
+    starts = np.append(0, np.cumsum(lengths))
     hyper, _ = methods_times_seeds({"one": method}, [SEED])
     task = sentiment_task(BagMLP(10_000, (8, 8)), hyper, learning_rate=1e-3)
     data = bag_of_words.examples(tokens, starts, y, 10_000)
@@ -118,15 +120,16 @@ def from_keras(layers, weights):
     return {"params": params} | ({"batch_stats": statistics} if statistics else {})
 
 
-@pytest.mark.parametrize("name", list(NETS))
-def test_from_the_same_weights_the_losses_are_keras_s(name, references):
+def losses_of_both(references, name, reference):
+    """Losses on held rows after every epoch: of our net `name`, and of Keras's `reference`."""
     import keras
 
     task, layers, data, x, y = NETS[name]()
     keras.utils.set_random_seed(SEED)
-    model = references[name].build()
+    model = references[reference].build()
     if name.startswith("sigmoid"):
-        model.optimizer.learning_rate = SLIDE_RATE
+        model.optimizer.learning_rate = CALM_RATE
+        model.optimizer.epsilon = 1e-7  # ours; the slide's is PyTorch's 1e-8
     first = from_keras(layers, model.get_weights())
     ours = fit(
         dataclasses.replace(task, init=lambda key, batch: first),
@@ -144,5 +147,17 @@ def test_from_the_same_weights_the_losses_are_keras_s(name, references):
             model.train_on_batch(x[rows], y[rows])
         held = model.evaluate(x[TAUGHT:], y[TAUGHT:], verbose=0, return_dict=True)
         losses.append(held.get("cross_entropy", held["loss"]))  # without penalties
-    assert len(set(np.round(losses, 4))) > 1
-    np.testing.assert_allclose(ours.history["valid_loss"][:, 0], losses, rtol=1e-3)
+    return ours.history["valid_loss"][:, 0], np.array(losses)
+
+
+@pytest.mark.parametrize("name", list(NETS))
+def test_from_the_same_weights_the_losses_are_keras_s(name, references):
+    ours, keras_s = losses_of_both(references, name, reference=name)
+    moved = np.ptp(keras_s)
+    assert moved > 0.01
+    np.testing.assert_allclose(ours, keras_s, atol=NEAR * moved, rtol=0)
+
+
+def test_another_net_takes_another_path(references):
+    ours, keras_s = losses_of_both(references, "imdb_8", reference="imdb_8_l2")
+    assert np.abs(ours - keras_s).max() > 2 * NEAR * np.ptp(keras_s)

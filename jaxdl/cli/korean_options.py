@@ -186,10 +186,10 @@ LAB_HELP = {
     "학습할 정상 행의 최대 수.",
     "Normal rows that they are tested on, at most; fewer are faster and make "
     "precision coarse.": "그 테스트에 쓸 정상 행의 최대 수; 적으면 빠르지만 정밀도가 거칠어짐.",
-    "validation: thresholds and choices by held-out rows; lecture: every row taught, none held "
-    "out, and of the options below only those of data, widths and epochs count.": "validation: "
-    "임계값과 선택을 따로 둔 행으로; lecture: 따로 두지 않고 모든 행을 가르치며, "
-    "아래 옵션 가운데 데이터, 폭, 에포크만 쓰임.",
+    "validation: thresholds and choices by held-out rows, options `budgets` to `wide_steps`; "
+    "lecture: every row taught, none held out, `epochs` and `classifier_epochs`.": "validation: "
+    "임계값과 선택을 따로 둔 행으로, 옵션은 `budgets`부터 `wide_steps`까지; lecture: 따로 두지 "
+    "않고 모든 행으로 학습, 옵션은 `epochs`와 `classifier_epochs`.",
     'Passes of the autoencoder over the training rows (protocol "lecture").': "오토인코더의 에포크 "
     '수 (프로토콜 "lecture").',
     'Passes of the small network, batch 1024 (protocol "lecture").': "작은 신경망의 에포크 수, "
@@ -263,14 +263,16 @@ LAB_HELP = {
     "validation curve.": "validation: 따로 둔 영화로 고름; lecture: 테스트 절반이 검증 곡선.",
     "Units of both hidden layers; older editions of the lab: 4 16 512.": "두 은닉층의 유닛 수; "
     "이전 판의 실습은 4 16 512.",
-    "Strength of L1: factor of sum|w| over the hidden kernels.": "L1의 세기: 은닉 커널의 sum|w|에 "
-    "곱함.",
+    'Strength of L1: factor of sum|w| over the hidden kernels (protocol "validation").': "L1의 "
+    '세기: 은닉 커널의 sum|w|에 곱함 (프로토콜 "validation").',
     "Strength of L2: factor of sum(w ** 2).": "L2의 세기: sum(w ** 2)에 곱함.",
-    "Strength of L1 as a soft threshold after Adam's step; not on the scale of `l1`.": "Adam 단계 "
-    "뒤 부드러운 문턱값으로서 L1의 세기; `l1`과는 다른 척도.",
+    "Strength of L1 as a soft threshold after Adam's step; not on the scale of `l1` (protocol "
+    '"validation").': "Adam 단계 뒤 부드러운 문턱값으로서 L1의 세기; `l1`과는 다른 척도 (프로토콜 "
+    '"validation").',
     "Share of the hidden units dropped.": "드롭아웃할 은닉 유닛의 비율.",
-    "Epochs without a lower validation cross-entropy before early stopping stops.": "검증 교차 "
-    "엔트로피가 낮아지지 않아도 기다리는 에포크 수 (조기 종료).",
+    "Epochs without a lower validation cross-entropy before early stopping stops "
+    '(protocol "validation").': "검증 교차 엔트로피가 낮아지지 않아도 기다리는 에포크 수 (조기 "
+    '종료; 프로토콜 "validation").',
     "Passes over the training reviews.": "학습 영화평을 도는 횟수 (에포크).",
     "Reviews in a step.": "한 단계의 영화평 수 (배치 크기).",
     "Vocabulary, with the four special numbers.": "어휘 수 (특별한 번호 네 개 포함).",

@@ -8,6 +8,7 @@ import pytest
 from datasets import fraud
 from datasets.fraud_split import (
     label_free,
+    refuse_parts_without_fraud,
     resample,
     split_in_two,
     split_three,
@@ -40,6 +41,15 @@ def test_too_few_normal_rows_to_learn_from_are_refused(data):
     )
     with pytest.raises(DataError, match=r"normal rows to learn from and .*: 30 and 1"):
         split_three(small, "random")
+
+
+def test_parts_without_fraud_are_refused_where_frauds_are_to_judge(data):
+    train, test, _ = split_in_two(data, "temporal")
+    refuse_parts_without_fraud("temporal", train, test)
+    calm = test.take(test.label == 0)
+    for parts in ((train, calm), (calm, test)):
+        with pytest.raises(DataError, match="the temporal split leaves a part without any fraud"):
+            refuse_parts_without_fraud("temporal", *parts)
 
 
 def test_label_free_training_sees_no_fraud_and_validation_sees_all_of_them(data):

@@ -328,23 +328,28 @@ def test_above_half_is_where_a_classifier_says_fraud():
         tn, fp, fn, tp = confusion_matrix(label[300:], said).ravel()
         assert 0 < tp < 100
         assert (counts.tn[0], counts.fp[0], counts.fn[0], counts.tp[0]) == (tn, fp, fn, tp)
+        other = confusion_matrix(label[300:], -scores > 0).ravel()
+        assert tuple(count[1] for count in counts) == tuple(other)
+        weighted = lab.counts_above_half(scores[None], label[300:], np.full(100, 2.5))
+        assert weighted.fp[0] == 2.5 * fp
         np.testing.assert_allclose(counts.f_beta()[0], f1_score(label[300:], said))
 
 
 def test_by_the_lectures_protocol_every_row_is_taught(encoders, monkeypatch):
     x, weights = encoders
     taught = []
-    monkeypatch.setattr(
-        lab.KNeighborsClassifier,
-        "fit",
-        lambda self, x, label: taught.append((x, label)) or DummyClassifier().fit(x, label),
-    )
+    for classifier in (lab.KNeighborsClassifier, lab.SVM):
+        monkeypatch.setattr(
+            classifier,
+            "fit",
+            lambda self, x, label: taught.append((x, label)) or DummyClassifier().fit(x, label),
+        )
     monkeypatch.setattr(lab, "above_half", lambda classifier, x: x[:, 0])
     fitted = types.SimpleNamespace(predict=lambda output, batch: np.zeros((2, len(batch["x"]))))
-    batches = {}
+    batches, lengths = {}, {}
 
     def remember(name, task, batch, **length):
-        batches[name] = batch
+        batches[name], lengths[name] = batch, length
         return fitted
 
     run = types.SimpleNamespace(seeds=[5, 6], fit=remember)
@@ -353,8 +358,9 @@ def test_by_the_lectures_protocol_every_row_is_taught(encoders, monkeypatch):
     found = lab.lecture_scores(code_kind(weights, False), train, x[:7], lab.Config(), run)
     assert batches["network-code"]["keep"].shape == (103, 2)
     assert batches["network-code"]["keep"].all()
-    assert len(taught) == 2  # an encoder of its own for each seed
-    for seed, (features, of_rows) in enumerate(taught):
+    assert lengths["network-code"] == {"epochs": 50, "batch_size": 1024}
+    assert len(taught) == 2 * 2  # both classifiers, an encoder of its own for each seed
+    for seed, (features, of_rows) in zip((0, 1, 0, 1), taught, strict=True):
         own = jax.tree.map(lambda leaf, seed=seed: leaf[seed], weights)
         code = MODEL.apply({"params": own}, x, method="encode")
         np.testing.assert_allclose(features, code, rtol=1e-5, atol=1e-6)
@@ -362,7 +368,7 @@ def test_by_the_lectures_protocol_every_row_is_taught(encoders, monkeypatch):
         np.testing.assert_allclose(found["KNN, k = 3"][seed], code[:7, 0], rtol=1e-5, atol=1e-6)
     raw = lab.FeatureKind("raw", lab.raw, {})
     lab.lecture_scores(raw, train, x[:7], lab.Config(), run)
-    assert len(taught) == 3  # no seed draws the raw columns
+    assert len(taught) == 2 * 2 + 2  # no seed draws the raw columns
 
 
 def test_the_lectures_protocol_compares_its_classifiers_on_code_and_raw_columns(tmp_path):
