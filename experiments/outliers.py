@@ -18,7 +18,7 @@ the isolation forest's, fixed in advance.
 Expected with twenty seeds: on rings kNN 0.779 ± 0.077 and PCA 0.330 ± 0.066; on breast cancer the
 isolation forest 0.578 ± 0.067 with outliers in the data and 0.747 ± 0.142 on novelties; every
 detector in docs/results.md.
-Runtime on two CPU cores: 5 s for one seed.
+Runtime on one CPU core: 40 s for twenty seeds.
 
 A table of one's own (`--csv`) is outlier detection without any label. Scores of unlike detectors
 have no unit in common, so each is given as a percentile among the rows that were learnt from, each
