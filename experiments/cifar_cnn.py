@@ -385,7 +385,7 @@ def net_figures(
     last = list(fits.values())[-1]
     label, predicted = data.test["y"], predicted_class(last.member(0), data.test)[0]
     return {
-        f"{net}_loss": partial(loss_curves, curves, ylabel="cross-entropy"),
+        f"{net}_loss": partial(loss_curves, curves, ylabel="cross-entropy", held_out=data.held_out),
         f"{net}_confusion": partial(confusion, label, predicted, data.classes),
         f"{net}_right_wrong": partial(
             right_and_wrong, data.test["x"], label, predicted, data.classes

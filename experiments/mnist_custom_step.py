@@ -106,8 +106,10 @@ def main(config: Config, run: Run) -> Results:
             Table(by_epoch, epoch_rows(net, held_out, lecture), digits=4),
         ],
         figures={
-            "loss": partial(loss_curves, curves, ylabel="cross-entropy", log=True),
-            "accuracy": partial(loss_curves, curves, "accuracy", "accuracy"),
+            "loss": partial(
+                loss_curves, curves, ylabel="cross-entropy", log=True, held_out=held_out
+            ),
+            "accuracy": partial(loss_curves, curves, "accuracy", "accuracy", held_out=held_out),
         },
         headline={"test accuracy": scores[0]["test accuracy"]},
     )

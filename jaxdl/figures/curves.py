@@ -73,6 +73,7 @@ def loss_curves(
     name: str = "loss",
     ylabel: str = "loss",
     log: bool = False,
+    held_out: str = "valid",
 ) -> Figure:
     """Training (solid) and validation (dashed) curves by epoch, one colour for each model.
 
@@ -81,16 +82,17 @@ def loss_curves(
         name: which quantity of the history, "loss" or a metric.
         ylabel: what it is.
         log: a logarithmic axis of values.
+        held_out: what the dashed curves are called: "test" where the test rows are looked at.
     """
     figure, axes = subplots()
     for colour, (label, history) in zip(cycle(COLOURS), histories.items(), strict=False):
-        for split, line in (("train", "-"), ("valid", "--")):
+        for split, line, called in (("train", "-", "train"), ("valid", "--", held_out)):
             if f"{split}_{name}" not in history:
                 continue
             curve = np.asarray(history[f"{split}_{name}"], np.float64)
             curve = curve[np.isfinite(curve).any(axis=1)]  # epochs that early stopping saved
             epochs = np.arange(1, len(curve) + 1)
-            draw_curve(axes, epochs, curve, color=colour, ls=line, label=f"{label} {split}")
+            draw_curve(axes, epochs, curve, color=colour, ls=line, label=f"{label} {called}")
     axes.set(xlabel="epoch", ylabel=ylabel, yscale="log" if log else "linear")
     axes.locator_params(axis="x", integer=True)
     lines, labels = axes.get_legend_handles_labels()

@@ -79,6 +79,8 @@ def test_loss_curves_end_where_all_seeds_have_stopped():
     assert (train.get_linestyle(), valid.get_linestyle()) == ("-", "--")
     np.testing.assert_allclose(train.get_ydata(), [2.5, 1.5])
     np.testing.assert_allclose(valid.get_ydata(), [3.0, 2.5])
+    (axes,) = loss_curves({"net": history}, held_out="test").axes
+    assert [line.get_label() for line in axes.lines] == ["net train", "net test"]
     (axes,) = loss_curves({"net": history}, "accuracy", "accuracy").axes
     assert [line.get_label() for line in axes.lines] == ["net train"]
 
