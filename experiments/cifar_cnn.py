@@ -22,8 +22,8 @@ validation images chose 64 for the notebook's net, 128 for the slide's (`--batch
 
 Reference: the lecture's stored run has a test accuracy of 0.7229 without and 0.7897 with
 augmentation; the slide's net in its public source 0.7528 and 0.8046. Expected, with seeds, data and
-machine: docs/results.md. Runtime of the notebook's net on one CPU core: half a minute for each epoch
-and seed, with augmentation a minute.
+machine: docs/results.md. Runtime of the notebook's net on one CPU core: half a minute an epoch and
+seed, with augmentation a minute.
 """
 
 from collections.abc import Callable, Mapping, Sequence
