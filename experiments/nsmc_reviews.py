@@ -9,8 +9,8 @@ reads letters in order, each with the n-grams that end with it. Bags have naive 
 sums by length, as in `imdb_sequence.py`. It is a lab of its own, not an option of the English ones,
 because what is learned here is where words end.
 
-    python run.py experiments/nsmc_reviews.py --models words characters jamo --seeds 3
-    python run.py experiments/nsmc_reviews.py --models cnn --seeds 3
+    python run.py experiments/nsmc_reviews.py --models words characters jamo --seeds 5
+    python run.py experiments/nsmc_reviews.py --models cnn --seeds 5
 
 Protocol: the official halves; 10,000 of the 150,000 training reviews, drawn at random, are for
 validation, where training stops and where every option was chosen; the rest is trained on. The
