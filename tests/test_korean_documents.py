@@ -15,7 +15,8 @@ RECORDED = sections(ROOT / "docs" / "results.md")
 LABS = sorted({key.rpartition("-")[0] for key in RECORDED} & set(ALL_LABS))
 # names of activations, options and formulas, colours, series and files, a node of a graph
 KEPT = r"""leaky|relu|gelu|tanh|sigmoid|glorot|lecun|log10|sqrt\(|scikit-learn|nats?
-    |\#[0-9a-f]{6}|\w+/\w\S+|real[A-Z]\w+|\w+\.(?:csv|py|jpg)|[a-z]+_\w+|seed(?=\ [0-9])|short(?=,\ 없이)
+    |\#[0-9a-f]{6}|\w+/\w\S+|real[A-Z]\w+|\w+\.(?:csv|py|jpg)|[a-z]+_\w+|seed(?=\ [0-9])
+    |short(?=\ 없이)
     |python\ -m\ [\w.]+\ RUN\ [\w.\ -]+|--[a-z-]+(?:\ [a-z]+)?|`[^`]*`"""
 WORD = r"(?<![A-Za-z])[a-z]{3,}"
 # Words of reviews, and the nodes of a graph, which are named as in its figure and its program.
