@@ -687,7 +687,6 @@ KOREAN = {
     "{} dimensions": "{}차원",
     "nats, lower is better": "nat, 낮을수록 좋음",
     "NAB score of {} series": "시계열 {}개의 NAB 점수",
-    "the first {} % of each are for learning": "각각 처음 {} %는 배우는 데 씀",
     "the first {} % of each, at most {} rows, are for learning": "각각 처음 {} %(많아야 {}행)는 "
     "배우는 데 씀",
     "Streaming detector, label-free, per series": "실시간 탐지기, 라벨 없이, 시계열별",
@@ -917,7 +916,6 @@ KOREAN = {
     "median": "중앙값",
     "hour": "시각",
     # ---- heart beats ----
-    "{} normal beats of {} points learnt": "배운 정상 심박 {}개, 심박마다 {} 지점",
     "{} normal beats of {} points learnt by the nets, {} by the others": "배운 정상 심박: 신경망 "
     "{0}개, 나머지 {2}개, 심박마다 {1} 지점",
     "{} beats tested": "테스트한 심박 {}개",
