@@ -15,7 +15,7 @@ frauds, none of which is ever trained on, are the validation part; their labels 
 (the largest mean AUPRC, for ranking, and the largest mean F1 at 3 sd, for decisions) and do nothing
 else. Trained again on all normal rows of the training part, whose scores give the thresholds, these
 score the test part. Numbers: docs/results.md.
-Runtime on two busy CPU cores: about 20 minutes for ten seeds.
+Runtime on one CPU core: about 7 minutes for ten seeds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
