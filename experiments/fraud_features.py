@@ -31,8 +31,8 @@ the encoder, every labelled row taught to a support vector machine, three neighb
 columns, an untrained encoder's code and PCA's.
 Reference: the lecture's stored runs on the full file, all 249 frauds, no seeds: F1 0.766 (SVM),
 0.808 (KNN), 0.791 (DNN), its best 0.827; published of gradient boosting: average precision 0.824.
-Runtime for ten seeds: about two hours on two busy CPU cores; `--protocol lecture` half an hour of
-one core. Numbers: docs/results.md.
+Runtime on two busy CPU cores: about two hours for ten seeds; `--protocol lecture` half an hour on
+one. Numbers: docs/results.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -19,8 +19,8 @@ number to predict, and the series that the model with two outputs writes goes th
 it is called real-valued. The third table shows what that ReLU costs on a series with both signs.
 
 Protocol: training and test rows are drawn from different streams of random numbers; nothing is
-chosen, all weights are the last epoch's. Expected: docs/results.md. Runtime for five seeds: 17
-minutes of one CPU core.
+chosen, all weights are the last epoch's. Expected: docs/results.md.
+Runtime on one CPU core: 17 minutes for five seeds.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1441,7 +1441,6 @@ SENTENCES = {
     "{}: {=}, goal at most {=}: missed.": "{}: {}, 목표 {} 이하: 미달.",
     "Decisions of {}; {}; test part {}": "{}의 판정; {}; 테스트 부분 {}",
     "Decisions of {}": "{}의 판정",
-    "Highest alerts of {}, explained": "{}의 가장 높은 알림과 그 이유",
     "Highest alerts of {}, explained (the first row below the header is {})": "{}의 가장 높은 "
     "알림과 그 이유 (머리글 바로 아래가 {}행)",
     "{=}: all pixels, {}": "{}: 모든 픽셀, {}",
