@@ -158,10 +158,10 @@ GOALS: dict[tuple[How, float], dict[str, float]] = {
 
 
 def main(config: Config, run: Run) -> Results:
-    if config.protocol == "lecture":
-        return judge_as_in_the_lecture(config, run)
     data = fraud.load(run.source, config.csv, twin_rows=config.twin_rows)
     run.uses(data.provenance)
+    if config.protocol == "lecture":
+        return judge_as_in_the_lecture(data, config, run)
     whole = split_rows(data, config)
     refuse_too_few_labels(whole.known.label, config)
     some = few_rows(whole, config)
@@ -201,10 +201,8 @@ def main(config: Config, run: Run) -> Results:
     )
 
 
-def judge_as_in_the_lecture(config: Config, run: Run) -> Results:
+def judge_as_in_the_lecture(data: fraud.Transactions, config: Config, run: Run) -> Results:
     """The lecture's own protocol: every labelled row is taught, a decision falls at one half."""
-    data = fraud.load(run.source, config.csv, twin_rows=config.twin_rows)
-    run.uses(data.provenance)
     train, test, _ = split_in_two(data, config.split, config.test_share)
     refuse_parts_without_fraud(config.split, train, test)
     row_weights = fraud.prevalence_weights(test.label, config.prevalence)

@@ -1,7 +1,11 @@
 """Shared pieces of the tests: a tiny task, real data where there is some, one CPU device."""
 
+import importlib
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 # Compiling is most of what the tests do; what they check does not need fast programs. Two workers
 # share two cores, where threads that wait for each other cost many times what they give. Set
@@ -58,3 +62,11 @@ def rows() -> dict[str, np.ndarray]:
     hidden = rng.normal(size=(103, 2))
     x = hidden @ rng.normal(size=(2, 5)) + 0.1 * rng.normal(size=(103, 5))
     return {"x": x.astype(np.float32)}
+
+
+@pytest.fixture
+def reference_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """benchmarks/reference_runs.py, which is no part of a package."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    yield importlib.import_module("reference_runs")
+    sys.modules.pop("reference_runs")

@@ -4,10 +4,9 @@ They want Keras, which the extra `peers` installs.
 """
 
 import dataclasses
-import importlib
-import sys
-from pathlib import Path
+from functools import partial
 from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,23 +17,31 @@ from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.models.text import BagMLP
 from jaxdl.text import bag_of_words
 from jaxdl.text.sentiment_task import Regularisation, methods_times_seeds, sentiment_task
-from jaxdl.training import fit
+from jaxdl.training import Task, fit
 from jaxdl.training.batch_order import epoch_order
 from jaxdl.vision.autoencoder_task import cross_entropy, reconstruction_task
 
-ROOT = Path(__file__).resolve().parents[1]
 SEED, EPOCHS, BATCH = 3, 4, 32
 CALM_RATE = 0.01  # by the slide's 0.1 the last bits of a sum decide where the path goes
 NEAR = 0.003  # of what the loss moves by
 TAUGHT, HELD = 150, 40  # rows; the last batch is a short one
 
 
-@pytest.fixture
-def references(monkeypatch):
-    pytest.importorskip("keras")
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    yield importlib.import_module("reference_runs").REFERENCES
-    sys.modules.pop("reference_runs")
+class Ours(NamedTuple):
+    """One of our nets, and rows for it and for Keras's.
+
+    Attributes:
+        task: the net, its loss and its optimiser.
+        layers: those that have weights, in Keras's order.
+        data: rows as ours takes them.
+        x, y: the same rows as Keras takes them, and their answers.
+    """
+
+    task: Task
+    layers: list[str]
+    data: dict[str, Any]
+    x: np.ndarray
+    y: np.ndarray
 
 
 def pictures(*shape):
@@ -50,22 +57,24 @@ def photographs():
     net, data = cifar_cnn.NETS["notebook"](), SimpleNamespace(train={"y": np.zeros(TAUGHT)})
     layers = ["Conv_0", "Conv_1", "Conv_2", "Dense_0", "Dense_1"]
     x, y, scaled = pictures(32, 32, 3)
-    return cifar_cnn.classifier(net, config, data), layers, {"x": x, "y": y}, scaled, y
+    return Ours(cifar_cnn.classifier(net, config, data), layers, {"x": x, "y": y}, scaled, y)
 
 
 def digits():
     config, net = mnist_custom_step.Config(), mnist_custom_step.DigitNet()
     _, y, scaled = pictures(28, 28, 1)
     layers = ["conv", "hidden", "output"]
-    return mnist_custom_step.classifier(net, config), layers, {"x": scaled, "y": y}, scaled, y
+    task = mnist_custom_step.classifier(net, config)
+    return Ours(task, layers, {"x": scaled, "y": y}, scaled, y)
 
 
 def slide(name):
     _, y, scaled = pictures(784)
-    norms = ["norms_0", "norms_1"] if name == "BN behind" else [None, None]
-    layers = ["hidden_0", norms[0], "hidden_1", norms[1], "output"]
+    layers = ["hidden_0", "hidden_1", "output"]
+    if name == "BN behind":
+        layers = ["hidden_0", "norms_0", "hidden_1", "norms_1", "output"]
     task = batch_norm.classifier(batch_norm.NETS[name], learning_rate=CALM_RATE)
-    return task, [layer for layer in layers if layer], {"x": scaled, "y": y}, scaled, y
+    return Ours(task, layers, {"x": scaled, "y": y}, scaled, y)
 
 
 def reviews(method):
@@ -78,29 +87,30 @@ def reviews(method):
     task = sentiment_task(BagMLP(10_000, (8, 8)), hyper, learning_rate=1e-3)
     data = bag_of_words.examples(tokens, starts, y, 10_000)
     x = bag_of_words.sparse_matrix(data["x"], 10_000).astype(np.uint8).toarray()
-    return task, ["hidden_0", "hidden_1", "output"], data, x, y[:, None]
+    return Ours(task, ["hidden_0", "hidden_1", "output"], data, x, y[:, None])
 
 
 def clothes():
     _, _, scaled = pictures(784)
     net = DenseAutoencoder(784, (128, 64, 32))
     layers = [f"{half}_{i}" for half in ("encoder", "decoder") for i in range(3)]
-    return reconstruction_task(net, cross_entropy, 1e-3), layers, {"x": scaled}, scaled, scaled
+    task = reconstruction_task(net, cross_entropy, 1e-3)
+    return Ours(task, layers, {"x": scaled}, scaled, scaled)
 
 
 def transactions():
     x = np.random.default_rng(0).normal(size=(TAUGHT + HELD, 30)).astype(np.float32)
     task = fraud_ae.autoencoder_task(fraud_ae.Config(), 30, (12,))
-    return task, ["encoder_0", "decoder_0"], {"x": x}, x, x
+    return Ours(task, ["encoder_0", "decoder_0"], {"x": x}, x, x)
 
 
-NETS = {  # name of the reference -> our task, its layers in order, rows for ours, rows for Keras
+NETS = {  # name of the reference -> makes ours
     "cifar_notebook": photographs,
     "custom_step": digits,
-    "sigmoid": lambda: slide("no BN"),
-    "sigmoid_batch_norm": lambda: slide("BN behind"),
-    "imdb_8": lambda: reviews(Regularisation()),
-    "imdb_8_l2": lambda: reviews(Regularisation(l2=1e-3)),
+    "sigmoid": partial(slide, "no BN"),
+    "sigmoid_batch_norm": partial(slide, "BN behind"),
+    "imdb_8": partial(reviews, Regularisation()),
+    "imdb_8_l2": partial(reviews, Regularisation(l2=1e-3)),
     "stacked_autoencoder": clothes,
     "fraud_autoencoder": transactions,
 }
@@ -120,13 +130,12 @@ def from_keras(layers, weights):
     return {"params": params} | ({"batch_stats": statistics} if statistics else {})
 
 
-def losses_of_both(references, name, reference):
+def losses_of_both(reference_runs, name, reference):
     """Losses on held rows after every epoch: of our net `name`, and of Keras's `reference`."""
-    import keras
-
+    keras = pytest.importorskip("keras")
     task, layers, data, x, y = NETS[name]()
     keras.utils.set_random_seed(SEED)
-    model = references[reference].build()
+    model = reference_runs.REFERENCES[reference].build()
     if name.startswith("sigmoid"):
         model.optimizer.learning_rate = CALM_RATE
         model.optimizer.epsilon = 1e-7  # ours; the slide's is PyTorch's 1e-8
@@ -151,13 +160,13 @@ def losses_of_both(references, name, reference):
 
 
 @pytest.mark.parametrize("name", list(NETS))
-def test_from_the_same_weights_the_losses_are_keras_s(name, references):
-    ours, keras_s = losses_of_both(references, name, reference=name)
+def test_from_the_same_weights_the_losses_are_keras_s(name, reference_runs):
+    ours, keras_s = losses_of_both(reference_runs, name, reference=name)
     moved = np.ptp(keras_s)
     assert moved > 0.01
     np.testing.assert_allclose(ours, keras_s, atol=NEAR * moved, rtol=0)
 
 
-def test_another_net_takes_another_path(references):
-    ours, keras_s = losses_of_both(references, "imdb_8", reference="imdb_8_l2")
+def test_another_net_takes_another_path(reference_runs):
+    ours, keras_s = losses_of_both(reference_runs, "imdb_8", reference="imdb_8_l2")
     assert np.abs(ours - keras_s).max() > 2 * NEAR * np.ptp(keras_s)

@@ -1,9 +1,7 @@
 """The course's nets trained again in Keras: the table, and the compiled loop against `fit`."""
 
 import argparse
-import importlib
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +13,6 @@ from jaxdl.report import markdown
 from jaxdl.runs import summary
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture
-def reference_runs(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    yield importlib.import_module("reference_runs")
-    sys.modules.pop("reference_runs")
 
 
 def test_the_interval_is_welchs(reference_runs):
