@@ -651,8 +651,8 @@ def draw_gradients_by_layer(depth: Depth, initialiser: str = "he") -> Figure:
     for axis in axes[:, 0]:
         axis.set_ylabel("log10 of a weight gradient's norm")
     for line, when in (("-", "before training"), (":", "after training")):
-        axes[0, 0].plot([], [], line, color="0.3", label=f"median of examples, {when}")
-    axes[0, 0].legend(fontsize=7)
+        axes[0, 0].plot([], [], line, color="0.3", label=f"median of examples,\n{when}")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     return figure
 
 

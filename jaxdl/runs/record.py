@@ -115,8 +115,9 @@ def figure_line(path: Path, lab: str, command: str, folder: Path) -> list[str]:
         beside = path.with_name(SETTINGS)
         raise UserError(f"{beside} wants {lab}'s figure {asked}; it drew {', '.join(found)}")
     kept, picture = path.with_name("figures") / f"{_key(lab, command)}.png", io.BytesIO()
-    with Image.open(found[name]) as image:  # 64 colours: a third of the bytes
-        image.convert("RGB").quantize(64).save(picture, "png", optimize=True)
+    with Image.open(found[name]) as image:
+        # A palette of 256 colours halves the bytes; one of 64 would paint thin lines anew.
+        image.convert("RGB").quantize(256).save(picture, "png", optimize=True)
     write_whole(kept, picture.getvalue())
     return [f"![{name.replace('_', ' ')}](figures/{kept.name})"]
 

@@ -4,9 +4,12 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from jaxdl.figures.base import COLOURS
+from jaxdl.figures.curves import curves_over_seeds
 from jaxdl.hashing import digest
 from jaxdl.report import Table, markdown
 from jaxdl.runs import record, summary
@@ -144,6 +147,22 @@ def test_a_finished_run_puts_its_figure_into_its_section(recorded, tmp_path, cap
     (tmp_path / "summary.toml").write_text('[figures]\na = "three"\n' + TOML)
     assert record.main([str(recorded), str(run)]) == 2
     assert "'three'; it drew one, two" in capsys.readouterr().err
+
+
+def test_lines_of_a_recorded_figure_keep_their_colours(tmp_path):
+    rng, x = np.random.default_rng(0), np.arange(20)
+    curves = {str(i): (x, rng.normal(i, 1, (20, 5))) for i in range(len(COLOURS))}
+    figure = curves_over_seeds(curves, "epoch", "loss")
+    figure.savefig(tmp_path / "curves.png")
+    record.figure_line(tmp_path / "results.md", "a", "python run.py", tmp_path)
+    (kept,) = (tmp_path / "figures").glob("a-*.png")
+    with Image.open(tmp_path / "curves.png") as drawn, Image.open(kept) as shown:
+        drawn, shown = (np.asarray(image.convert("RGB"), int) for image in (drawn, shown))
+    for colour in COLOURS:
+        line = (drawn == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(axis=-1)
+        assert line.sum() > 100
+        assert abs(shown - drawn)[line].max() < 16, colour
+    assert kept.stat().st_size < (tmp_path / "curves.png").stat().st_size / 2
 
 
 def test_the_summary_of_the_results_is_up_to_date(tmp_path):
