@@ -1022,5 +1022,6 @@ def draw_f1_by_budget(rows: Sequence[Mapping[str, Cell]], goal: float | None) ->
         axis.set(title=name, xlabel="labelled frauds", xscale="log", ylim=(0, 1))
         axis.set_xticks(budgets, map(str, budgets))
     axes[0].set_ylabel("F1 at true prevalence")
-    axes[0].legend(fontsize=8)
+    entries = axes[0].get_legend_handles_labels()
+    figure.legend(*entries, loc="outside lower center", ncols=len(entries[0]), fontsize=8)
     return figure

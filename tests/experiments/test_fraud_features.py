@@ -252,7 +252,8 @@ def test_every_budget_is_drawn_at_its_own_place_and_the_goal_has_a_name():
         row_of("code", [0.9], [0.4]),
     ]
     rows.append(rows[-1] | {"classifier": "KNN"})  # its own panel
-    axes = lab.draw_f1_by_budget(rows, 0.87).axes
+    figure = lab.draw_f1_by_budget(rows, 0.87)
+    axes = figure.axes
     assert [axis.get_title() for axis in axes] == [rows[0]["classifier"], "KNN"]
     axis = axes[0]
     lines = {line.get_label(): line.get_xydata().tolist() for line in axis.lines}
@@ -260,7 +261,7 @@ def test_every_budget_is_drawn_at_its_own_place_and_the_goal_has_a_name():
     assert list(lines) == ["raw", "code", goal]
     assert sorted(lines["raw"]) == [[10, 0.5], [50, 0.8]]
     assert sorted(lines["code"]) == [[10, 0.4], [50, 0.9]]
-    assert goal in [text.get_text() for text in axis.get_legend().get_texts()]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(lines)
     axis, _ = lab.draw_f1_by_budget(rows, None).axes
     assert [line.get_label() for line in axis.lines] == ["raw", "code"]
 
