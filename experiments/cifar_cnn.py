@@ -131,7 +131,7 @@ def main(config: Config, run: Run) -> Results:
         task = classifier(model, config, data)
         untrained = run.fit(f"{net}_untrained", task, data.train, epochs=0, batch_size=32)
         rows.append(untrained_row(net, untrained, data))
-        figures |= net_figures(net, fits, data)
+        figures |= net_figures(net, fits, data, config)
 
     size = f"{len(data.train['y']):,} training, {len(data.valid['y']):,} {data.held_out} images"
     title = f"{data.title}, protocol {config.protocol}: {size}, {config.epochs} epochs"
@@ -378,14 +378,15 @@ def augmented_grid(
 
 
 def net_figures(
-    net: str, fits: Mapping[str, Fitted], data: Photographs
+    net: str, fits: Mapping[str, Fitted], data: Photographs, config: Config
 ) -> dict[str, Callable[[], Any]]:
     """Loss curves of all augmentations; confusion and examples of the last one's first seed."""
-    curves = {name: fitted.history for name, fitted in fits.items()}
+    curves = {f"augmentation: {name},": fitted.history for name, fitted in fits.items()}
+    loss = "cross-entropy, smoothed labels" if config.smoothing else "cross-entropy"
     last = list(fits.values())[-1]
     label, predicted = data.test["y"], predicted_class(last.member(0), data.test)[0]
     return {
-        f"{net}_loss": partial(loss_curves, curves, ylabel="cross-entropy", held_out=data.held_out),
+        f"{net}_loss": partial(loss_curves, curves, ylabel=loss, held_out=data.held_out),
         f"{net}_confusion": partial(confusion, label, predicted, data.classes),
         f"{net}_right_wrong": partial(
             right_and_wrong, data.test["x"], label, predicted, data.classes

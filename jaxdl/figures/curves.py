@@ -10,7 +10,7 @@ from jaxtyping import Float, Num
 from jaxdl.figures.base import COLOURS, Axes, Figure, subplots
 
 FEW_POINTS = 30  # up to so many are marked
-FEW_LINES = 4  # up to so many have their legend among them
+FEW_LINES = 2  # up to so many have their legend among them
 
 
 def draw_curve(
