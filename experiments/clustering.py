@@ -464,7 +464,7 @@ def kmeans_steps(x: Float[np.ndarray, "n features"], k: int) -> list[KMeansStep]
 
 def cluster_colours(clusters: Int[np.ndarray, " n"]) -> list[str]:
     """A colour for each cluster; what is in none (a negative label) is grey."""
-    return [COLOURS[k % len(COLOURS)] if k >= 0 else "0.75" for k in clusters]
+    return [COLOURS[k % len(COLOURS)] if k >= 0 else "0.5" for k in clusters]
 
 
 def draw_kmeans_steps(x: Float[np.ndarray, "n 2"], k: int) -> Figure:
@@ -493,9 +493,12 @@ def draw_partitions(shapes: Shapes, config: Config) -> Figure:
     figure, axes = subplots(len(shapes), columns, width=2.6, height=2.4)
     for line, (name, (x, truth)) in zip(axes, shapes.items(), strict=True):
         models = clusterers(max(len(set(truth)), 2), config)
-        for axis, (method, model) in zip(line, models.items(), strict=True):
+        for axis, model in zip(line, models.values(), strict=True):
             axis.scatter(*x.T, s=5, c=cluster_colours(model.fit_predict(x)))
-            axis.set(title=f"{name}: {method}", xticks=[], yticks=[])
+            axis.set(xticks=[], yticks=[])
+        line[0].set_ylabel(name)
+    for axis, method in zip(axes[0], models, strict=True):
+        axis.set_title("DBSCAN (noise: grey)" if method == "DBSCAN" else method)
     return figure
 
 

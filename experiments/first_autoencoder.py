@@ -213,16 +213,20 @@ def originals_codes_and_copies(x: Points, models: Mapping[str, tuple[Codes, Poin
     from matplotlib import pyplot
 
     figure = pyplot.figure(figsize=(11, 3.4 * len(models)), layout="constrained")
+    limits = np.stack([x.min(axis=0), x.max(axis=0)], axis=1)
     for line, (name, (codes, copies)) in enumerate(models.items()):
-        plots = {"original": x, f"code of {name}": codes, "reconstruction": copies}
+        plots = {"original (colour: x1)": x, f"code of {name}": codes, "reconstruction": copies}
         for column, (title, values) in enumerate(plots.items(), start=1):
             is_code = values.shape[1] == 2
             projection = None if is_code else "3d"
             axis = figure.add_subplot(len(models), 3, 3 * line + column, projection=projection)
             axis.scatter(*values.T, s=8, c=x[:, 0], cmap="viridis")
             axis.set_title(title, fontsize=10)
-            axis.tick_params(labelsize=6)
+            axis.tick_params(labelsize=8)
             if is_code:
                 axis.set(xlabel="z1", ylabel="z2")
                 axis.grid(alpha=0.3)
+            else:
+                axis.set(xlabel="x1", ylabel="x2", zlabel="x3")
+                axis.set(xlim=limits[0], ylim=limits[1], zlim=limits[2])
     return figure

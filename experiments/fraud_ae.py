@@ -120,7 +120,8 @@ def main(config: Config, run: Run) -> Results:
     compared = scores_to_compare(config, run, parts, nets, test_errors, new)
     held = tables.tested_on(config.split, test.label, config.prevalence, config.test_share)
     # the histogram is of the first seed on training rows, which the thresholds were fitted on
-    groups = tables.same_sized_groups(normal_errors[0], train_errors[0, train.label == 1])
+    frauds = train_errors[0, train.label == 1]
+    groups = tables.same_sized_groups(normal_errors[0], frauds, "training rows")
     return Results(
         tables=[
             tables.decision_table(f"Autoencoder decisions; {held}", names, limits, counts),

@@ -83,6 +83,7 @@ from jaxdl.anomaly.leaks import least_variance_direction
 from jaxdl.anomaly.reconstruction import squared_error
 from jaxdl.errors import UserError
 from jaxdl.figures.base import COLOURS, Figure, subplots
+from jaxdl.figures.curves import draw_curve
 from jaxdl.figures.decisions import confusion_heat_maps
 from jaxdl.models.autoencoder import DenseAutoencoder
 from jaxdl.models.mlp import MLP
@@ -1014,8 +1015,8 @@ def draw_f1_by_budget(rows: Sequence[Mapping[str, Cell]], goal: float | None) ->
             own = [row for row in rows if (row["classifier"], row["features"]) == (name, kind)]
             if own:
                 labelled = [int(row["frauds"]) for row in own]
-                heights = [float(np.mean(row["F1"])) for row in own]
-                axis.plot(labelled, heights, marker="o", color=colour, label=kind)
+                heights = np.stack([row["F1"] for row in own])
+                draw_curve(axis, np.array(labelled), heights, color=colour, label=kind, marker="o")
         if goal is not None:
             label = f"goal {goal:g} for every label and every row"
             axis.axhline(goal, color="0.5", ls="--", lw=1, label=label)

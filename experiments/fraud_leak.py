@@ -366,14 +366,15 @@ def draw_directions(train: TransactionRows, seed: int, normals: int = 3000) -> F
         for rows, colour, name in ((shown, "0.6", "normal"), (frauds, COLOURS[1], "fraud")):
             across, up = along_the_last_two(train.x[mask], rows)
             axis.scatter(across, up, s=5, color=colour, label=name, alpha=0.6, lw=0)
-        axis.axvline(0.0, color="0.3", lw=0.8)
+        axis.axvline(0.0, color="0.3", lw=0.8, label="mean of the rows kept")
+        axis.set_xscale("symlog", linthresh=10)
         axis.set(title=title, xlabel="along the direction of least variance (sd)")
     x = [limit for axis in axes for limit in axis.get_xlim()]
     y = [limit for axis in axes for limit in axis.get_ylim()]
     for axis in axes:
         axis.set(xlim=(min(x), max(x)), ylim=(min(y), max(y)))
     axes[0].set_ylabel("along the direction before it (sd)")
-    axes[0].legend(markerscale=3, fontsize=8)
+    axes[-1].legend(markerscale=3, fontsize=8)
     return figure
 
 

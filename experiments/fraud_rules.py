@@ -363,9 +363,14 @@ def draw_caught_by_pattern(rows: Sequence[Mapping[str, Cell]]) -> Figure:
     patterns = payments.PATTERNS[1:]
     shown = [row for row in rows if row["detector"] not in ("random", "untrained autoencoder")]
     for i, (colour, row) in enumerate(zip(COLOURS, shown, strict=False)):
-        heights = [float(np.mean(row[pattern])) for pattern in patterns]
+        caught_by_seed = [np.atleast_1d(row[pattern]) for pattern in patterns]
+        heights = [float(shares.mean()) for shares in caught_by_seed]
+        sds = [float(shares.std(ddof=1)) if len(shares) > 1 else 0.0 for shares in caught_by_seed]
         left = np.arange(len(patterns)) + 0.1 * i
-        axis.bar(left, heights, 0.1, color=colour, label=row["detector"])
+        style = {"color": colour, "label": row["detector"], "error_kw": {"lw": 0.8}}
+        axis.bar(left, heights, 0.1, yerr=sds, **style)
+        for place in left[np.array(heights) == 0]:
+            axis.text(place, 0.005, "0", ha="center", fontsize=6, color=colour)
     axis.axvline(KNOWN - 0.15, color="0.4", ls="--")
     axis.set_xticks(np.arange(len(patterns)) + 0.35, patterns, rotation=20)
     axis.set(ylabel="share of payments caught", ylim=(0, 1.02))

@@ -587,7 +587,7 @@ def draw_what_to_choose(trials: Sequence[Trial], budget: float) -> Figure:
     columns = {}
     for trial in trials:
         earlier, later, known = trial.earlier, trial.later, trial.held_out
-        columns[f"{trial.split} by time"] = {
+        columns[f"{trial.score}, {trial.split} by time"] = {
             "earlier, what is promised": SweptPart(
                 earlier.score[0, known],
                 earlier.label[known] == 1,
@@ -629,7 +629,8 @@ def draw_rates_over_time(trials: Sequence[Trial], asked: float) -> Figure:
             hour = np.arange(len(rows)) + first
             axis.plot(hour, share, color=colour, marker="o", ms=3, label=decision.rule)
         axis.axhline(asked, color="0.4", ls="--", label=f"asked for: {asked:g}")
-        axis.set(title=f"{trial.split} by time", xlabel="hour", ylim=(0, None))
+        title = f"{trial.score}, {trial.split} by time"
+        axis.set(title=title, xlabel="hour", ylim=(0, None))
     np.atleast_1d(axes)[0].set_ylabel("share of normal rows flagged")
     np.atleast_1d(axes)[-1].legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return figure

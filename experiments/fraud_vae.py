@@ -111,7 +111,7 @@ def main(config: Config, run: Run) -> Results:
         decisions.append(tables.decision_table(title, names, limits, counts))
 
     errors = test_scores["error"][0]
-    groups = tables.same_sized_groups(errors[label == 0], errors[label == 1])
+    groups = tables.same_sized_groups(errors[label == 0], errors[label == 1], "test rows")
     curve = partial(loss_curves, {"VAE": vae.history})
     area = metrics.population(
         metrics.average_precision, test_scores["evidence bound"], label, weights

@@ -147,6 +147,8 @@ def main(config: Config, run: Run) -> Results:
     frauds, rows = data.label_free.valid.label.sum(), len(data.label_free.valid.label)
     validated = f"{config.split} split, {frauds} of {rows:,} rows are frauds"
     first = compared[chosen[0].title]
+    names = (chosen[0].title, chosen[0].vote_title, best_other, *pca_scores(data))
+    drawn = {name: compared[name] for name in names}  # the others lie on these
     return Results(
         tables=[
             Table(
@@ -164,7 +166,7 @@ def main(config: Config, run: Run) -> Results:
                 ylabel="MSE of normal rows",
                 log=True,
             ),
-            **score_figures(config, final, compared, data),
+            **score_figures(config, final, drawn, data),
         },
         headline={
             "AUPRC": metrics.population(metrics.average_precision, first, data.label, data.weights)
@@ -452,13 +454,14 @@ def decisions_of_detector(
 
 def other_scores(final: Chosen, data: Data) -> dict[str, MemberScores]:
     """A second score of the chosen model, and PCA: all of normal rows."""
-    normal, x = data.label_free.normal, data.x
-    narrow, wide = detectors.pca(normal, 12), detectors.pca(normal, 27)
-    return {
-        f"{final.model}, norm of the gradient": gradient_norms(final.fitted, {"x": x}),
-        narrow.name: narrow.score(x)[None],
-        wide.name: wide.score(x)[None],
-    }
+    gradients = gradient_norms(final.fitted, {"x": data.x})
+    return {f"{final.model}, norm of the gradient": gradients, **pca_scores(data)}
+
+
+def pca_scores(data: Data) -> dict[str, MemberScores]:
+    """Reconstruction errors of PCA, learnt from normal rows."""
+    narrow, wide = (detectors.pca(data.label_free.normal, size) for size in (12, 27))
+    return {one.name: one.score(data.x)[None] for one in (narrow, wide)}
 
 
 def scores_without_labels(
@@ -553,18 +556,18 @@ def decision_tables(config: Config, chosen: Chosen, data: Data, held: str) -> li
 
 
 def score_figures(
-    config: Config, final: Chosen, compared: Mapping[str, MemberScores], data: Data
+    config: Config, final: Chosen, drawn: Mapping[str, MemberScores], data: Data
 ) -> dict[str, Any]:
-    """Histogram, box plot, confusion and precision-recall curves of the first member."""
+    """Histogram, box plot and confusion of the first member; precision and recall of `drawn`."""
     judged = final.judged
     limits, counts = decisions_of(config, judged.known, judged.new, data)
     normal, frauds = (judged.new[0, data.label == kind] for kind in (0, 1))
     return tables.score_figures(
-        tables.same_sized_groups(normal, frauds),
+        tables.same_sized_groups(normal, frauds, "test rows"),
         tables.sigma_names(config.sigmas),
         limits[0],
         counts[0],
-        compared,
+        drawn,
         data.label,
         data.weights,
     )

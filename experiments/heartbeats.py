@@ -347,6 +347,7 @@ def draw_copies(data: Beats, wide: Fitted, squeezed: Fitted) -> Figure:
             axis.plot(copy[number, :, 0], linewidth=1, label=label)
         axis.set_title(str(name))
         axis.set_xlabel("point")
+    axes[0].set_ylabel("scaled value")
     axes[0].legend()
     return figure
 

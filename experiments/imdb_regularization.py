@@ -534,8 +534,12 @@ def draw_learning_curves(groups: Groups, config: Config, held_out: str) -> Figur
         axis.grid(alpha=0.3)
     for axis in axes[len(methods) :]:
         axis.set_axis_off()
-    axes[0].set_ylabel(f"cross-entropy (train solid, {held_out} dashed)")
-    axes[0].legend(title="hidden units", fontsize=8)
+    for axis in axes[::columns]:
+        axis.set_ylabel("cross-entropy")
+    for style, meaning in (("-", "train"), ("--", held_out), ("v", "kept by early stopping")):
+        axes[0].plot([], [], style, color="0.5", label=meaning)
+    entries = axes[0].get_legend_handles_labels()
+    figure.legend(*entries, title="colours: hidden units", loc="outside right upper", fontsize=8)
     return figure
 
 

@@ -146,7 +146,7 @@ def main(config: Config, run: Run) -> Results:
         epochs = round(float(np.median(stopped.best_epoch)))
         whole = train_again(reader, train, epochs, run)
 
-        histories[name] = stopped.history
+        histories[name.replace("_", " ")] = stopped.history
         rows.append(model_row(name, epochs, stopped, whole, test))
         if name in ("words", "pairs"):
             linear = logistic_regression(reader.columns, part, valid, train, test)

@@ -315,7 +315,11 @@ def figures(
     drawn = {f"copies_{name}": partial(image_copies, fit, images) for name, fit in fits.items()}
     histories = {name: fitted.history for name, fitted in fits.items()}
     for kind in ("bce", "mse"):
-        drawn[kind] = partial(loss_curves, histories, name=kind, ylabel=f"{kind.upper()}, pixels")
+        label = f"{kind.upper()}, pixels"
+        # by the protocol's name test images or validation images, in one figure
+        drawn[kind] = partial(
+            loss_curves, histories, name=kind, ylabel=label, log=True, held_out="held out"
+        )
     return drawn
 
 

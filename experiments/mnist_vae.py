@@ -700,7 +700,7 @@ def walk(
 
 def latent_plane(model: VAE, fitted: Fitted) -> Figure:
     """The model with two dimensions: its plane of codes, decoded on a grid."""
-    return mosaic(decoded(model, fitted, prior_grid(20)), 20, "latent plane")
+    return mosaic(decoded(model, fitted, prior_grid(20)), 20, "two numbers, decoded")
 
 
 def prior_grid(side: int, probability: float = 0.95) -> Float[np.ndarray, "codes 2"]:

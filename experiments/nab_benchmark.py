@@ -922,13 +922,13 @@ def series_rows(
 def draw_alarms(
     series: Sequence[nab.Series], alarms: Mapping[str, Bool[np.ndarray, " _"]]
 ) -> Figure:
-    """Alarms in red, labelled windows shaded: the first twelve series with a window, and the taxis.
+    """Alarms in red, labelled windows in orange: five series with a window, and the taxis.
 
     Args:
         series: what is drawn.
         alarms: series -> rows in which an alarm begins.
     """
-    shown = [s for s in series if s.windows][:12] + [s for s in series if "taxi" in s.name]
+    shown = [s for s in series if s.windows][:5] + [s for s in series if "taxi" in s.name]
     panels: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     spans: dict[str, list[tuple[int, int]]] = {}
     for s in shown:

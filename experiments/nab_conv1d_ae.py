@@ -823,16 +823,26 @@ def draw_flagged_points(
     detectors: Sequence[Detector],
     truth: Bool[np.ndarray, " n"] | None,
 ) -> Figure:
-    """The points that the first seed of each detector flags; the true block shaded."""
+    """The points that the first seed of each detector flags; the true block shaded.
+
+    Where there is a block, only the rows around it and around what is flagged are shown.
+    """
     panels, spans = {}, {}
+    seen = np.zeros(len(test), bool) if truth is None else truth.copy()
     for detector in detectors:
         title = f"{detector.name}, {detector.protocol.name} protocol"
         points = decide(detector, detector.protocol.errors[0], 0, len(test)).points
         panels[title] = (test, points)
+        seen |= points
         if truth is not None and truth.any():
             block = np.flatnonzero(truth)
             spans[title] = [(int(block[0]), int(block[-1]))]
-    return flagged_points(panels, spans)
+    figure = flagged_points(panels, spans)
+    if spans:
+        rows = np.flatnonzero(seen)
+        for axis in figure.axes:
+            axis.set_xlim(rows[0] - 100, rows[-1] + 100)
+    return figure
 
 
 def draw_reconstruction(detector: Detector) -> Figure:

@@ -623,10 +623,13 @@ def draw_boundaries(plane: Mapping[str, Points], config: Config, seed: int) -> F
             cut = np.quantile(known[shape][name], 1 - config.share)
             outside = (detector.score(grid) > cut).reshape(across.shape)
             axis.contourf(across, up, outside, [-0.5, 0.5, 1.5], colors=["w", "#fde0dd"])
-            axis.scatter(*problem.learn[problem.label == 0].T, s=2, c="0.4")
-            axis.scatter(*problem.learn[problem.label == 1].T, s=7, c="#d62728")
+            axis.scatter(*problem.learn[problem.label == 0].T, s=2, c="0.4", label="usual row")
+            axis.scatter(*problem.learn[problem.label == 1].T, s=7, c="#d62728", label="outlier")
             axis.set(xticks=[], yticks=[], xlim=(-3, 3), ylim=(-3, 3))
         line[0].set_ylabel(shape)
     for axis, name in zip(axes[0], names, strict=True):
         axis.set_title(name, fontsize=10)
+    axes[0, 0].fill([], [], color="#fde0dd", label=f"called outliers ({config.share:.0%})")
+    entries = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*entries, loc="outside lower center", ncols=3, markerscale=3)
     return figure

@@ -795,11 +795,13 @@ def draw_flagged_hours(taxi: Taxi, flags: Bool[np.ndarray, " hours"]) -> Figure:
         shown = (time >= np.datetime64(start)) & (time <= np.datetime64(end))
         axis.plot(time[shown], hours[shown], lw=0.6, color="0.35")
         axis.plot(time[shown & flags], hours[shown & flags], "o", ms=4, color=RED)
-        axis.set(ylabel="passengers", xlim=(time[shown][0], time[shown][-1]))
+        axis.set(ylabel="passengers in half an hour", xlim=(time[shown][0], time[shown][-1]))
         for first, last in taxi.windows:
             axis.axvspan(first, last, color=ORANGE, alpha=0.2, lw=0)
-    axes[3].plot(time[flags], hours[flags], "o-", ms=4, lw=0.8, color=RED)
+    axes[3].plot(time[flags], hours[flags], "o", ms=4, color=RED)
     axes[3].set(ylabel="flagged hours only", xlim=(time[0], time[-1]))
+    axes[1].set_title("October to December 2014")
+    axes[2].set_title("January 2015")
     axes[0].set_title("flagged by the lecture's protocol (red); NAB's windows (orange)")
     return figure
 

@@ -630,12 +630,15 @@ def draw_theory_against_measurement(depths: Sequence[Depth]) -> Figure:
 def draw_gradients_by_layer(depth: Depth, initialiser: str = "he") -> Figure:
     """Weight gradient of single examples by layer, before training (solid) and after it (dotted).
 
-    The lines are their medians, the band holds the middle 80 % before training.
+    The lines are their medians, the band holds the middle 80 % before training. Leaky ReLU is left
+    out: its lines lie on those of ReLU.
     """
     figure, axes = architecture_panels(width=4.2, height=3.2)
     layers = np.arange(1, depth.layers + 1)
+    drawn = [name for name in ACTIVATIONS if name != "leaky relu"]
     for axis, (norm, shortcut) in zip(axes.flat, ARCHITECTURES, strict=True):
-        for colour, activation in zip(COLOURS, ACTIVATIONS, strict=False):
+        axis.sharey(axes[0, 0])
+        for colour, activation in zip(COLOURS, drawn, strict=False):
             i = index_of(
                 activation=activation, initialiser=initialiser, norm=norm, shortcut=shortcut
             )
@@ -644,8 +647,9 @@ def draw_gradients_by_layer(depth: Depth, initialiser: str = "he") -> Figure:
             axis.plot(layers, middle, color=colour, label=activation)
             after = depth.end.example_gradients[i].mean(axis=0)[:, 1]
             axis.plot(layers, after, ":", color=colour)
-        axis.set_ylim(max(axis.get_ylim()[0], -16), None)
+        axis.locator_params(axis="x", integer=True)
         axis.grid(alpha=0.3)
+    axes[0, 0].set_ylim(max(axes[0, 0].get_ylim()[0], -16), None)
     for axis in axes[1]:
         axis.set_xlabel("layer, from the input")
     for axis in axes[:, 0]:

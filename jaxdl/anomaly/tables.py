@@ -167,14 +167,21 @@ def decision_table(
 
 # ---- figures -------------------------------------------------------------------------------------
 
+SCORE = "score of a row, first seed"  # name of an axis
+
 
 def same_sized_groups(
-    normal: Float[np.ndarray, " n"], fraud: Float[np.ndarray, " m"]
+    normal: Float[np.ndarray, " n"], fraud: Float[np.ndarray, " m"], rows: str
 ) -> dict[str, Float[np.ndarray, " _"]]:
-    """All frauds and about as many random normal rows: 284,000 against 492 show nothing."""
+    """All frauds and about as many random normal rows: 284,000 against 492 show nothing.
+
+    Args:
+        normal, fraud: scores.
+        rows: what they are of, "training rows" or "test rows".
+    """
     size = min(len(fraud) + 1, len(normal))
     chosen = np.random.default_rng(0).choice(len(normal), size, replace=False)
-    return {"normal": normal[chosen], "fraud": fraud}
+    return {f"normal, drawn of {rows}": normal[chosen], f"fraud, all {rows}": fraud}
 
 
 def score_figures(
@@ -204,8 +211,8 @@ def score_figures(
         for i, name in enumerate(names)
     }
     return {
-        "error_histogram": partial(decisions.histogram_by_class, groups, marks),
-        "error_box_plot": partial(decisions.box_by_class, groups),
+        "error_histogram": partial(decisions.histogram_by_class, groups, marks, SCORE),
+        "error_box_plot": partial(decisions.box_by_class, groups, SCORE),
         "confusion": partial(decisions.confusion_heat_maps, matrices, ("normal", "fraud")),
         "precision_recall": precision_recall_figure(detectors, labels, weights),
     }

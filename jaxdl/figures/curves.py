@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Num
 
-from jaxdl.figures.base import COLOURS, Axes, Figure, subplots
+from jaxdl.figures.base import COLOURS, Axes, Figure, plain_numbers, subplots
 
 FEW_POINTS = 30  # up to so many are marked
 FEW_LINES = 2  # up to so many have their legend among them
@@ -61,6 +61,8 @@ def curves_over_seeds(
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.set_xscale("log" if log_x else "linear")
     axes.set_yscale("log" if log_y else "linear")
+    if log_y:
+        plain_numbers(axes.yaxis)
     if not log_x and all(np.issubdtype(x.dtype, np.integer) for x, _ in curves.values()):
         axes.locator_params(axis="x", integer=True)  # no ticks between epochs
     axes.legend(fontsize=8)
@@ -95,6 +97,8 @@ def loss_curves(
             draw_curve(axes, epochs, curve, color=colour, ls=line, label=f"{label} {called}")
     axes.set(xlabel="epoch", ylabel=ylabel, yscale="log" if log else "linear")
     axes.locator_params(axis="x", integer=True)
+    if log:
+        plain_numbers(axes.yaxis)
     lines, labels = axes.get_legend_handles_labels()
     if len(lines) <= FEW_LINES:
         axes.legend()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
-from jaxdl.figures.base import COLOURS, VERBATIM, Axes, Figure, subplots
+from jaxdl.figures.base import COLOURS, VERBATIM, Axes, Figure, plain_numbers, subplots
 
 ONE_SIZE = 30.0  # largest over smallest score, up to which a linear axis shows both
 MOST_BARS = 40  # of a picture; the table has all
@@ -134,7 +134,7 @@ def precision_recall(
         dashes = ("-", "--", "-.")[number // len(COLOURS) % 3]
         axes.plot(recall, precision, color=colour, ls=dashes, label=label)
     axes.axhline(base_rate, color="black", ls=":", label=f"base rate {base_rate:.4f}")
-    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    axes.set(xlabel="recall, first seed", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     figure.legend(fontsize=8, loc="outside lower center")
     axes.grid(alpha=0.3)
     return figure
@@ -155,11 +155,11 @@ def caught_by_alerts(
         curves: detector -> share caught by the so many highest scores.
         xlabel: what is counted.
     """
-    figure, axes = subplots(width=6)
+    figure, axes = subplots(width=6, height=3.6 + 0.09 * len(curves))
     for colour, (label, share) in zip(cycle(COLOURS), curves.items(), strict=False):
         axes.plot(alerts, share, color=colour, label=label)
     axes.set(xscale="log", xlabel=xlabel, ylabel="share of anomalies caught", ylim=(0, 1.02))
-    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
     axes.grid(alpha=0.3)
     return figure
 
@@ -298,21 +298,13 @@ def precision_recall_alerts(
         for axis, label in zip(axes, labels, strict=True):
             axis.set(xscale="log", ylabel=label)
             axis.grid(alpha=0.3)
-            _label_decades(axis)
+            plain_numbers(axis.xaxis)
         axes[0].set_ylim(0, 1.02)
         axes[1].set_ylim(0, 1.02)
         axes[2].set(yscale="log", xlabel="threshold: flagged above it")
-    grid[2, -1].legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    entries = grid[2, -1].get_legend_handles_labels()
+    figure.legend(*entries, fontsize=8, loc="outside lower center", ncols=len(columns))
     return figure
-
-
-def _label_decades(axis: Axes) -> None:
-    """Plain numbers at 1, 2 and 5 of each decade, also where an axis shows less than one."""
-    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
-
-    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _thresholds_to_show(scores: Sequence[Float[np.ndarray, " _"]]) -> Float[np.ndarray, " 300"]:

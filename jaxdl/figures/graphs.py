@@ -8,9 +8,14 @@ what they read (the barycentre heuristic).
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from jaxdl.figures.base import COLOURS, Axes, Figure
+
+if TYPE_CHECKING:
+    from matplotlib.patches import Patch
+else:
+    Patch = Any  # see `jaxdl.figures.base`
 
 INPUT, NODE, OUTPUT = COLOURS[2], COLOURS[0], COLOURS[1]
 
@@ -115,34 +120,41 @@ def draw_graph(title: str, rows: Sequence[LayerRow], outputs: Sequence[str] = ()
     levels = 1 + max(place.level for place in places.values())
     width = 2.9 * (max(columns) - min(columns) + 1)
     figure, axis = pyplot.subplots(figsize=(max(width, 4.2), 0.95 * levels + 0.5))
-    for route in routes.values():
-        _draw_arrow(axis, route)
+    boxes = {}
     for row in rows:
         colour = OUTPUT if row.name in outputs else NODE
-        _draw_box(axis, row, places[row.name], colour if row.inputs else INPUT)
+        boxes[row.name] = _draw_box(axis, row, places[row.name], colour if row.inputs else INPUT)
+    for (start, end), route in routes.items():
+        _draw_arrow(axis, route, boxes[start], boxes[end])
     total = sum(row.parameters for row in rows)
     axis.set(xlim=(min(columns) - 0.6, max(columns) + 0.6), ylim=(-levels + 0.4, 0.6))
-    axis.set_title(f"{title}: {total:,} parameters", fontsize=9)
+    axis.set_title(f"{title}: {total:,} parameters\ngreen: input, red: output", fontsize=9)
     axis.set_axis_off()
     return figure
 
 
-def _draw_arrow(axis: Axes, route: Sequence[Place]) -> None:
-    """Lines from place to place; the first starts below its box, the last ends above its own."""
+def _draw_arrow(axis: Axes, route: Sequence[Place], start_box: Patch, end_box: Patch) -> None:
+    """Lines from place to place, between the frames of the boxes at both ends."""
     pieces = list(itertools.pairwise(route))
     for number, (start, end) in enumerate(pieces):
         first, last = number == 0, number == len(pieces) - 1
-        tail = (start.column, -start.level - (0.3 if first else 0.0))
-        tip = (end.column, -end.level + (0.3 if last else 0.0))
-        style = {"arrowstyle": "->" if last else "-", "color": "0.35", "shrinkA": 0, "shrinkB": 0}
+        style = {
+            "arrowstyle": "->" if last else "-",
+            "color": "0.35",
+            "patchA": start_box if first else None,
+            "patchB": end_box if last else None,
+            "shrinkA": 0,
+            "shrinkB": 0,
+        }
+        tip, tail = (end.column, -end.level), (start.column, -start.level)
         axis.annotate("", tip, tail, arrowprops=style)
 
 
-def _draw_box(axis: Axes, row: LayerRow, place: Place, colour: str) -> None:
-    """Name, layer, output shape and number of parameters, if it has any."""
+def _draw_box(axis: Axes, row: LayerRow, place: Place, colour: str) -> Patch:
+    """Name, layer, output shape and number of parameters, if it has any; the frame around them."""
     lines = [f"{row.name}: {row.layer}", " x ".join(map(str, row.shape))]
     if row.parameters:
         lines.append(f"{row.parameters:,} parameters")
-    box = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": colour, "lw": 1.4}
+    box = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": colour, "lw": 1.4}
     style = {"ha": "center", "va": "center", "fontsize": 7, "bbox": box}
-    axis.text(place.column, -place.level, "\n".join(lines), **style)
+    return axis.text(place.column, -place.level, "\n".join(lines), **style).get_bbox_patch()

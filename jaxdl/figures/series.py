@@ -30,7 +30,7 @@ def flagged_points(
     panels: Mapping[str, tuple[Float[np.ndarray, " _"], Bool[np.ndarray, " _"]]],
     spans: Mapping[str, Sequence[tuple[int, int]]],
 ) -> Figure:
-    """Series in grey with the flagged points in red, labelled windows shaded.
+    """Series in grey with the flagged points in red, labelled windows in orange.
 
     Args:
         panels: title -> (values, flags), one below the other.
@@ -42,9 +42,9 @@ def flagged_points(
         for first, last in spans.get(title, ()):
             axis.axvspan(first, last, color="tab:orange", alpha=0.2, lw=0)
         rows = np.flatnonzero(flags)
-        axis.plot(rows, values[rows], ".", color="red", ms=5, label=f"{len(rows)} flagged")
-        axis.set_title(title)
-        axis.legend(loc="upper left", fontsize=8)
+        axis.plot(rows, values[rows], ".", color="red", ms=5)
+        axis.set(title=f"{title}: {len(rows)} flagged", ylabel="value")
+    axes[-1].set_xlabel("row; flagged: red, labelled window: orange")
     return figure
 
 

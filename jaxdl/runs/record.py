@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from jaxdl.errors import UserError
 from jaxdl.files import read_object, write_whole
@@ -22,9 +23,15 @@ from jaxdl.report.markdown import SETTINGS, code, escaped, record_section, secti
 from jaxdl.runs.run import Run
 from jaxdl.runs.summary import refresh
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+else:
+    Image = Any  # Pillow is imported where a figure is recorded
+
 # Options that say where and how, not what: a reader who repeats the command chooses his own.
 _PLACES = ("--record", "--workdir", "--data-dir", "--compile-cache", "--language")
 _SWITCHES = ("--fresh", "--debug", "--tensorboard")
+_COLOURS_OF_CURVES = 25_000  # smoothed edges and colour maps included; photographs have twice that
 
 
 def repeatable(command: str) -> str:
@@ -101,7 +108,7 @@ def figure_line(path: Path, lab: str, command: str, folder: Path) -> list[str]:
         lab, command: of the run; the figure is kept as figures/LAB-HASH.png.
         folder: the run's figures.
     """
-    from PIL import Image
+    from PIL import Image as pictures
 
     found = {file.stem: file for file in sorted(folder.glob("*.png"))}
     if not found:
@@ -115,11 +122,19 @@ def figure_line(path: Path, lab: str, command: str, folder: Path) -> list[str]:
         beside = path.with_name(SETTINGS)
         raise UserError(f"{beside} wants {lab}'s figure {asked}; it drew {', '.join(found)}")
     kept, picture = path.with_name("figures") / f"{_key(lab, command)}.png", io.BytesIO()
-    with Image.open(found[name]) as image:
-        # A palette of 256 colours halves the bytes; one of 64 would paint thin lines anew.
-        image.convert("RGB").quantize(256).save(picture, "png", optimize=True)
+    with pictures.open(found[name]) as image:
+        _smaller(image.convert("RGB")).save(picture, "png", optimize=True)
     write_whole(kept, picture.getvalue())
     return [f"![{name.replace('_', ' ')}](figures/{kept.name})"]
+
+
+def _smaller(image: Image) -> Image:
+    """With a palette, which halves the bytes; a photograph, which one would posterise, as it is.
+
+    A palette of 64 colours would paint thin lines in the colours of others.
+    """
+    few = image.getcolors(_COLOURS_OF_CURVES) is not None
+    return image.quantize(256) if few else image
 
 
 def add_figure(path: Path, folder: Path) -> None:

@@ -165,6 +165,15 @@ def test_lines_of_a_recorded_figure_keep_their_colours(tmp_path):
     assert kept.stat().st_size < (tmp_path / "curves.png").stat().st_size / 2
 
 
+def test_a_recorded_photograph_is_not_posterised(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    Image.fromarray(colours).save(tmp_path / "photograph.png")
+    record.figure_line(tmp_path / "results.md", "a", "python run.py", tmp_path)
+    (kept,) = (tmp_path / "figures").glob("a-*.png")
+    with Image.open(kept) as shown:
+        np.testing.assert_array_equal(shown, colours)
+
+
 def test_the_summary_of_the_results_is_up_to_date(tmp_path):
     for name in ("results.md", "summary.toml"):
         (tmp_path / name).write_text((ROOT / "docs" / name).read_text("utf-8"), "utf-8")
