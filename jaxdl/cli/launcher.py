@@ -284,19 +284,19 @@ def run_lab(
     folder = RunFolder(
         options.eval or workdir or _default_folder(stored), evaluating=options.eval is not None
     )
-    run = Run(
-        folder=folder,
-        lab=path.stem,
-        title=module.__doc__.split("\n")[0],
-        config=stored,
-        command=shlex.join(["python", "run.py", f"experiments/{path.name}", *argv]),
-        source=Request(source=stored["source"], data_dir=options.data_dir),
-        tensorboard=options.tensorboard,
-        stop=stop,
-    )
     with contextlib.closing(folder):
         if not folder.evaluating:
             folder.open(stored, options.fresh)
+        run = Run(
+            folder=folder,
+            lab=path.stem,
+            title=module.__doc__.split("\n")[0],
+            config=stored,
+            command=shlex.join(["python", "run.py", f"experiments/{path.name}", *argv]),
+            source=Request(source=stored["source"], data_dir=options.data_dir),
+            tensorboard=options.tensorboard,
+            stop=stop,
+        )
         try:
             results = module.main(config, run)
         except UserError:

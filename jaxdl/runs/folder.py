@@ -14,7 +14,8 @@ from jaxdl.runs.environment import environment
 from jaxdl.training import parallel
 
 RECORDS = ("config.json", "environment.json", "data.json", "results.json", "report.html")
-LOGS = ("metrics.jsonl", "timing.jsonl")
+TIMING = "timing.jsonl"
+LOGS = ("metrics.jsonl", TIMING)
 FOLDERS = ("checkpoints", "figures", "tensorboard")
 # Written by runs whose results.json did not yet name their further files.
 OLD_FILES = ("scorer.jaxdl",)

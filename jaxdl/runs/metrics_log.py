@@ -1,11 +1,12 @@
 """The two logs of a run, a line of JSON for each epoch: metrics.jsonl and timing.jsonl.
 
 metrics.jsonl holds numbers that depend on nothing but the configuration and the data: after a kill
-and a resume it is the same file, byte for byte. Seconds go to timing.jsonl.
+and a resume it is the same file, byte for byte. Seconds go to timing.jsonl: those of the epoch, and
+those that the run has taken so far, from which a resumed run goes on counting.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from jaxdl.errors import UserError
 from jaxdl.files import write_whole
-from jaxdl.runs.folder import LOGS
+from jaxdl.runs.folder import LOGS, TIMING
 from jaxdl.runs.progress import ProgressBar, StopRequest
 
 if TYPE_CHECKING:  # an optional package
@@ -72,6 +73,11 @@ class EpochLog:
         """Put the lines into the order of the fits; see `begin` for it."""
         self._write(self._lines(), order)
 
+    def entries(self, fit: str | None = None) -> list[dict[str, object]]:
+        """What its lines say, those of one fit or of all."""
+        lines = [line for line in self._lines() if fit is None or line.fit == fit]
+        return [json.loads(line.text) for line in lines]
+
     def _lines(self) -> list[_Line]:
         try:
             content = self.path.read_bytes() if self.path.exists() else b""
@@ -87,6 +93,20 @@ class EpochLog:
             write_whole(self.path, content)
 
 
+def seconds_logged(folder: Path) -> dict[str, float]:
+    """What a run has taken until its last logged epoch, in all its processes; zeros without any.
+
+    Args:
+        folder: the run folder.
+
+    Returns:
+        "run_seconds" by the clock and "cpu_seconds" that processors worked.
+    """
+    entries = EpochLog(folder / TIMING).entries()
+    names = ("run_seconds", "cpu_seconds")
+    return {name: max((_number(entry, name) for entry in entries), default=0.0) for name in names}
+
+
 class RunWatcher(ProgressBar):
     """The progress bar of a fit, and its lines in the two logs.
 
@@ -97,6 +117,7 @@ class RunWatcher(ProgressBar):
         folder: the run folder; None writes and shows nothing (processes other than the first).
         order: the fits that the lab has asked for so far, this one included.
         tensorboard: the curves are also written as TensorBoard events.
+        taken: gives the seconds that the run has taken so far.
     """
 
     def __init__(
@@ -107,10 +128,12 @@ class RunWatcher(ProgressBar):
         folder: Path | None,
         order: Sequence[str],
         tensorboard: bool = False,
+        taken: Callable[[], Mapping[str, float]] = dict,
     ):
         super().__init__(name, stop, show=folder is not None)
         self.timing, self.folder, self.order = timing, folder, order
-        self.tensorboard = tensorboard
+        self.tensorboard, self.taken = tensorboard, taken
+        self.seconds_before = 0.0  # of this fit's epochs, in processes before this one
         self.logs: list[EpochLog] = []
         self.events: SummaryWriter | None = None
 
@@ -124,12 +147,17 @@ class RunWatcher(ProgressBar):
         self.logs = [EpochLog(self.folder / name) for name in LOGS]
         for log in self.logs:
             log.begin(self.name, seen // rows, self.order)
+        before = EpochLog(self.folder / TIMING).entries(self.name)
+        trained = sum(_number(entry, "train_seconds") for entry in before)
+        self.timing["train_seconds"] = trained
+        self.seconds_before = trained + sum(_number(entry, "valid_seconds") for entry in before)
 
     def epoch(self, epoch: int, metrics: Mapping[str, np.ndarray], timing: dict) -> None:
         super().epoch(epoch, metrics, timing)
         self.timing["train_seconds"] += timing["train_seconds"]
         values = {name: np.asarray(value, np.float32).tolist() for name, value in metrics.items()}
         speed = {"examples_per_second": self.rows / timing["train_seconds"], **timing}
+        speed |= self.taken()
         for log, entry in zip(self.logs, (values, speed), strict=False):
             log.append(self.name, epoch + 1, entry)
         if self.events is not None:
@@ -151,6 +179,12 @@ def _parse(text: bytes) -> _Line | None:
         return _Line(str(entry["fit"]), int(entry["epoch"]), text)
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def _number(entry: Mapping[str, object], name: str) -> float:
+    """0 where an entry of an older version, or a damaged one, has no such number."""
+    value = entry.get(name)
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _event_writer(folder: Path) -> "SummaryWriter":

@@ -16,7 +16,7 @@ from jaxdl.report import Results
 from jaxdl.report.html import draw_figures, html_report
 from jaxdl.report.table import plain_cell
 from jaxdl.runs.folder import RunFolder, is_free_name
-from jaxdl.runs.metrics_log import RunWatcher
+from jaxdl.runs.metrics_log import RunWatcher, seconds_logged
 from jaxdl.runs.progress import StopRequest, say
 from jaxdl.training import Fitted, Task, batch_order, fit, parallel
 from jaxdl.training.checkpoint import Checkpoints
@@ -62,7 +62,8 @@ class Run:
         stop: where a request to stop arrives.
         data, data_lines: records and first lines of the data used so far.
         timing: fit -> seconds of compilation, of training and in all; "run_seconds" of the run by
-            the clock, and "cpu_seconds" that processors worked for it.
+            the clock, and "cpu_seconds" that processors worked for it. A run that was stopped and
+            continued counts what it took before, up to the last epoch that was logged.
     """
 
     folder: RunFolder
@@ -79,6 +80,7 @@ class Run:
 
     def __post_init__(self):
         self._began, self._cpu_began = time.monotonic(), _cpu_seconds()
+        self._before = seconds_logged(self.folder.path)
         self._fits: list[str] = []  # names, in the order in which the lab asks for them
 
     # ---- what a lab uses ------------------------------------------------------------------
@@ -192,6 +194,15 @@ class Run:
         if name not in self._fits:
             self._fits.append(name)
         seconds: dict[str, float] = {}
+        watcher = RunWatcher(
+            name,
+            self.stop,
+            seconds,
+            self.folder.path if parallel.is_main() else None,
+            self._fits,
+            self.tensorboard,
+            self._taken,
+        )
         began = time.monotonic()
         try:
             fitted = fit(
@@ -204,14 +215,7 @@ class Run:
                 patience=patience,
                 monitor=monitor,
                 checkpoints=checkpoints,
-                watcher=RunWatcher(
-                    name,
-                    self.stop,
-                    seconds,
-                    self.folder.path if parallel.is_main() else None,
-                    self._fits,
-                    self.tensorboard,
-                ),
+                watcher=watcher,
                 train_allowed=not self.evaluating,
             )
         except NotFinite as error:
@@ -219,8 +223,18 @@ class Run:
         if fitted.restored:
             self.say(f"{name}: finished before, restored from {self.folder.path}")
         elif epochs:
-            self.timing[name] = {**seconds, "total_seconds": time.monotonic() - began}
+            total = watcher.seconds_before + time.monotonic() - began
+            self.timing[name] = {**seconds, "total_seconds": total}
         return fitted
+
+    def _taken(self) -> dict[str, float]:
+        """Seconds of the run so far, those of the processes before this one included."""
+        clock, worked = time.monotonic() - self._began, _cpu_seconds() - self._cpu_began
+        before = self._before
+        return {
+            "run_seconds": before["run_seconds"] + clock,
+            "cpu_seconds": before["cpu_seconds"] + worked,
+        }
 
     # ---- the end --------------------------------------------------------------------------
 
@@ -238,8 +252,7 @@ class Run:
             return
         self._keep_first_timing()
         if "run_seconds" not in self.timing:
-            self.timing["run_seconds"] = time.monotonic() - self._began
-            self.timing["cpu_seconds"] = _cpu_seconds() - self._cpu_began
+            self.timing |= self._taken()
         record = self.record(results)
         pictures = draw_figures(results.figures)
         names = ("lab", "command", "data", "simulated", "n_seeds")

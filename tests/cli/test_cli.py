@@ -212,7 +212,11 @@ def test_the_same_folder_again_says_so_and_other_options_are_refused(run_folder)
 def test_fresh_starts_again(run_folder, tmp_path):
     folder = tmp_path / "run"
     assert call(*QUICK, "--epochs", 1, "--workdir", folder)[0] == 0
+    with (folder / "timing.jsonl").open("a") as file:
+        file.write('{"fit": "net", "epoch": 1, "run_seconds": 5000.0, "cpu_seconds": 5000.0}\n')
     assert call(*QUICK, "--epochs", 2, "--workdir", folder, "--fresh")[0] == 0
+    timing = json.loads((folder / "results.json").read_text())["timing"]
+    assert max(timing["run_seconds"], timing["cpu_seconds"]) < 5000
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 2 * 2  # epochs of two nets
 
 

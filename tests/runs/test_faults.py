@@ -3,6 +3,7 @@
 One example of each, of one tiny net; the whole programme is `python -m pytest -m faults`.
 """
 
+import json
 import shutil
 import signal
 import subprocess
@@ -48,9 +49,27 @@ def test_sigterm_saves_and_the_same_command_continues(uninterrupted, tmp_path):
     assert process.returncode == 143, out
     assert "state saved at step 384" in out
     assert "Traceback" not in out
+    before = [json.loads(line) for line in (folder / "timing.jsonl").read_text().splitlines()]
+    (folder / "timing.jsonl").write_text(
+        "".join(
+            json.dumps(entry | {"run_seconds": 5000.0, "cpu_seconds": 7000.0}) + "\n"
+            for entry in before
+        )
+    )
     out = finish(folder)
     assert "continuing in epoch 4" in out
     assert outcome(folder) == uninterrupted
+
+    # the seconds are those of both processes
+    timing = json.loads((folder / "results.json").read_text())["timing"]
+    assert 5000 < timing["run_seconds"] < 6000
+    assert 7000 < timing["cpu_seconds"] < 8000
+    logged = [json.loads(line) for line in (folder / "timing.jsonl").read_text().splitlines()]
+    own = [entry for entry in logged if entry["fit"] == "autoencoder"]
+    trained = timing["autoencoder"]["train_seconds"]
+    assert trained == pytest.approx(sum(entry["train_seconds"] for entry in own))
+    assert timing["autoencoder"]["total_seconds"] > trained
+    assert own[-1]["run_seconds"] > 5000
 
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on_elsewhere(uninterrupted, tmp_path):
