@@ -127,14 +127,16 @@ def test_cells_tell_what_float32_does_not_hold():
 def test_both_lines_of_the_gradients_are_medians_of_examples(quick_run):
     draw = quick_run("vanishing_gradient").results.figures["gradients_by_layer"]
     (depth,) = draw.args
-    panel = draw().axes[0]  # plain nets, no normalisation; sigmoid comes first
+    figure = draw()
+    panel = figure.axes[0]  # plain nets, no normalisation; sigmoid comes first
     before, after = panel.lines[:2]
     i = lab.index_of(activation="sigmoid", initialiser="he", norm="none", shortcut="plain")
     for line, measured in ((before, depth.start), (after, depth.end)):
         medians = measured.example_gradients[i].mean(axis=0)[:, 1]
         np.testing.assert_allclose(line.get_ydata(), medians)
-    named = [text.get_text() for text in panel.get_legend().get_texts()]
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
     assert named[-2:] == [
-        "median of examples, before training",
-        "median of examples, after training",
+        "median of examples,\nbefore training",
+        "median of examples,\nafter training",
     ]
+    assert len({axis.get_ylim() for axis in figure.axes}) == 1  # steep and flat can be compared
