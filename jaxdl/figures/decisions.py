@@ -155,11 +155,11 @@ def caught_by_alerts(
         curves: detector -> share caught by the so many highest scores.
         xlabel: what is counted.
     """
-    figure, axes = subplots(width=6, height=3.6 + 0.09 * len(curves))
+    figure, axes = subplots(width=6, height=3.6 + 0.1 * len(curves))
     for colour, (label, share) in zip(cycle(COLOURS), curves.items(), strict=False):
         axes.plot(alerts, share, color=colour, label=label)
     axes.set(xscale="log", xlabel=xlabel, ylabel="share of anomalies caught", ylim=(0, 1.02))
-    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     axes.grid(alpha=0.3)
     return figure
 
