@@ -316,7 +316,7 @@ def figures(
     histories = {name: fitted.history for name, fitted in fits.items()}
     for kind in ("bce", "mse"):
         label = f"{kind.upper()}, pixels"
-        # by the protocol's name test images or validation images, in one figure
+        # held out are test images in the lecture's protocol, validation images in the better one
         drawn[kind] = partial(
             loss_curves, histories, name=kind, ylabel=label, log=True, held_out="held out"
         )
