@@ -492,3 +492,10 @@ def test_a_standardised_ensemble_has_its_own_error_scale():
         parts = detector.contributions(unseen).sum(axis=1)
         np.testing.assert_allclose(parts - shift, wanted, rtol=1e-3, atol=1e-3)
         assert detector.name == "autoencoder, mean of 2 members"
+
+
+def test_gradient_boosting_of_many_rows_is_the_same_twice():
+    x = np.random.default_rng(0).normal(size=(220_000, 1)).astype(np.float32)
+    label = (x[:, 0] > 3).astype(np.int32)
+    first, second = (detectors.gradient_boosting(x, label).score(x[:5000]) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
