@@ -467,7 +467,7 @@ def fit_pca(
     components: int, protocol: Protocol, test_windows: Windows, test_starts: Starts
 ) -> Detector:
     """The linear baseline: windows projected on the first principal components and back."""
-    pca = PCA(components).fit(flat(protocol.train_windows))
+    pca = PCA(components, svd_solver="full").fit(flat(protocol.train_windows))
     return Detector(
         name=f"PCA, {components} components",
         parameters=pca.components_.size + pca.mean_.size,

@@ -60,7 +60,7 @@ def principal_plane(
     """
     from sklearn.decomposition import PCA
 
-    place = PCA(2).fit(x).transform
+    place = PCA(2, svd_solver="full").fit(x).transform
     figure, axes = subplots()
     if new is not None:
         axes.scatter(*place(new).T, marker="*", s=90, c="red", edgecolors="black", zorder=3)
