@@ -126,7 +126,8 @@ def main(config: Config, run: Run) -> Results:
     compared = {}
     for one in chosen:
         compared |= {one.title: one.judged.new, one.vote_title: one.judged.new_vote}
-    compared |= other_scores(final, data)
+    pca = pca_scores(data)
+    compared |= gradient_scores(final, data) | pca
     best_other = largest(RANKING, choices_of_others)["model"]
     members = fit_detector(best_other, config, run.seeds, data.label_free.normal, data)
     known, compared[best_other] = (
@@ -147,7 +148,7 @@ def main(config: Config, run: Run) -> Results:
     frauds, rows = data.label_free.valid.label.sum(), len(data.label_free.valid.label)
     validated = f"{config.split} split, {frauds} of {rows:,} rows are frauds"
     first = compared[chosen[0].title]
-    names = (chosen[0].title, chosen[0].vote_title, best_other, *pca_scores(data))
+    names = (chosen[0].title, chosen[0].vote_title, best_other, *pca)
     drawn = {name: compared[name] for name in names}  # the others lie on these
     return Results(
         tables=[
@@ -452,10 +453,10 @@ def decisions_of_detector(
 # ---- what it is compared with --------------------------------------------------------------------
 
 
-def other_scores(final: Chosen, data: Data) -> dict[str, MemberScores]:
-    """A second score of the chosen model, and PCA: all of normal rows."""
+def gradient_scores(final: Chosen, data: Data) -> dict[str, MemberScores]:
+    """A second score of the chosen model."""
     gradients = gradient_norms(final.fitted, {"x": data.x})
-    return {f"{final.model}, norm of the gradient": gradients, **pca_scores(data)}
+    return {f"{final.model}, norm of the gradient": gradients}
 
 
 def pca_scores(data: Data) -> dict[str, MemberScores]:

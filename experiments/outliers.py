@@ -450,6 +450,7 @@ def rarity_among_others(x: Rows, width: float) -> Float[np.ndarray, " n"]:
 
 SHOWN = 20  # rows of the table of the oddest ones
 MOST_DRAWN = 5_000  # rows in a figure
+CALLED_OUTLIERS = "#fde0dd"  # colour of the plane where a detector does
 MOST_LEARNT = 5_000  # rows: SVM, LOF and kernel density compare all pairs of them
 MOST_SCORED = 100_000  # rows
 
@@ -622,14 +623,14 @@ def draw_boundaries(plane: Mapping[str, Points], config: Config, seed: int) -> F
             detector = fitted[shape][name]
             cut = np.quantile(known[shape][name], 1 - config.share)
             outside = (detector.score(grid) > cut).reshape(across.shape)
-            axis.contourf(across, up, outside, [-0.5, 0.5, 1.5], colors=["w", "#fde0dd"])
+            axis.contourf(across, up, outside, [-0.5, 0.5, 1.5], colors=["w", CALLED_OUTLIERS])
             axis.scatter(*problem.learn[problem.label == 0].T, s=2, c="0.4", label="usual row")
             axis.scatter(*problem.learn[problem.label == 1].T, s=7, c="#d62728", label="outlier")
             axis.set(xticks=[], yticks=[], xlim=(-3, 3), ylim=(-3, 3))
         line[0].set_ylabel(shape)
     for axis, name in zip(axes[0], names, strict=True):
         axis.set_title(name, fontsize=10)
-    axes[0, 0].fill([], [], color="#fde0dd", label=f"called outliers ({config.share:.0%})")
+    axes[0, 0].fill([], [], color=CALLED_OUTLIERS, label=f"called outliers ({config.share:.0%})")
     entries = axes[0, 0].get_legend_handles_labels()
     figure.legend(*entries, loc="outside lower center", ncols=3, markerscale=3)
     return figure
